@@ -1,0 +1,60 @@
+# One word a chore. Everything happens in .venv; nothing is installed outside it, except that `make test` as root on
+# Debian installs the real servers that the interop tests start.
+PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test check bench bench-smoke lock clean servers help
+
+help:            ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+$(VENV)/.demo: requirements/demo.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "phantomgate needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) (once, about a minute)"
+	@$(INSTALL) --require-hashes -r requirements/demo.txt
+	@$(INSTALL) --require-hashes -r requirements/build.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@
+
+$(VENV)/.dev: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "phantomgate needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "setting up $(VENV) for development (once, about a minute)"
+	@$(INSTALL) --require-hashes -r requirements/dev.txt
+	@$(INSTALL) --no-deps --no-build-isolation -e .
+	@touch $@ $(VENV)/.demo
+
+demo: $(VENV)/.demo  ## the phantom token pattern at work; ONCE=1 plays it without a browser
+	@$(BIN)/phantomgate demo $(if $(ONCE),--once)
+
+servers: $(VENV)/.dev
+	@sh tests/interop/install.sh
+
+test: $(VENV)/.dev servers  ## the whole test suite
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/.dev servers  ## every benchmark beside its peer, as ratios
+	@$(BIN)/python bench/run.py $(ARGS)
+
+bench-smoke: $(VENV)/.dev servers  ## the same, short: it runs, the figures mean little
+	@$(BIN)/python bench/run.py --smoke
+
+lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without hosts
+	@$(INSTALL) uv
+	@for name in dev demo; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    $$( [ $$name = dev ] && echo --all-extras || echo --extra $$name ) pyproject.toml -o requirements/$$name.txt; done
+	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
+
+clean:           ## forget everything that was made
+	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache dist build bench/results

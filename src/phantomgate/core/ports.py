@@ -1,0 +1,92 @@
+"""The whole outside world, as the decision path sees it. Protocols and the two values that cross them.
+
+Everything here is `async def` in one colour: a back end that blocks simply never suspends, and is driven by one
+`send(None)`; one that waits is awaited on an event loop. Nothing in this file imports either.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias, TypeVar
+
+from phantomgate.core.model import Credential, Decision, HeaderChange, Headers, Request, Route, Token
+
+T = TypeVar("T")
+
+Clock: TypeAlias = Callable[[], float]
+"""Seconds. `now` is Unix time, to compare with claims; `ticks` is monotonic, to measure how long we remember."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpCall:
+    """One HTTP request to the authorization server. `timeout` is the total, in seconds; body and headers are secret."""
+
+    method: str
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
+    timeout: float = 2.0
+    max_bytes: int = 65536
+    """A longer response body is a malformed answer."""
+
+
+@dataclass(frozen=True, slots=True)
+class HttpReply:
+    """A whole HTTP response, its body as sent (never decompressed) and no longer than the call allowed."""
+
+    status: int
+    headers: Headers
+    body: bytes = field(default=b"", repr=False)
+
+
+class Http(Protocol):
+    """Sends a call: TLS verified, no redirects, no proxies from the environment, one deadline for all of it.
+
+    Raises Unavailable when no answer came (connection, TLS, timeout) and Refused(BAD_ANSWER) when what came is not
+    HTTP, is too long, or is encoded although we asked for `identity`.
+    """
+
+    async def send(self, call: HttpCall) -> HttpReply:
+        """The reply to *call*."""
+        ...
+
+
+class Cache(Protocol):
+    """Remembers packed facts under a digest. Losing an entry is allowed; returning a stale or wrong one is not."""
+
+    async def get(self, key: bytes) -> bytes | None:
+        """The record under *key* if it is still within its time."""
+        ...
+
+    async def put(self, key: bytes, record: bytes, seconds: float) -> None:
+        """Keep *record* for at most *seconds*."""
+        ...
+
+
+class Once(Protocol):
+    """Single-flight: concurrent fills of one key are one. The first caller's end is nobody else's."""
+
+    async def __call__(self, key: bytes, fill: Callable[[], Awaitable[T]]) -> T:
+        """What *fill* gave, run once for everybody who asks for *key* meanwhile."""
+        ...
+
+
+class Resolver(Protocol):
+    """Turns a credential into a token, or raises Refused. The only verb that may wait, besides `forward`."""
+
+    async def resolve(self, credential: Credential, route: Route) -> Token:
+        """The facts about *credential*."""
+        ...
+
+
+Match: TypeAlias = Callable[[Request], Route]
+"""Which rules apply; raises Refused when none does. Pure."""
+Find: TypeAlias = Callable[[Request], Credential]
+"""The one credential of a request; raises Refused. Pure."""
+Policy: TypeAlias = Callable[[Request, Route, Token], None]
+"""Raises Refused unless the token may be used for this request. Pure, and run on every request, cached or not."""
+Forward: TypeAlias = Callable[[Route, Token], Awaitable[HeaderChange]]
+"""What goes upstream; waits only to mint or exchange."""
+Observer: TypeAlias = Callable[[Request, Decision], None]
+"""Counts and logs a decision."""

@@ -1,0 +1,20 @@
+"""Fixtures that every test may use."""
+
+from __future__ import annotations
+
+import pytest
+
+from phantomgate.backends.blocking import finish
+from phantomgate.testing import FakeClock, on_a_loop
+
+
+@pytest.fixture(params=[finish, on_a_loop], ids=["blocking", "loop"])
+def drive(request):
+    """Runs a coroutine by each driver in turn: what works on one colour works on the other."""
+    return request.param
+
+
+@pytest.fixture
+def clock():
+    """A clock that moves only when told to."""
+    return FakeClock()
