@@ -113,7 +113,7 @@ class Log:
         dropped: Callable[[], None] = lambda: None,
     ) -> None:
         self._now = now
-        self._level = level
+        self.level = level
         self._dropped = dropped
         self._write, self._own = _writer(fd)
         self._torn = False
@@ -140,7 +140,7 @@ class Log:
 
     def say(self, level: Level, event: str, **fields: Any) -> None:
         """Write a line about *event* at the present time, unless it is less important than the level."""
-        if level >= self._level:
+        if level >= self.level:
             self(LogLine(self._now(), level, event, fields))
 
 

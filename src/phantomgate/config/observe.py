@@ -77,6 +77,10 @@ class Metrics:
         self.latency[bisect_left(BUCKETS, seconds)] += 1
         self.latency_sum += seconds
 
+    def drop_line(self) -> None:
+        """One log line could not be written."""
+        self.lines_dropped += 1
+
     def snapshot(self) -> Snapshot:
         """All of it as JSON can carry it."""
         return {
@@ -187,4 +191,5 @@ def _refuse_line(now: float, request: Request, refuse: Refuse) -> LogLine:
 
 def _request(request: Request) -> dict[str, str]:
     """What a line says of the request: never its query or a header, both of which hold secrets."""
-    return {"method": request.method, "path": request.path, "host": request.host, "peer": request.peer}
+    told = {"method": request.method, "path": request.path, "host": request.host, "peer": request.peer}
+    return told | {"note": request.note} if request.note else told

@@ -7,11 +7,12 @@ socket each (SO_REUSEPORT: the kernel spreads connections); a unix socket is one
 from __future__ import annotations
 
 import errno
-import os
 import socket
 import stat
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 BACKLOG = 4096
 """Connections that wait while workers start or are busy; the kernel's `net.core.somaxconn` may be less."""
@@ -27,7 +28,7 @@ REMEDIES = {
 
 @dataclass(slots=True)
 class Bound:
-    """Sockets that listen on one address, one for each worker. Its state: which are still open.
+    """Sockets that listen on one address, one for each worker or one for all. Its state: which are open.
 
     *name* is the address for people, with the port that the system chose.
     """
@@ -35,18 +36,30 @@ class Bound:
     name: str
     sockets: list[socket.socket]
     _file: tuple[Path, int, int] | None = field(default=None, repr=False)
+    _where: tuple[int, Any] | None = field(default=None, repr=False)
+
+    def socket(self, worker: int) -> socket.socket:
+        """The socket of *worker*; bound anew when it was released. Raises OSError."""
+        place = worker % len(self.sockets)
+        if self._where is not None and self.sockets[place].fileno() < 0:
+            self.sockets[place] = _tcp(*self._where, shared=True)
+            self.sockets[place].listen(BACKLOG)
+        return self.sockets[place]
+
+    def release(self, worker: int) -> None:
+        """Nobody will serve *worker*'s socket for a while: whoever waits there is turned away, others go elsewhere."""
+        if self._where is not None:
+            self.sockets[worker].close()
 
     def close(self) -> None:
         """Stop listening here: the file goes first, so that nobody finds a socket that is about to end."""
         if self._file is not None:
             path, device, inode = self._file
             self._file = None
-            try:
+            with suppress(OSError):
                 found = path.lstat()
                 if (found.st_dev, found.st_ino) == (device, inode):  # else it is a successor's
                     path.unlink()
-            except OSError:
-                pass
         for one in self.sockets:
             one.close()
 
@@ -60,7 +73,8 @@ def why(error: OSError) -> str:
 
 def bind_tcp(host: str, port: int, count: int) -> Bound:
     """*count* sockets on *host* and *port* (0: any that is free), listening. Raises OSError."""
-    family, _, _, _, where = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
+    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, where = min((entry[0], entry[4]) for entry in found)  # for a name with both, IPv4
     sockets: list[socket.socket] = []
     try:
         if port:
@@ -77,11 +91,13 @@ def bind_tcp(host: str, port: int, count: int) -> Bound:
         for one in sockets:
             one.close()
         raise
-    shown = f"[{where[0]}]" if family == socket.AF_INET6 else where[0]
-    return Bound(f"{shown}:{where[1]}", sockets)
+    address = str(where[0])
+    return Bound(
+        f"[{address}]:{where[1]}" if ":" in address else f"{address}:{where[1]}", sockets, _where=(family, where)
+    )
 
 
-def _tcp(family: int, where: object, *, shared: bool) -> socket.socket:
+def _tcp(family: int, where: Any, *, shared: bool) -> socket.socket:
     one = socket.socket(family, socket.SOCK_STREAM)
     try:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -89,7 +105,7 @@ def _tcp(family: int, where: object, *, shared: bool) -> socket.socket:
             one.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         if shared:
             one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
-        one.bind(where)  # type: ignore[arg-type]
+        one.bind(where)
         one.setblocking(False)
     except OSError:
         one.close()
@@ -102,29 +118,30 @@ def bind_unix(path: str) -> Bound:
 
     A file that is left over, on which nobody answers, is replaced; anything else there is left alone.
     """
+    file = Path(path)
     one = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     try:
         try:
             one.bind(path)
         except OSError as taken:
-            if taken.errno != errno.EADDRINUSE or not _is_stale(path):
+            if taken.errno != errno.EADDRINUSE or not _is_stale(file):
                 raise
-            os.unlink(path)
+            file.unlink()
             one.bind(path)
-        os.chmod(path, 0o660)  # before it listens, so nobody gets in earlier
+        file.chmod(0o660)  # before it listens, so nobody gets in earlier
         one.listen(BACKLOG)
         one.setblocking(False)
-        found = os.lstat(path)
+        found = file.lstat()
     except OSError:
         one.close()
         raise
-    return Bound(f"unix:{path}", [one], (Path(path), found.st_dev, found.st_ino))
+    return Bound(f"unix:{path}", [one], (file, found.st_dev, found.st_ino))
 
 
-def _is_stale(path: str) -> bool:
-    """Whether *path* is a socket file on which nobody answers."""
-    if not stat.S_ISSOCK(os.lstat(path).st_mode):
+def _is_stale(file: Path) -> bool:
+    """Whether *file* is a socket file on which nobody answers."""
+    if not stat.S_ISSOCK(file.lstat().st_mode):
         return False
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as caller:
         caller.setblocking(False)
-        return caller.connect_ex(path) == errno.ECONNREFUSED  # EAGAIN is somebody who is busy
+        return caller.connect_ex(str(file)) == errno.ECONNREFUSED  # EAGAIN is somebody who is busy
