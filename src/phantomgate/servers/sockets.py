@@ -73,8 +73,8 @@ def why(error: OSError) -> str:
 
 def bind_tcp(host: str, port: int, count: int) -> Bound:
     """*count* sockets on *host* and *port* (0: any that is free), listening. Raises OSError."""
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    family, where = min((entry[0], entry[4]) for entry in found)  # for a name with both, IPv4
+    found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)  # for a name with both, IPv4
     sockets: list[socket.socket] = []
     try:
         if port:
@@ -91,10 +91,8 @@ def bind_tcp(host: str, port: int, count: int) -> Bound:
         for one in sockets:
             one.close()
         raise
-    address = str(where[0])
-    return Bound(
-        f"[{address}]:{where[1]}" if ":" in address else f"{address}:{where[1]}", sockets, _where=(family, where)
-    )
+    host = f"[{where[0]}]" if family == socket.AF_INET6 else where[0]
+    return Bound(f"{host}:{where[1]}", sockets, _where=(family, where))
 
 
 def _tcp(family: int, where: Any, *, shared: bool) -> socket.socket:
