@@ -57,7 +57,7 @@ def read_decide(source: str) -> Read:
         else:
             return _unreadable(method, headers, peer, f"no X-{source.title()}-Method and -URI from a trusted peer")
         if request.problem is None:
-            _check_hops(request)
+            check_hops(request)
         if not trusted and any(name in fields for names in _FAMILIES.values() for name in names):
             request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
         return request
@@ -74,7 +74,7 @@ def read_exchange(source: str) -> Read:
         if trusted and any(name in fields for names in _FAMILIES.values() for name in names[:2]):
             return decide(method, "", headers, trusted, peer)
         request = Request(method, "", headers, peer=peer, routed=False)
-        _check_hops(request)
+        check_hops(request)
         return request
 
     return read
@@ -104,7 +104,8 @@ def _from_family(family: str, headers: Headers, peer: str) -> Request:
     )
 
 
-def _check_hops(request: Request) -> None:
+def check_hops(request: Request) -> None:
+    """Give *request* its `problem` when a hop was told to drop what we judge by, or to become a tunnel."""
     headers = request.headers
     fields = headers.fields
     if fields.get(b"connection") not in _PLAIN_CONNECTION or b"connection" in headers.repeated:
