@@ -158,7 +158,7 @@ class Front:
     async def serving(self):
         loop = asyncio.get_running_loop()
         upstream = await asyncio.start_server(self.api, "127.0.0.1", 0, limit=2**20)
-        where = "http://127.0.0.1:%d" % upstream.sockets[0].getsockname()[1]
+        where = f"http://127.0.0.1:{upstream.sockets[0].getsockname()[1]}"
         self.proxy = Proxy(
             self.gateway,
             self.options.pop("upstream", where) + self.options.pop("prefix", ""),
