@@ -69,7 +69,7 @@ def read_exchange(source: str) -> Read:
 
 def _read_path(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:
     path, _, query = target.decode("latin-1").partition("?")
-    return _checked(Request(method.decode("latin-1"), path, headers, query, peer=peer), trusted)
+    return _checked(Request(method.decode("latin-1"), path, headers, query, peer), trusted)
 
 
 def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
@@ -88,7 +88,7 @@ def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
                 if name in headers.repeated:
                     return _unreadable(headers, peer, f"{name.decode()} came more than once")
         path, _, query = uri.decode("latin-1").partition("?")
-        request = Request(asked.decode("latin-1"), path, headers, query, peer=peer)
+        request = Request(asked.decode("latin-1"), path, headers, query, peer)
         if host_name in fields:
             request.host = fields[host_name].decode("latin-1")
         if scheme_name in fields:
