@@ -25,9 +25,9 @@ def read_duration(text: object) -> float:
 
 def _with_unit(value: object) -> str:
     """The remedy: the same number with a unit, if it is one."""
-    digits = str(value)
-    if not isinstance(value, bool) and re.fullmatch(r"[0-9]{1,9}", digits):
-        return f'; it needs a unit, such as "{digits}s" (or ms, m, h)'
+    bare = isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**9
+    if bare or (isinstance(value, str) and re.fullmatch(r"[0-9]{1,9}", value)):
+        return f'; it needs a unit, such as "{value}s" (or ms, m, h)'
     return '; want a number and a unit, such as "500ms", "2s", "5m" or "1h"'
 
 

@@ -45,7 +45,7 @@ def found(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (int, float)):
-        return str(value)[:60]
+        return str(value) if isinstance(value, float) or abs(value) < 10**20 else "a very large number"
     if isinstance(value, (list, tuple)):
         return "a list"
     return "a table" if isinstance(value, dict) else f"a {type(value).__name__}"

@@ -37,7 +37,7 @@ def read_address(text: str) -> Address:
     """The address in "HOST:PORT", "[IPV6]:PORT" or "unix:/PATH". Raises ValueError saying what to write instead."""
     if text.startswith("unix:"):
         path = text[5:]
-        if not path.startswith("/") or path.endswith("/") or "\0" in path or len(path.encode()) > 107:
+        if not re.fullmatch(r"/[^\0]*[^\0/]", path) or len(path.encode(errors="surrogateescape")) > 107:
             raise ValueError(f'is {found(text)}; want "unix:" and an absolute path of at most 107 bytes')
         return Address(unix=path)
     match = _HOST_PORT.fullmatch(text)

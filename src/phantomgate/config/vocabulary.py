@@ -34,7 +34,7 @@ METHODS = list_of(
 )
 """RFC 9110 §9.1: methods are tokens and case-sensitive, so "post" would never match."""
 
-PATH = words("path", r"/[!-~]*", 'a path such as "/orders/**"', optional=False)
+PATH = words("path", r"/[!-~]*", 'a path such as "/orders/**"')
 
 FILE = words("file", r"[^\0]+", "the name of a file")
 
@@ -77,20 +77,22 @@ CLAIMS = Kind(
     from_json,
 )
 
-_WHERE = 'write where it is kept: "env:NAME" or "file:/run/secrets/NAME"'
+_KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
 
 
 def _secret(value: object) -> str:
     """A reference to a secret; whatever else is there is never repeated."""
-    text = value if isinstance(value, str) else None
-    if text is None:
-        raise ValueError(f"is not text; {_WHERE}")
-    if text.startswith(("aws-sm:", "aws-ssm:")):
-        kind = text.partition(":")[0]
-        raise ValueError(f'"{kind}:" is read on AWS Lambda only; not available in this release; {_WHERE}')
-    if text and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+", text):
-        raise ValueError(f"is the secret itself, or no reference that we know; settings hold none: {_WHERE}")
-    return text_of(text, _WHERE)
+    if not isinstance(value, str):
+        raise ValueError(f"is not text; {_KEPT}")
+    if value.startswith(("aws-sm:", "aws-ssm:")):
+        raise ValueError(
+            f'"{value.partition(":")[0]}:" is read on AWS Lambda only; not available in this release; {_KEPT}'
+        )
+    if value and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+", value):
+        raise ValueError(
+            f"is not a reference, perhaps the secret itself, which belongs in no setting or its variable; {_KEPT}"
+        )
+    return value
 
 
 SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file):.+$"})
