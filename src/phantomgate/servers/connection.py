@@ -149,7 +149,8 @@ class Connection(asyncio.Protocol):
         problem = None
         if self.large or headers.repeated or len(headers.fields) > self.listener.limits.max_headers:
             problem = self._too_much(headers)
-        asked = Asked(parser.get_method().decode("latin-1"), self.url, headers, parser.should_keep_alive(), problem)
+        goes_on = problem is None and parser.should_keep_alive()
+        asked = Asked(parser.get_method().decode("latin-1"), self.url, headers, goes_on, problem)
         if self.task is None:
             self._take(asked)
         else:
