@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
 from phantomgate.config.loading import process_environ
@@ -52,8 +52,13 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
     """Run one command; the result is the exit code (0 good, 1 the authorization server, 2 settings or usage)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     options = _parser(given[0] if given else "").parse_args(given or ["--help"])
+    return exit_code(lambda: options.run(options, process_environ() if environ is None else environ))
+
+
+def exit_code(act: Callable[[], int]) -> int:
+    """What *act* gives; or, when it can't go on, the code that says why, and why on stderr."""
     try:
-        return int(options.run(options, process_environ() if environ is None else environ))
+        return act()
     except SettingsError as wrong:
         print(wrong, file=sys.stderr)
         return SETTINGS

@@ -10,6 +10,10 @@ from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.core.model import Route
+from phantomgate.gateway.routes import Rule, route_table
+
+_ANY = Route("any")
 
 
 def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
@@ -50,7 +54,8 @@ def _missing(section: str, key: str, example: str) -> str:
 
 def _endpoint_is_private(settings: Settings) -> str:
     """RFC 7662 §4: introspection needs TLS. Loopback is our own machine."""
-    if settings.introspection.allow_insecure_http or not insecure(settings.introspection.endpoint):
+    endpoint = settings.introspection.endpoint
+    if not endpoint or settings.introspection.allow_insecure_http or not insecure(endpoint):
         return ""
     return "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
 allow_insecure_http = true)"
@@ -77,6 +82,10 @@ def _listeners_are_apart(settings: Settings) -> str:
 
 def _template(rule: RouteRule) -> str:
     """The gateway's own reader is the judge of a path template."""
+    try:
+        route_table([Rule(rule.path, rule.methods, _ANY)], _ANY)
+    except ValueError as no:
+        return f"can't be used: {no}"
     return ""
 
 

@@ -78,16 +78,23 @@ def read_sources(path: Path | None, environ: Mapping[str, str]) -> Sources:
 
 def load(sources: Sources) -> Settings:
     """The settings that *sources* hold. Pure; raises SettingsError with every problem, and nothing else."""
+    settings, problems = draft(sources)
+    if problems:
+        raise SettingsError(problems)
+    return settings
+
+
+def draft(sources: Sources) -> tuple[Settings, list[Problem]]:
+    """The settings as far as they can be read, with defaults for the rest, and every problem. Pure, never raises.
+
+    Only for looking further, as `phantomgate check` does: settings with problems must not be used.
+    """
     loading = _Loading(sources.origin)
     loading.take_file(sources)
     loading.take_variables(sources.environ)
     settings = loading.settings()
-    loading.problems += [
-        Problem(name, text, settings.origin(name)) for name, text in problems_between(settings, loading.unread)
-    ]
-    if loading.problems:
-        raise SettingsError(loading.problems)
-    return settings
+    between = [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings, loading.unread)]
+    return settings, loading.problems + between
 
 
 def variable(name: str) -> str:
@@ -118,6 +125,7 @@ class _Loading:
         self.problems: list[Problem] = []
         self.unread: set[str] = set()
         """Settings that have a problem of their own, so that nothing is concluded from their default."""
+        self._skipped: set[str] = set()
         self._given: dict[str, tuple[object, str]] = {}
         self._origins: dict[str, str] = {"": origin}
 
@@ -132,7 +140,7 @@ class _Loading:
         except (ValueError, RecursionError) as no:
             why = "nested too deep" if isinstance(no, RecursionError) else str(no)
             self.problems.append(Problem("file", f"is not valid TOML: {why}", sources.origin))
-            self.unread.update(_KNOWN)
+            self._skipped.update(SECTIONS)
             return
         for section, table in tables.items():
             if section == _ROUTES:
@@ -176,6 +184,9 @@ class _Loading:
         """The tree; a setting that can't be read is a problem, and has its default meanwhile."""
         values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
         routes: tuple[RouteRule, ...] = ()
+        self.unread.update(
+            name for name in _KNOWN if name.partition(".")[0] in self._skipped and name not in self._given
+        )
         for name, (value, origin) in self._given.items():
             self._origins[name] = origin
             if name == _ROUTES:
@@ -226,8 +237,8 @@ class _Loading:
         self._skip(meant)
 
     def _skip(self, section: str) -> None:
-        """Conclude nothing from what is missing in a *section* that wasn't read."""
-        self.unread.update(name for name in _KNOWN if name.startswith(f"{section}."))
+        """Conclude nothing from what is missing in a *section* that wasn't read or has another name."""
+        self._skipped.add(section)
 
 
 def _meant(name: str, known: list[str]) -> str:

@@ -91,11 +91,13 @@ class Introspection:
     timeout: float = setting(duration("10ms", "60s"), "2s")
     """How long one call may take, all in all. Keep it below your gateway's own timeout."""
     issuer: str = setting(ISSUER, "")
-    """The `iss` that every answer must carry, compared letter by letter. Empty: not checked."""
+    """Who the authorization server says it is: an answer with another `iss` is not used. Compared letter by letter;
+    empty: not checked."""
     allow_insecure_http: bool = setting(SWITCH, False)
     """Send our secret and the tokens over plain http to an endpoint beyond this machine. For tests only."""
     ca_file: str = setting(FILE, "")
-    """Certificates, in PEM, that are trusted besides the system's. Verification itself can't be turned off."""
+    """The authorities, in PEM, that may vouch for the endpoint, instead of the system's. Verification itself can't be
+    turned off."""
     max_connections: int = setting(number(1, 10_000), 64)
     """How many connections each worker may have open to the authorization server."""
 
@@ -139,7 +141,8 @@ class RouteRule:
     """One rule by path and method, on top of `[policy]`. The first that matches applies; with any, no match refuses."""
 
     path: str = setting(PATH, "")
-    """The path: `*` is one segment, `**` any number, `{name}` one segment; the query plays no part. Required."""
+    """The path of the request: `*` is one segment, `**` any number, `{name}` one segment; the query plays no part.
+    Required."""
     methods: tuple[str, ...] = setting(METHODS, [])
     """The methods it is for. Empty: every method."""
     scopes: tuple[str, ...] = setting(SCOPES, [])

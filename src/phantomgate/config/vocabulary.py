@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from phantomgate.config.kinds import Kind, found, from_json, list_of, text_of, words
+from phantomgate.config.kinds import Kind, found, from_json, list_of, words
 from phantomgate.core.model import plain_name
 
 TEXT = words("text", r"[!-~]([ -~]*[!-~])?", "printable ASCII text", optional=False)
