@@ -62,7 +62,7 @@ def test_the_core_depends_on_nothing():
 
 
 def test_importing_the_package_costs_nothing():
-    code = "import sys; before = set(sys.modules); import phantomgate; print(sorted(set(sys.modules) - before))"
+    code = "import sys, phantomgate; print(sorted(name for name in sys.modules if name.startswith('phantomgate')))"
     loaded = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT, env={"PYTHONPATH": "src"}
     ).stdout
