@@ -42,13 +42,14 @@ class Connection(asyncio.Protocol):
     """One client connection: parses, asks for a decision, answers in order. Nothing is shared but the listener."""
 
     __slots__ = (
-        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large", "lingering", "listener",
-        "loop", "parser", "peer", "queue", "reading", "task", "transport", "trusted", "url",
+        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large", "lingering",
+        "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task", "transport", "trusted", "url",
     )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.decide = listener.gateway.decide
+        self.max_header_bytes = listener.limits.max_header_bytes
         self.trusted = False
         self.peer = ""
         self.age = 0.0
@@ -91,7 +92,7 @@ class Connection(asyncio.Protocol):
         if self.ending:
             return
         size = len(data)
-        if size > self.listener.limits.max_header_bytes:
+        if size > self.max_header_bytes:
             self.large = True
         try:
             self.parser.feed_data(data)
@@ -106,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._refuse_reading("not a well-formed HTTP/1.1 request")
         if self.reading:
             self.head_bytes += size
-            if self.head_bytes > self.listener.limits.max_header_bytes:
+            if self.head_bytes > self.max_header_bytes:
                 self._refuse_reading("the header section is too large")
 
     def eof_received(self) -> bool:
@@ -197,7 +198,12 @@ class Connection(asyncio.Protocol):
         try:
             future = deciding.send(None)
         except StopIteration as done:
-            return self._answer(done.value, method, goes_on, exchange)
+            decision = done.value
+            if type(decision) is Allow and goes_on and not exchange and not self.ending and not listener.draining:
+                self.transport.write(listener.rendering.allow(decision)[0])  # nearly every request ends here
+            else:
+                self._answer(decision, method, goes_on, exchange)
+            return None
         except BaseException:
             self.abort()
             raise
