@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from importlib.util import find_spec
 
 import pytest
 
 from phantomgate import __version__
 from phantomgate.cli.main import COMMANDS, exit_code, main
+from processes import python
 
 
 def test_without_a_command_the_commands_are_listed(capsys):
@@ -61,7 +60,7 @@ def test_a_command_imports_no_other():
         "import sys; from phantomgate.cli.main import main; main(['keygen'], {});"
         "print([name for name in sys.modules if name.startswith('phantomgate.cli.')])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = python("-c", code).stdout
     assert "['phantomgate.cli.main', 'phantomgate.cli.keygen']" in said
 
 
@@ -92,6 +91,11 @@ def _raising(error):
 
 
 def test_the_package_is_the_command():
-    done = subprocess.run([sys.executable, "-m", "phantomgate", "keygen"], capture_output=True, text=True, check=True)
-    assert len(done.stdout.strip()) == 64
-    assert done.stderr == ""
+    done = python("-m", "phantomgate", "keygen")
+    assert (done.returncode, len(done.stdout.strip()), done.stderr) == (0, 64, "")
+
+
+def test_the_exit_code_reaches_the_shell():
+    done = python("-m", "phantomgate", "check", PHANTOMGATE__SERVE__WORKERS="two")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'is "two"; want a whole number from 1 to 256  (PHANTOMGATE__SERVE__WORKERS)' in done.stderr
