@@ -126,6 +126,13 @@ def test_a_gateways_own_call_is_read_as_the_listener_reads_it(server, capsys):
     assert told["request"]["path"] == "/orders"
 
 
+def test_what_is_typed_is_read_as_the_bytes_it_is(server, capsys):
+    told = story(server.environ(), capsys, "--path", "/\u20ac", "--header", "A: \u20ac", "--header", BEARER)
+    assert told["request"]["path"] == "/\xe2\x82\xac"
+    routed = server.environ(PHANTOMGATE__ROUTES='[{"path": "/**"}]')
+    assert story(routed, capsys, "--path", "/\u20ac", "--header", BEARER)["decision"]["reason"] == "malformed_request"
+
+
 def test_an_exchange_shows_what_comes_back_masked(server, capsys):
     told = story(server.environ(), capsys, "--path", "/exchange", "--header", BEARER)
     body = told["answer"]["body"]
