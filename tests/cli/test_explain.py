@@ -61,7 +61,7 @@ def test_the_same_for_people(server, capsys):
         "request   GET /orders",
         "match     policy, which needs scopes read",
         "find      Bearer token, canary... (49 characters)",
-        "resolve   active, says the network; expires in ",
+        "resolve   active, says the authorization server; expires in ",
         '          sub = "ann"',
         "judge     scopes: good",
         "forward   Authorization: Bearer eyJhbG... (",
@@ -140,7 +140,7 @@ def test_an_exchange_shows_what_comes_back_masked(server, capsys):
 
 
 def test_a_claim_that_repeats_the_token_is_masked_too(server, capsys):
-    server.answer = lambda form: active(sub=TOKEN, client_id=f"<{TOKEN}>")
+    server.answer = lambda form: active(sub=TOKEN, client_id=f"<{TOKEN}>", azp=[{TOKEN: 1}])
     told = story(server.environ(), capsys, "--path", "/", "--header", BEARER)
     assert told["steps"][2]["claims"]["client_id"] == "<canary... (49 characters)>"
 
