@@ -136,7 +136,10 @@ class Token:
 
         *now* is Unix time, *ticks* the monotonic clock that `fresh_until` was read from.
         """
-        left = min(self.expires_at - now, self.fresh_until - ticks)
+        left = self.expires_at - now
+        fresh = self.fresh_until - ticks
+        if fresh < left:
+            left = fresh
         return int(left) if left > 0 else 0
 
 
