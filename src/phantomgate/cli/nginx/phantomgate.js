@@ -8,7 +8,11 @@ import crypto from 'crypto';
 function key(r) {
     const v = r.variables;
     const authorization = v.http_authorization;
-    const [path, query] = parted(v.request_uri);
+    // As the client sent it. `args` would be the query of nginx's own question, which has none.
+    const uri = v.request_uri;
+    const mark = uri.indexOf('?');
+%requests     const path = mark < 0 ? uri : uri.slice(0, mark);
+    const query = mark < 0 ? '' : uri.slice(mark + 1);
     // A cookie may be a credential too, and a token in the query is refused beside one in the header: both are judged
     // each time. A name that is percent-encoded may be that name.
     if (!authorization || v.http_cookie || /(^|[&;])[^=&;]*(%|access_token)/.test(query)) {
@@ -18,12 +22,6 @@ function key(r) {
 %requests     // None of these can hold a line break, so no two requests make the same text.
 %requests     const request = `${v.request_method}\n${v.scheme}://${v.host}\n${path}\n${authorization}`;
 %requests     return crypto.createHash('sha256').update(request).digest('hex');
-}
-
-// The path as the client sent it, and the query. `args` would be the query of nginx's own question, which has none.
-function parted(uri) {
-    const mark = uri.indexOf('?');
-    return mark < 0 ? [uri, ''] : [uri.slice(0, mark), uri.slice(mark + 1)];
 }
 
 export default { key };
