@@ -11,7 +11,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class DecisionStub:
-    """What it answers (status, fields, body), and the requests that it saw: (method, path, fields in order)."""
+    """What it answers (status, fields, body), and the requests that it saw: (method, path, fields in order).
+
+    "{number}" in a field's value is how many requests it has seen.
+    """
 
     port: int = 0
     status: int = 200
@@ -30,6 +33,7 @@ class DecisionStub:
 def running() -> Iterator[DecisionStub]:
     """The stub, in a thread, while the block runs."""
     stub = DecisionStub()
+    counting = threading.Lock()
 
     class Decide(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -38,13 +42,15 @@ def running() -> Iterator[DecisionStub]:
             """Says nothing."""
 
         def answer(self) -> None:
-            stub.seen.append((self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()]))
+            with counting:
+                stub.seen.append((self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()]))
+                number = str(len(stub.seen))
             if stub.closes:
                 self.close_connection = True
                 return
             self.send_response_only(stub.status)
             for name, value in stub.fields:
-                self.send_header(name, value)
+                self.send_header(name, value.replace("{number}", number))
             self.send_header("Content-Length", str(len(stub.body)))
             self.end_headers()
             if self.command != "HEAD":
