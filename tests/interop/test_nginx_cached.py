@@ -196,11 +196,12 @@ def test_a_decision_ends_when_it_was_said_to_end(server, stub, token):
     lets_in(stub, 1)
     ask(server.port, "/orders", token=token)
     answered = time.monotonic()
+    asked = answered
     while len(stub.seen) == 1:
-        asked = time.monotonic()
+        remembered, asked = asked, time.monotonic()
         ask(server.port, "/orders", token=token)
     # nginx counts whole seconds, and serves an entry in the one in which it ends: up to a second longer
-    assert asked - answered < 1 + 1
+    assert remembered - answered < 1 + 1
 
 
 def test_nothing_stale_is_served_when_phantomgate_is_gone(server, stub, token):
@@ -245,12 +246,12 @@ def test_an_entry_that_expired_or_was_replaced_is_never_served(server, stub, tok
 
 def test_what_is_deleted_is_forgotten_within_moments(server, stub, token):
     """The emergency exit of the guide: rm -rf on the folder, although files of hot entries are kept open."""
-    for _ in range(5):
-        ask(server.port, "/orders", token=token)
+    with ThreadPoolExecutor(20) as pool:  # so that every worker has the entry open
+        assert {200} == {answer.status for answer in pool.map(lambda _: ask(server.port, token=token), range(200))}
     assert 1 == len(stub.seen)
     for entry in server.cache.iterdir():
         shutil.rmtree(entry)
-    until(lambda: ask(server.port, "/orders", token=token) and len(stub.seen) > 1, "the deleted entry to be forgotten")
+    until(lambda: ask(server.port, token=token) and len(stub.seen) > 1, "the deleted entry to be forgotten")
 
 
 def test_the_token_is_in_no_file_and_the_jwt_in_the_cache_alone(server, stub, token):
