@@ -1,0 +1,117 @@
+"""The command table: what is asked for runs, what is wrong goes to stderr with the right exit code."""
+
+from __future__ import annotations
+
+import re
+from importlib.util import find_spec
+from pathlib import Path
+
+import pytest
+
+from phantomgate import __version__
+from phantomgate.cli.main import COMMANDS, exit_code, main
+from processes import python
+
+
+def test_without_a_command_the_commands_are_listed(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([], {})
+    assert ended.value.code == 0
+    said = capsys.readouterr().out
+    for name, summary in COMMANDS.items():
+        assert name in said
+        assert summary.split()[0] in said
+
+
+def test_the_version_is_told(capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"], {})
+    assert (ended.value.code, capsys.readouterr().out) == (0, f"phantomgate {__version__}\n")
+
+
+@pytest.mark.parametrize("words", [["sreve"], ["keygen", "--bits"], ["check", "--config"]])
+def test_a_command_line_that_is_wrong_is_2_and_says_so_on_stderr(words, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(words, {})
+    assert ended.value.code == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "usage: phantomgate" in err
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if find_spec(f"phantomgate.cli.{name}")])
+def test_every_command_teaches_with_an_example(name, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main([name, "--help"], {})
+    assert ended.value.code == 0
+    assert capsys.readouterr().out.count(f"phantomgate {name}") >= 2  # the usage, and an example
+
+
+def test_settings_with_problems_are_2_and_on_stderr(capsys):
+    assert main(["explain", "--path", "/"], {"PHANTOMGATE__SERVE__WORKERS": "0"}) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert "serve.workers" in err
+    assert "PHANTOMGATE__SERVE__WORKERS" in err
+
+
+def test_a_command_imports_no_other():
+    code = (
+        "import sys; from phantomgate.cli.main import main; main(['keygen'], {});"
+        "print([name for name in sys.modules if name.startswith('phantomgate.cli.')])"
+    )
+    said = python("-c", code).stdout
+    assert "['phantomgate.cli.main', 'phantomgate.cli.keygen']" in said
+
+
+@pytest.mark.parametrize(
+    ("library", "extra"),
+    [("aiohttp", "serve"), ("uvloop.loop", "serve"), ("cryptography", "jwt"), ("joserfc", "jwt"), ("redis", "redis")],
+)
+def test_a_missing_library_is_named_with_its_remedy(library, extra, capsys):
+    assert exit_code(_raising(ModuleNotFoundError("no", name=library))) == 2
+    out, err = capsys.readouterr()
+    assert (out, f"pip install 'phantomgate[{extra}]'" in err) == ("", True)
+
+
+def test_a_missing_part_of_ours_is_not_hidden():
+    with pytest.raises(ModuleNotFoundError):
+        exit_code(_raising(ModuleNotFoundError("no", name="phantomgate.nowhere")))
+
+
+def test_an_interrupted_command_is_130():
+    assert exit_code(_raising(KeyboardInterrupt())) == 130
+
+
+def _raising(error):
+    def act():
+        raise error
+
+    return act
+
+
+def test_the_package_is_the_command():
+    done = python("-m", "phantomgate", "keygen")
+    assert (done.returncode, len(done.stdout.strip()), done.stderr) == (0, 64, "")
+
+
+def test_the_exit_code_reaches_the_shell():
+    done = python("-m", "phantomgate", "check", PHANTOMGATE__SERVE__WORKERS="two")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'is "two"; want a whole number from 1 to 256  (PHANTOMGATE__SERVE__WORKERS)' in done.stderr
+
+
+def test_the_reference_has_a_section_for_every_command():
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"\n## `phantomgate {name}`\n" in text
+
+
+@pytest.mark.parametrize("name", ["check", "explain", "keygen"])
+def test_the_reference_names_every_option(name, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main([name, "--help"], {})
+    section = text.split("## `phantomgate", 1)[0] + text.split(f"## `phantomgate {name}`")[1].split("\n## ")[0]
+    for option in set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}:
+        assert option in section
