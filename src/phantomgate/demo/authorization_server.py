@@ -93,9 +93,9 @@ class DevelopmentServer:
             self.issuer = issuer
             yield issuer
 
-    def running_in_thread(self, port: int = 0) -> AbstractContextManager[str]:
+    def running_in_thread(self, port: int = 0, host: str = "127.0.0.1") -> AbstractContextManager[str]:
         """As `serving`, for a test that blocks: a loop in a thread of its own."""
-        return in_thread(partial(self.serving, port))
+        return in_thread(partial(self.serving, port, host))
 
     def app(self) -> web.Application:
         """The endpoints."""
