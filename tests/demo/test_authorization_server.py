@@ -6,8 +6,8 @@ import re
 from http.client import RemoteDisconnected
 
 import pytest
-from demo.conftest import CLIENTS, PAGE, ask
 
+from demo.conftest import CLIENTS, PAGE, ask
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.tokens import verify
 
@@ -22,15 +22,15 @@ def introspect(issuer, token, accept="application/jwt", basic=GATEWAY):
 
 def test_client_credentials_give_an_opaque_token_and_all_the_scopes_of_the_client(issuer):
     answer = ask(issuer + "/token", TOKEN, basic=SERVICE)
-    assert (200, "no-store") == (answer.status, answer.headers["cache-control"])
-    assert ("Bearer", 300, "orders:write read") == tuple(answer.json[k] for k in ("token_type", "expires_in", "scope"))
+    assert (answer.status, answer.headers["cache-control"]) == (200, "no-store")
+    assert tuple(answer.json[k] for k in ("token_type", "expires_in", "scope")) == ("Bearer", 300, "orders:write read")
     assert re.fullmatch(r"[A-Za-z0-9._~+/-]{40,}=*", answer.json["access_token"])
     assert answer.json["access_token"].count(".") == 0
 
 
 def test_client_credentials_in_the_body_work_too_and_give_the_scope_that_is_asked_for(issuer):
     form = {**TOKEN, "scope": "read", "client_id": "service", "client_secret": "pa:ss %"}
-    assert "read" == ask(issuer + "/token", form).json["scope"]
+    assert ask(issuer + "/token", form).json["scope"] == "read"
 
 
 @pytest.mark.parametrize(
@@ -54,21 +54,21 @@ def test_client_credentials_in_the_body_work_too_and_give_the_scope_that_is_aske
 def test_a_token_request_is_refused_in_the_words_of_rfc_6749(issuer, form, basic, status, error):
     answer = ask(issuer + "/token", form, basic=basic)
     assert (status, error) == (answer.status, answer.json["error"])
-    assert "no-store" == answer.headers["cache-control"]
+    assert answer.headers["cache-control"] == "no-store"
     assert (status == 401) == ("www-authenticate" in answer.headers)
 
 
 def test_credentials_that_are_not_basic_are_an_unknown_client(issuer):
     for value in ("Basic ???", "Bearer eA==", "Basic bm9jb2xvbg=="):
         answer = ask(issuer + "/token", TOKEN, Authorization=value)
-        assert (401, "invalid_client") == (answer.status, answer.json["error"]), value
+        assert (answer.status, answer.json["error"]) == (401, "invalid_client"), value
 
 
 def test_a_body_that_is_not_a_form_is_refused(issuer):
     form = "application/x-www-form-urlencoded"
     for media_type, body in (("application/json", b"{}"), (form, b"%ff=%ff"), (form, b"a&b"), (form, b"\xff=1")):
         answer = ask(issuer + "/token", body=body, Content_Type=media_type)
-        assert (400, "invalid_request") == (answer.status, answer.json["error"]), body
+        assert (answer.status, answer.json["error"]) == (400, "invalid_request"), body
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256"])
@@ -77,34 +77,37 @@ def test_introspection_gives_the_access_token_as_a_signed_jwt(algorithm):
     with server.running_in_thread() as issuer:
         token = server.issue("service", "read", subject="ann", department="spirits")
         answer = introspect(issuer, token)
-        assert (200, "application/jwt", "max-age=7") == (
+        assert (
             answer.status,
             answer.headers["content-type"],
             answer.headers["cache-control"],
-        )
+        ) == (200, "application/jwt", "max-age=7")
         keys = ask(issuer + "/jwks").json
     assert "d" not in keys["keys"][0]
     jwt = verify(answer.body.decode(), keys, issuer=issuer, audience="orders", now=0)
     assert (algorithm, "at+jwt") == (jwt.header["alg"], jwt.header["typ"])
-    assert ("ann", "service", "read", "spirits") == tuple(
-        jwt.claims[name] for name in ("sub", "client_id", "scope", "department")
+    assert tuple(jwt.claims[name] for name in ("sub", "client_id", "scope", "department")) == (
+        "ann",
+        "service",
+        "read",
+        "spirits",
     )
-    assert 300 == jwt.claims["exp"] - jwt.claims["iat"]
+    assert jwt.claims["exp"] - jwt.claims["iat"] == 300
     assert token not in str(jwt.claims)
 
 
 def test_introspection_gives_plain_facts_when_json_is_wanted(server, issuer):
     answer = introspect(issuer, server.issue("service", "read"), accept="application/json")
-    assert (True, "service", "read") == tuple(answer.json[name] for name in ("active", "client_id", "scope"))
+    assert tuple(answer.json[name] for name in ("active", "client_id", "scope")) == (True, "service", "read")
     assert "phantom_token" not in answer.json
-    assert "max-age=7" == answer.headers["cache-control"]
+    assert answer.headers["cache-control"] == "max-age=7"
 
 
 def test_the_json_answer_carries_the_jwt_when_it_is_told_to():
     server = DevelopmentServer(CLIENTS, phantom_token_member=True)
     with server.running_in_thread() as issuer:
         answer = introspect(issuer, server.issue("service", "read"), accept="application/json")
-    assert 3 == len(answer.json["phantom_token"].split("."))
+    assert len(answer.json["phantom_token"].split(".")) == 3
     assert "cache-control" not in answer.headers
 
 
@@ -113,8 +116,8 @@ def test_unknown_revoked_and_expired_tokens_all_look_the_same(server, issuer):
     server.revoke(revoked)
     for token in ("unknown", revoked, server.issue("service", "read", seconds=0)):
         as_jwt, as_json = introspect(issuer, token), introspect(issuer, token, accept="application/json")
-        assert (204, b"", "no-store") == (as_jwt.status, as_jwt.body, as_jwt.headers["cache-control"])
-        assert (200, {"active": False}, "no-store") == (as_json.status, as_json.json, as_json.headers["cache-control"])
+        assert (as_jwt.status, as_jwt.body, as_jwt.headers["cache-control"]) == (204, b"", "no-store")
+        assert (as_json.status, as_json.json, as_json.headers["cache-control"]) == (200, {"active": False}, "no-store")
         assert server.jwt(token) is None
 
 
@@ -135,8 +138,8 @@ def test_only_a_client_that_may_introspect_is_told_anything(server, issuer, basi
 def test_introspection_without_a_token_or_with_two_is_refused(issuer):
     for form in ([], [("token", "a"), ("token", "b")]):
         answer = ask(issuer + "/introspect", form, basic=GATEWAY)
-        assert (400, "invalid_request") == (answer.status, answer.json["error"])
-    assert 405 == ask(issuer + "/introspect?token=a").status
+        assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+    assert ask(issuer + "/introspect?token=a").status == 405
 
 
 def test_a_client_revokes_its_own_token_and_nobody_elses(server, issuer):
@@ -147,15 +150,15 @@ def test_a_client_revokes_its_own_token_and_nobody_elses(server, issuer):
         (SERVICE, {"token": "unknown"}, True),
         (SERVICE, {"token": token, "token_type_hint": "refresh_token"}, False),
     ):
-        assert 200 == ask(issuer + "/revoke", form, basic=basic).status
+        assert ask(issuer + "/revoke", form, basic=basic).status == 200
         assert left == (server.jwt(token) is not None)
-    assert 401 == ask(issuer + "/revoke", {"token": token}).status
+    assert ask(issuer + "/revoke", {"token": token}).status == 401
 
 
 def test_a_browser_is_let_in_from_the_allowed_origin_only(issuer):
     for path in ("/token", "/revoke"):
         friend = ask(issuer + path, TOKEN, basic=SERVICE, Origin=PAGE).headers
-        assert (PAGE, "Origin") == (friend["access-control-allow-origin"], friend["vary"])
+        assert (friend["access-control-allow-origin"], friend["vary"]) == (PAGE, "Origin")
         assert "access-control-allow-origin" not in ask(issuer + path, TOKEN, Origin="http://127.0.0.1:1").headers
     assert "access-control-allow-origin" not in ask(issuer + "/introspect", TOKEN, Origin=PAGE).headers
 
@@ -168,13 +171,13 @@ def test_both_discovery_documents_name_endpoints_that_are_there(issuer):
     assert issuer == documents[0]["issuer"]
     for name, url in documents[0].items():
         if name.endswith("_endpoint") or name == "jwks_uri":
-            assert 404 != ask(url).status, name
+            assert ask(url).status != 404, name
 
 
 def test_every_page_says_that_it_is_for_development_only(issuer):
     for path in ("/", "/authorize"):
         assert "Development only" in ask(issuer + path).body.decode()
-    assert "phantomgate (development only)" == ask(issuer + "/jwks").headers["server"]
+    assert ask(issuer + "/jwks").headers["server"] == "phantomgate (development only)"
 
 
 def test_it_listens_on_loopback_only(server):
@@ -184,22 +187,22 @@ def test_it_listens_on_loopback_only(server):
 
 
 def test_a_name_that_was_made_to_point_here_is_refused(issuer):
-    assert 400 == ask(issuer + "/jwks", Host="rebound.example").status
+    assert ask(issuer + "/jwks", Host="rebound.example").status == 400
 
 
 def test_the_knobs_make_it_slow_wrong_and_gone_and_it_counts_what_arrived(server, issuer):
     token = server.issue("service", "read")
     server.delay, server.status = 0.001, 503
-    assert 503 == introspect(issuer, token).status
+    assert introspect(issuer, token).status == 503
     server.status, server.down = None, True
     with pytest.raises((RemoteDisconnected, ConnectionResetError)):
         introspect(issuer, token)
     server.down = False
-    assert 200 == introspect(issuer, token).status
-    assert 3 == server.introspections
+    assert introspect(issuer, token).status == 200
+    assert server.introspections == 3
 
 
 def test_the_oldest_token_goes_when_the_table_is_full(server, monkeypatch):
     monkeypatch.setattr("phantomgate.demo.ledger.MOST_TOKENS", 2)
     first, second, third = (server.issue("service", "read") for _ in range(3))
-    assert (None, True, True) == (server.jwt(first), bool(server.jwt(second)), bool(server.jwt(third)))
+    assert (server.jwt(first), bool(server.jwt(second)), bool(server.jwt(third))) == (None, True, True)

@@ -6,8 +6,8 @@ import re
 from urllib.parse import urlencode
 
 import pytest
-from demo.conftest import CALLBACK, CHALLENGE, CLIENTS, VERIFIER, ask
 
+from demo.conftest import CALLBACK, CHALLENGE, CLIENTS, VERIFIER, ask
 from phantomgate.demo.authorization_server import DevelopmentServer
 
 ASKED = {
@@ -45,15 +45,15 @@ def exchange(issuer, code, **changed):
 
 def test_a_person_logs_in_and_the_client_gets_a_token_for_them(server, issuer):
     page = authorize(issuer)
-    assert (200, "no-store") == (page.status, page.headers["cache-control"])
+    assert (page.status, page.headers["cache-control"]) == (200, "no-store")
     assert "form-action 'self' http://127.0.0.1:9" in page.headers["content-security-policy"]
     answer, _ = log_in(issuer)
-    assert (303, True) == (answer.status, answer.headers["location"].startswith(CALLBACK + "?"))
+    assert (answer.status, answer.headers["location"].startswith(CALLBACK + "?")) == (303, True)
     assert ("s & t", issuer) == (answer.location["state"], answer.location["iss"])
     token = exchange(issuer, answer.location["code"]).json
-    assert ("read", "Bearer") == (token["scope"], token["token_type"])
+    assert (token["scope"], token["token_type"]) == ("read", "Bearer")
     facts = ask(issuer + "/introspect", {"token": token["access_token"]}, basic=("gateway", "gateway-secret")).json
-    assert ("ann", "page") == (facts["sub"], facts["client_id"])
+    assert (facts["sub"], facts["client_id"]) == ("ann", "page")
 
 
 def test_a_redirect_uri_with_a_query_keeps_it(issuer):
@@ -73,11 +73,11 @@ def test_a_redirect_uri_with_a_query_keeps_it(issuer):
 )
 def test_a_wrong_client_or_address_gets_a_page_and_never_a_redirect(issuer, changed):
     answer = authorize(issuer, **changed)
-    assert (400, False) == (answer.status, "location" in answer.headers)
+    assert (answer.status, "location" in answer.headers) == (400, False)
 
 
 def test_a_parameter_that_comes_twice_gets_a_page(issuer):
-    assert 400 == ask(f"{issuer}/authorize?{urlencode(ASKED)}&state=other").status
+    assert ask(f"{issuer}/authorize?{urlencode(ASKED)}&state=other").status == 400
 
 
 @pytest.mark.parametrize(
@@ -93,30 +93,30 @@ def test_a_parameter_that_comes_twice_gets_a_page(issuer):
 )
 def test_a_wrong_request_of_a_known_client_is_told_so_at_its_address(issuer, changed, error):
     answer = authorize(issuer, **changed)
-    assert 303 == answer.status
+    assert answer.status == 303
     assert (error, "s & t", issuer) == tuple(answer.location[name] for name in ("error", "state", "iss"))
 
 
 def test_who_refuses_sends_the_client_away_without_a_code(issuer):
     answer, _ = log_in(issuer, answer="deny")
-    assert ("access_denied", "s & t", False) == (
+    assert (
         answer.location["error"],
         answer.location["state"],
         "code" in answer.location,
-    )
+    ) == ("access_denied", "s & t", False)
 
 
 def test_only_ann_lives_here_and_she_may_try_again(issuer):
     for who in ({"username": "bob"}, {"password": ""}):
         answer, form = log_in(issuer, **who)
-        assert (401, False) == (answer.status, "location" in answer.headers)
-        assert 303 == ask(issuer + "/authorize", {**form, "username": "ann", "password": "x"}).status
+        assert (answer.status, "location" in answer.headers) == (401, False)
+        assert ask(issuer + "/authorize", {**form, "username": "ann", "password": "x"}).status == 303
 
 
 def test_a_login_form_is_good_once(issuer):
     for answered in ("allow", "deny"):
         _, form = log_in(issuer, answer=answered)
-        assert (400, False) == ((again := ask(issuer + "/authorize", form)).status, "location" in again.headers)
+        assert ((again := ask(issuer + "/authorize", form)).status, "location" in again.headers) == (400, False)
 
 
 def test_what_a_client_sends_can_not_become_markup(issuer):
@@ -142,16 +142,16 @@ def test_what_a_client_sends_can_not_become_markup(issuer):
 def test_a_code_without_everything_that_belongs_to_it_gives_nothing_and_is_spent(issuer, changed):
     code = log_in(issuer)[0].location["code"]
     answer = exchange(issuer, **{"code": code, **changed})
-    assert (400, "invalid_grant") == (answer.status, answer.json["error"])
+    assert (answer.status, answer.json["error"]) == (400, "invalid_grant")
     if "code" not in changed:
-        assert 400 == exchange(issuer, code).status
+        assert exchange(issuer, code).status == 400
 
 
 def test_a_code_used_twice_gives_nothing_and_takes_back_what_it_gave(server, issuer):
     code = log_in(issuer)[0].location["code"]
     token = exchange(issuer, code).json["access_token"]
     assert server.jwt(token)
-    assert "invalid_grant" == exchange(issuer, code).json["error"]
+    assert exchange(issuer, code).json["error"] == "invalid_grant"
     assert server.jwt(token) is None
 
 
@@ -160,8 +160,8 @@ def test_codes_and_logins_end_by_themselves(clock):
     with server.running_in_thread() as issuer:
         code = log_in(issuer)[0].location["code"]
         clock.advance(60)
-        assert "invalid_grant" == exchange(issuer, code).json["error"]
+        assert exchange(issuer, code).json["error"] == "invalid_grant"
         name = re.search('name="login" value="([^"]+)"', authorize(issuer).body.decode()).group(1)
         clock.advance(600)
         form = {"login": name, "username": "ann", "password": "x", "answer": "allow"}
-        assert 400 == ask(issuer + "/authorize", form).status
+        assert ask(issuer + "/authorize", form).status == 400
