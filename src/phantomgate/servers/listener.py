@@ -48,6 +48,7 @@ class Listener:
         self.gateway = gateway
         self.trusts = trusts
         self.limits = limits or Limits()
+        self.max_headers = self.limits.max_headers
         self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks)
         self.read_decide: Read = read_decide(source)
         self.read_exchange: Read = read_exchange(source)
