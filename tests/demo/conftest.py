@@ -56,7 +56,9 @@ def ask(url, form=None, *, method="", basic=(), body=None, **headers) -> Answer:
         fields.append(("Authorization", "Basic " + base64.b64encode(pair.encode()).decode()))
     connection = HTTPConnection(where.hostname, where.port, timeout=10)
     try:
-        connection.putrequest(method or ("GET" if body is None else "POST"), f"{where.path or '/'}?{where.query}")
+        method = method or ("GET" if body is None else "POST")
+        target = f"{where.path or '/'}{'?' if where.query else ''}{where.query}"
+        connection.putrequest(method, target, skip_host="Host" in headers)
         for name, value in fields:
             connection.putheader(name, value)
         if body is not None:

@@ -94,7 +94,7 @@ def _tell(label: str, text: str, paint: Paint) -> None:
 
 
 def _port(text: str) -> int:
-    if not text.isdecimal() or not 0 <= int(text) <= 65535:
+    if not (text.isascii() and text.isdecimal()) or not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port; want 0 to 65535")
     return int(text)
 

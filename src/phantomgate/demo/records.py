@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextvars import ContextVar
-from dataclasses import dataclass, field, fields
 from typing import Any
 
 from phantomgate.config.wiring import Wired
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Allow, Credential, Decision, HeaderChange, Refuse, Request, Route, Source, Token
 from phantomgate.gateway.explain import Step, recording
-from phantomgate.gateway.gateway import Gateway
 
 MOST_RECORDS = 200
 
@@ -19,46 +17,40 @@ current: ContextVar[str] = ContextVar("current", default="")
 """Under which id the request that is being handled will be recorded."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordingGateway(Gateway):
-    """Decides as the wired gateway does, part by part, and keeps the records of the last decisions."""
+class RecordingGateway:
+    """Decides as the wired gateway does, part by part. Its state: the records of the last decisions."""
 
-    wired: Wired
-    asked: Callable[[], int]
-    """How often the authorization server was asked so far."""
-    records: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
-
-    @classmethod
-    def around(cls, wired: Wired, asked: Callable[[], int]) -> RecordingGateway:
-        """The gateway of *wired*, with a record of every decision."""
-        gateway = wired.gateway
-        return cls(*(getattr(gateway, each.name) for each in fields(gateway)), wired, asked)
+    def __init__(self, wired: Wired, asked: Callable[[], int]) -> None:
+        """*asked* is how often the authorization server was asked so far."""
+        self._wired = wired
+        self._asked = asked
+        self._records: dict[str, dict[str, Any]] = {}
 
     async def decide(self, request: Request) -> Decision:
         """As `Gateway.decide`."""
-        wired = self.wired
+        wired = self._wired
         watched, steps = recording(wired.gateway, wired.policy_names, wired.ticks)
-        asked, began = self.asked(), wired.ticks()
+        asked, began = self._asked(), wired.ticks()
         decision = await watched.decide(request)
         seconds = wired.ticks() - began
         remembered = decision.token.lifetime(wired.now(), wired.ticks()) if isinstance(decision, Allow) else 0
-        self.records[current.get()] = {
+        self._records[current.get()] = {
             "allowed": isinstance(decision, Allow),
             "decision": decision.id if isinstance(decision, Refuse) else "",
             "reason": decision.reason.label if isinstance(decision, Refuse) else "",
             "ms": seconds * 1000,
-            "source": _source(steps, self.asked() > asked),
+            "source": _source(steps, self._asked() > asked),
             "remembered": remembered,
             "max_age": wired.settings.cache.max_age,
             "steps": _in_words(steps),
         }
-        while len(self.records) > MOST_RECORDS:
-            del self.records[next(iter(self.records))]
+        while len(self._records) > MOST_RECORDS:
+            del self._records[next(iter(self._records))]
         return decision
 
     def record(self, name: str) -> dict[str, Any] | None:
         """What was recorded under *name*, while it is kept."""
-        return self.records.get(name)
+        return self._records.get(name)
 
 
 def _source(steps: list[Step], asked: bool) -> str:
@@ -99,12 +91,11 @@ def _refused(refused: Exception) -> str:
 def _gave(step: Step) -> str:
     gave = step.gave
     if isinstance(gave, Route):
-        wants = " ".join(sorted(gave.scopes)) or "any token"
-        return f"{gave.name}: {wants}"
+        return f"{gave.name} needs {' '.join(sorted(gave.scopes)) or 'no scope'}"
     if isinstance(gave, Credential):
         return f"one Bearer token, {len(gave.value)} characters"
     if isinstance(gave, Token):
         return f"{gave.source.value}: active, for {gave.claims.get('sub', 'nobody')}"
     if isinstance(gave, HeaderChange):
-        return ", ".join(name for name, _ in gave.set)
+        return f"sets {', '.join(name for name, _ in gave.set)}"
     return step.name

@@ -8,14 +8,14 @@ from __future__ import annotations
 import secrets
 import tempfile
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 
-from phantomgate.config.log import LogLine
 from phantomgate.config.loading import load_settings
+from phantomgate.config.log import LogLine
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import wire
 from phantomgate.core.ports import Clock
@@ -25,11 +25,14 @@ from phantomgate.demo.records import RecordingGateway
 from phantomgate.demo.sample_api import SampleApi
 from phantomgate.demo.serving import listening, origin, serving
 from phantomgate.demo.site import Site
-from phantomgate.servers.proxy import reverse_proxy
+from phantomgate.oauth.client_auth import client_secret_basic
+from phantomgate.servers.proxy import SERVER_OPTIONS, reverse_proxy
 
 PORT = 8080
 MAX_AGE = 5
 """Seconds that the gateway remembers: short, so that one can wait for the end of it."""
+SERVICE, PAGE = "demo-service", "demo-page"
+"""The clients: one keeps a secret, the other is a page and can't."""
 SCOPES = frozenset({"read", "orders:write"})
 SECRET = "DEMO_GATEWAY_SECRET"  # noqa: S105 - the name of a variable
 
@@ -80,7 +83,8 @@ class Demo:
     """Where the page and the gateway are."""
     server: DevelopmentServer
     api: SampleApi
-    service: Client = field(repr=False)
+    credentials: Mapping[str, str] = field(repr=False)
+    """The header fields by which the authorization server knows the service."""
     upstream: str
     """Where the API is, for those who go past the gateway and are refused."""
     max_age: int
@@ -103,12 +107,13 @@ async def running(
     with closing(door):
         here = origin(door)
         gateway_secret = secrets.token_urlsafe(24)
-        service = Client("demo-service", secrets.token_urlsafe(24), scopes=SCOPES)
+        service_secret = secrets.token_urlsafe(24)
+        credentials = dict(client_secret_basic(SERVICE, service_secret).headers)
         server = DevelopmentServer(
             [
                 Client("gateway", gateway_secret, introspects=True),
-                service,
-                Client("demo-page", scopes=SCOPES, redirect_uris=(here + "/",)),
+                Client(SERVICE, service_secret, scopes=SCOPES),
+                Client(PAGE, scopes=SCOPES, redirect_uris=(here + "/",)),
             ],
             cache_control=f"max-age={MAX_AGE}",
             allowed_origins=[here],
@@ -120,11 +125,12 @@ async def running(
                 text = CONFIGURATION.format(issuer=issuer, api=upstream, secret=SECRET, max_age=MAX_AGE)
                 environ = {SECRET: gateway_secret}
                 wired = wire(_settings(text), "nonblocking", environ=environ, write=write, now=now, ticks=ticks)
-                gateway = RecordingGateway.around(wired, lambda: server.introspections)
-                site = Site(here, server, gateway, service, "demo-page", MAX_AGE, text)
+                gateway = RecordingGateway(wired, lambda: server.introspections)
+                site = Site(here, server, gateway, credentials, PAGE, MAX_AGE, text)
                 try:
-                    async with serving(site.app(reverse_proxy(gateway, upstream)), door):
-                        yield Demo(here, server, api, service, upstream, MAX_AGE, text)
+                    proxy = reverse_proxy(gateway, upstream, owned=tuple(wired.settings.forward.claims))
+                    async with serving(site.app(proxy), door, **SERVER_OPTIONS):
+                        yield Demo(here, server, api, credentials, upstream, MAX_AGE, text)
                 finally:
                     await wired.close()
 

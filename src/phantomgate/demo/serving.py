@@ -8,7 +8,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from ipaddress import ip_address
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from aiohttp import web
@@ -48,9 +48,12 @@ async def loopback_hosts_only(request: web.Request, handler: Handler) -> web.Str
 
 
 @asynccontextmanager
-async def serving(app: web.Application, sock: socket.socket) -> AsyncIterator[str]:
-    """*app* on *sock* while the block runs; gives its origin. The socket is closed at the end."""
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0)
+async def serving(app: web.Application, sock: socket.socket, **options: Any) -> AsyncIterator[str]:
+    """*app* on *sock* while the block runs; gives its origin. The socket is closed at the end.
+
+    *options* are aiohttp's for a server.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1.0, **options)
     try:
         await runner.setup()
         await web.SockSite(runner, sock).start()

@@ -11,10 +11,10 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from aiohttp import BasicAuth, ClientError, ClientSession, ClientTimeout
+from aiohttp import ClientError, ClientSession, ClientTimeout
 
 from phantomgate.core.errors import PhantomgateError
-from phantomgate.demo.run import Demo
+from phantomgate.demo.run import SERVICE, Demo
 from phantomgate.demo.site import RECORD
 
 SHOWN = 8
@@ -54,9 +54,8 @@ class Telling:
     async def get_token(self, scope: str) -> str:
         """A new opaque token by client credentials, as any service gets one."""
         form = {"grant_type": "client_credentials", "scope": scope}
-        service = self.demo.service
-        url, auth = self.demo.server.issuer + "/token", BasicAuth(service.client_id, service.secret or "")
-        async with self._http.post(url, data=form, auth=auth) as reply:
+        url, headers = self.demo.server.issuer + "/token", self.demo.credentials
+        async with self._http.post(url, data=form, headers=headers) as reply:
             token = str((await reply.json()).get("access_token", ""))
         _want("an opaque token", len(token) > 20 and token.count(".") != 2, f"a token of {len(token)} characters")
         self._tell("opaque token out", f"{token[:SHOWN]}… ({len(token)} random characters), scope {scope}")
@@ -90,7 +89,10 @@ class Telling:
         for step in answer.record["steps"]:
             if step["verb"] == "resolve":
                 source = f"from {answer.record['source']} in {step['ms']:.3f} ms"
-                self._tell("resolved" if step["ok"] else "not resolved", source if step["ok"] else f"{source}: {step['text']}")
+                if step["ok"]:
+                    self._tell("resolved", source)
+                else:
+                    self._tell("not resolved", f"{source}: {step['text']}")
         received = answer.body.get("received")
         if received:
             jwt = received["jwt"]
@@ -114,8 +116,8 @@ class Telling:
 
     async def revoke(self, token: str) -> None:
         """The service takes its token back (RFC 7009)."""
-        auth = BasicAuth(self.demo.service.client_id, self.demo.service.secret or "")
-        async with self._http.post(self.demo.server.issuer + "/revoke", data={"token": token}, auth=auth) as reply:
+        url, headers = self.demo.server.issuer + "/revoke", self.demo.credentials
+        async with self._http.post(url, data={"token": token}, headers=headers) as reply:
             _want("revocation to work", reply.status == 200, f"status {reply.status}")
 
 
@@ -145,7 +147,7 @@ async def _from_the_network(telling: Telling) -> None:
     _want("an answer from the network", answer.record["source"] == "network", answer.record["source"])
     jwt = answer.body["received"]["jwt"]
     _want("a signed access token upstream", jwt["header"].get("typ") == "at+jwt", jwt["header"])
-    _want("the service as its subject", jwt["claims"].get("sub") == telling.demo.service.client_id, jwt["claims"])
+    _want("the service as its subject", jwt["claims"].get("sub") == SERVICE, jwt["claims"])
 
 
 async def _from_memory(telling: Telling) -> None:
@@ -174,7 +176,8 @@ async def _no_token(telling: Telling) -> None:
     answer = await telling.call("GET")
     telling.told("GET", "", answer)
     _status(answer, 401)
-    _want("a challenge without an error", answer.challenge.startswith("Bearer") and "error" not in answer.challenge, "one")
+    plain = answer.challenge.startswith("Bearer") and "error" not in answer.challenge
+    _want("a challenge without an error", plain, answer.challenge)
 
 
 async def _revoked(telling: Telling) -> None:
@@ -188,7 +191,7 @@ async def _revoked(telling: Telling) -> None:
         let_in += 1
         await asyncio.sleep(0.25)
         answer = await telling.call("GET", telling.token)
-    telling.note("let in", f"{let_in} more times, from memory; refused {time.monotonic() - began:.1f} s after revocation")
+    telling.note("let in", f"{let_in} more times, from memory; refused after {time.monotonic() - began:.1f} s")
     telling.told("GET", telling.token, answer)
     _status(answer, 401)
     _want("invalid_token", answer.body.get("error") == "invalid_token", answer.body)

@@ -113,7 +113,10 @@ async function send(ask, button) {
   };
   const record = await (await fetch(`/demo/decisions/${reply.headers.get("X-Demo-Record")}`)).json();
   record.sent = ask.token === "none" ? "sends no token" : "sends an opaque token";
-  if (ask.token === "mine" && answer.ok) remembered = { until: performance.now() + record.remembered * 1000, seconds: about.max_age };
+  if (ask.token === "mine" && answer.ok) {
+    remembered = { until: performance.now() + record.remembered * 1000, seconds: about.max_age };
+    tick();
+  }
   await show(ask, answer, record, authorization);
 }
 
@@ -122,10 +125,15 @@ async function show(ask, answer, record, authorization) {
   drawRight(answer.body.received);
   drawBack(answer);
   remember(ask, answer, record);
-  const stage = $("stage").getBoundingClientRect();
-  if (stage.top > innerHeight * 0.6 || stage.bottom < 0) $("stage").scrollIntoView({ behavior: "smooth" });
+  reveal();
   const told = verdict(ask, answer, record, ask.token === "mine" ? token : null);
   if (await playFlow(record, `${answer.status} ${answer.statusText}`)) say(told.kind, told.title, told.text);
+}
+
+// On a phone, or far down, what one did is not where one sees what became of it.
+function reveal() {
+  const { top, bottom } = $("verdict").getBoundingClientRect();
+  if (top < 0 || bottom > innerHeight) $("stage").scrollIntoView({ behavior: matchMedia("(prefers-reduced-motion: reduce)").matches ? "auto" : "smooth" });
 }
 
 function say(kind, title, text) {
@@ -158,6 +166,7 @@ async function revokeToken() {
   }
   token.revoked = true;
   drawToken();
+  reveal();
   const left = remembered ? Math.ceil((remembered.until - performance.now()) / 1000) : 0;
   if (left > 0) say("warn", "Revoked, and still let in", `The gateway remembers this token for ${left} more seconds. Send again now, and once more when the time is over.`);
   else say("good", "Revoked", "The gateway remembers nothing of this token, so the next request finds out at once.");
@@ -167,6 +176,7 @@ async function switchOutage() {
   const down = $("outage").ariaChecked === "true";
   await fetch("/demo/authorization-server", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ down }) });
   outageIs(down);
+  reveal();
   if (down) say("warn", "The authorization server is down", "What the gateway remembers still works, for seconds. What it has to ask about does not: send a made-up token, or wait and send yours.");
   else say("good", "The authorization server is up again", "Everything works as before; no token was lost meanwhile.");
 }
@@ -178,6 +188,7 @@ function outageIs(down) {
 
 // How long the gateway still remembers our token, counted down in front of everybody.
 function tick() {
+  reveal();
   const left = remembered ? Math.max(0, remembered.until - performance.now()) / 1000 : 0;
   $("window").hidden = !token || !remembered;
   $("window-bar").style.transform = `scaleX(${remembered ? left / remembered.seconds : 0})`;

@@ -18,6 +18,7 @@ export function drawLeft(ask, authorization) {
 }
 
 export function drawRight(received) {
+  $("right").parentElement.classList.toggle("none", !received);
   if (!received) {
     $("right").replaceChildren(el("p", "soft small", "Nothing. The API has not heard of this request."));
     return;
