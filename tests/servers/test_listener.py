@@ -458,6 +458,7 @@ def test_a_drain_lets_answers_finish_and_closes_the_rest(on_loop):
             future = await service.resolver.asked("later")
             service.server.close()
             service.listener.begin_drain()
+            drained = asyncio.create_task(service.listener.drained(5.0))
             assert await idle.ended() == b""
             future.set_result(None)
             partial.send("Authorization: Bearer now\r\n\r\n")
@@ -465,7 +466,7 @@ def test_a_drain_lets_answers_finish_and_closes_the_rest(on_loop):
                 status, fields, _ = await client.answer()
                 assert (status, dict(fields)["Connection"]) == (200, "close")
                 assert await client.ended() == b""
-            assert await service.listener.drained(5.0) is True
+            assert await drained is True
 
     on_loop(story())
 

@@ -69,7 +69,7 @@ def read_exchange(source: str) -> Read:
 
 def _read_path(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:
     path, _, query = target.decode("latin-1").partition("?")
-    return _checked(Request(method.decode("latin-1"), path, headers, query, peer=peer), trusted)
+    return _checked(Request(method.decode("latin-1"), path, headers, query, peer), trusted)
 
 
 def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
@@ -88,13 +88,13 @@ def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
                 if name in headers.repeated:
                     return _unreadable(headers, peer, f"{name.decode()} came more than once")
         path, _, query = uri.decode("latin-1").partition("?")
-        request = Request(asked.decode("latin-1"), path, headers, query, peer=peer)
+        request = Request(asked.decode("latin-1"), path, headers, query, peer)
         if host_name in fields:
             request.host = fields[host_name].decode("latin-1")
         if scheme_name in fields:
             request.scheme = fields[scheme_name].decode("latin-1")
         if b"connection" in fields or b"upgrade" in fields:
-            _check_hops(request)
+            check_hops(request)
         return request
 
     return read
@@ -103,14 +103,14 @@ def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
 def _checked(request: Request, trusted: bool) -> Request:
     fields = request.headers.fields
     if b"connection" in fields or b"upgrade" in fields:
-        _check_hops(request)
+        check_hops(request)
     if not trusted and any(name in fields for name in (*_ORIGINAL, *_FORWARDED)):
         request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
     return request
 
 
-def _check_hops(request: Request) -> None:
-    """Hop-by-hop tricks are refused, whatever the source."""
+def check_hops(request: Request) -> None:
+    """Give *request* its `problem` when a hop was told to drop what we judge by, or to become a tunnel."""
     headers = request.headers
     fields = headers.fields
     if fields.get(b"connection") not in _PLAIN_CONNECTION or b"connection" in headers.repeated:

@@ -6,7 +6,6 @@ Rule: what is read is returned and never kept, printed or repeated in an error. 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 
 _MOST_BYTES = 65536
 
@@ -43,6 +42,8 @@ def _from_variable(name: str, environ: Mapping[str, str]) -> str:
 
 
 def _from_file(path: str) -> str:
+    from pathlib import Path  # a cold start with a variable does without
+
     try:
         with Path(path).open("rb") as file:
             data = file.read(_MOST_BYTES + 1)

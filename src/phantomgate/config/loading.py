@@ -14,17 +14,19 @@ import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.checks import problems_between
 from phantomgate.config.kinds import Kind, found, from_json
 from phantomgate.config.settings import SECTIONS, RouteRule, Settings
 from phantomgate.core.errors import Problem, SettingsError
 
+if TYPE_CHECKING:
+    from pathlib import Path  # costs a cold start 5 ms, and is needed only where a file is looked for
+
 PREFIX = "PHANTOMGATE__"
 CONFIG = "PHANTOMGATE_CONFIG"
-USUAL_FILE = Path("phantomgate.toml")
+USUAL_FILE = "phantomgate.toml"
 _MOST_BYTES = 1 << 20
 _ROUTES = "routes"
 
@@ -56,13 +58,15 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def read_sources(path: Path | None, environ: Mapping[str, str]) -> Sources:
     """Read the file, once, and pick our variables. Raises SettingsError when the file can't be read."""
+    from pathlib import Path
+
     ours = {name: text for name, text in environ.items() if name.upper().startswith(PREFIX) or _single(name) in _SINGLE}
     said_by = "--config" if path else CONFIG
     path = path or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
     try:
-        if path is None and not USUAL_FILE.is_file():
+        if path is None and not Path(USUAL_FILE).is_file():
             return Sources(None, "environment", ours)
-        path = path or USUAL_FILE
+        path = path or Path(USUAL_FILE)
         with path.open("rb") as file:
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
@@ -232,7 +236,8 @@ class _Loading:
 
     def _unknown(self, name: str, known: Iterable[str], origin: str) -> None:
         meant = _meant(name, list(known))
-        hint = f'did you mean "{meant}"?' if meant else f"there are {', '.join(sorted(map(_key, known)))}"
+        there = sorted(_key(one) for one in known if _beside(one, name)) or sorted(map(_key, known))
+        hint = f'did you mean "{meant}"?' if meant else f"there are {', '.join(there)}"
         self.problems.append(Problem(_plain(name), f"is not a setting; {hint}", origin))
         self._skip(meant)
 
@@ -246,11 +251,16 @@ def _meant(name: str, known: list[str]) -> str:
     from difflib import get_close_matches  # only on the way to an error
 
     name = name.upper() if name.upper().startswith(PREFIX) else name.lower()
-    beside = {_key(one): one for one in known if one.removesuffix(_key(one)) == name.removesuffix(_key(name))}
+    beside = {_key(one): one for one in known if _beside(one, name)}
     elsewhere = [one for one in known if _key(one) == _key(name)]
     spelled_alike = get_close_matches(_key(name), beside, 1, 0.8)
     meant = [beside[key] for key in spelled_alike] + elsewhere + get_close_matches(name, known, 1, 0.8)
     return meant[0] if meant else ""
+
+
+def _beside(one: str, other: str) -> bool:
+    """Whether two names are of one section."""
+    return one.removesuffix(_key(one)) == other.removesuffix(_key(other))
 
 
 def _key(name: str) -> str:

@@ -187,11 +187,11 @@ def _backends(settings: Settings, family: Family, ticks: Clock) -> tuple[Http, O
 
         http, flights = AiohttpHttp(ca_file=ca_file, connections=introspection.max_connections), SingleFlight()
         return http, flights, (flights, http)
-    from phantomgate.backends.blocking import each_by_itself
+    from phantomgate.backends import blocking
     from phantomgate.backends.blocking_http import BlockingHttp
 
     plain = BlockingHttp(ca_file=ca_file, ticks=ticks)
-    return plain, each_by_itself, (plain,)
+    return plain, blocking.SingleFlight(patience=introspection.timeout + 1.0), (plain,)
 
 
 def _match(settings: Settings) -> Match:
@@ -256,7 +256,4 @@ def _stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLi
     """The log on standard error; what can't be written is counted."""
     from phantomgate.config.log import Level, Log
 
-    def dropped() -> None:
-        metrics.lines_dropped += 1
-
-    return Log(2, now=now, level=Level[settings.log.level.upper()], dropped=dropped)
+    return Log(2, now=now, level=Level[settings.log.level.upper()], dropped=metrics.drop_line)

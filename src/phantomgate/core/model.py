@@ -91,9 +91,9 @@ class Request:
     path: str
     headers: Headers
     query: str = field(default="", repr=False)
+    peer: str = ""
     host: str = ""
     scheme: str = ""
-    peer: str = ""
     problem: Refused | None = None
     note: str = ""
     """What an operator should know although it changes nothing: fields of an untrusted peer were ignored, say."""
