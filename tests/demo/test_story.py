@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
 from functools import partial
@@ -64,6 +65,25 @@ def test_the_command_plays_the_story_and_all_of_it_happens():
     assert played.stdout.endswith("All of it happened.\n")
     assert "\033" not in played.stdout
     assert re.search(r"[A-Za-z0-9_-]{40}", played.stdout) is None, "a whole token was printed"
+
+
+def test_the_command_serves_until_it_is_interrupted():
+    environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "PYTHONWARNINGS": "error"}
+    command = [sys.executable, "-m", "phantomgate", "demo", "--port=0"]
+    with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
+        try:
+            printed = ""
+            while "Ctrl-C" not in printed and (line := served.stdout.readline()):
+                printed += line
+            url = re.search(r"http://127\.0\.0\.1:\d+", printed).group()
+            assert ask(url + "/").status == 200
+            assert ask(url + "/api/orders").status == 401
+        finally:
+            served.send_signal(signal.SIGINT)
+        _, logged = served.communicate(timeout=20)
+    assert served.returncode == 0
+    assert [json.loads(line)["reason"] for line in logged.splitlines()] == ["missing_credential"]
+    assert "development only" in printed
 
 
 def test_a_story_that_does_not_come_true_ends_with_1_and_says_what(monkeypatch, capsys):

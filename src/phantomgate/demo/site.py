@@ -18,7 +18,7 @@ from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.records import RecordingGateway, current
 from phantomgate.demo.serving import loopback_hosts_only
 
-STYLES = ("theme.css", "page.css", "stage.css")
+STYLES = ("theme.css", "page.css", "flow.css", "stage.css")
 SCRIPTS = ("app.js", "dom.js", "flow.js", "oauth.js", "wires.js", "words.js")
 RECORD = "X-Demo-Record"
 
@@ -74,8 +74,8 @@ class Site:
 
     @web.middleware
     async def _record(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith("/api/"):
-            current.set(secrets.token_urlsafe(9))
+        # Set for every request, since those of one connection share a context.
+        current.set(secrets.token_urlsafe(9) if request.path.startswith("/api/") else "")
         return await handler(request)
 
     async def _about(self, _: web.Request) -> web.Response:
