@@ -64,9 +64,19 @@ def test_credentials_that_are_not_basic_are_an_unknown_client(issuer):
         assert (answer.status, answer.json["error"]) == (401, "invalid_client"), value
 
 
+def test_two_authorization_fields_are_one_too_many(issuer):
+    answer = ask(issuer + "/token", TOKEN, basic=SERVICE, Authorization="Basic eDp5")
+    assert (answer.status, answer.json["error"]) == (400, "invalid_request")
+
+
 def test_a_body_that_is_not_a_form_is_refused(issuer):
     form = "application/x-www-form-urlencoded"
-    for media_type, body in (("application/json", b"{}"), (form, b"%ff=%ff"), (form, b"a&b"), (form, b"\xff=1")):
+    for media_type, body in (
+        ("application/json", b"grant_type=client_credentials"),
+        (form, b"%ff=%ff"),
+        (form, b"a&b"),
+        (form, b"\xff=1"),
+    ):
         answer = ask(issuer + "/token", body=body, Content_Type=media_type)
         assert (answer.status, answer.json["error"]) == (400, "invalid_request"), body
 

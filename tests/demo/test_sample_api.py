@@ -101,6 +101,12 @@ def test_a_jwt_with_a_wrong_claim_is_told_which(claims, complaint):
         check(claims)
 
 
+def test_an_expiry_that_is_not_a_number_is_none_at_any_time():
+    for exp in (True, None, [101], "101"):
+        with pytest.raises(ValueError, match="exp is"):
+            check({**GOOD, "exp": exp}, now=0)
+
+
 def test_a_jwt_of_another_key_or_another_type_is_refused():
     with pytest.raises(ValueError, match="not a JWT signed by"):
         check(GOOD, key=make_key())

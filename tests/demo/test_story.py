@@ -118,6 +118,41 @@ def test_the_story_fails_when_the_gateway_does_not_do_its_part(demo, monkeypatch
     assert untrue == ["It calls the API: wanted status 200, got 503 temporarily_unavailable"]
 
 
+class WrongTelling(story.Telling):
+    """Gets a wrong answer whatever it does."""
+
+    def __init__(self, demo):
+        super().__init__(demo, None, lambda label, text: None)
+        self.token = "t" * 43
+
+    async def get_token(self, scope):
+        return self.token
+
+    async def call(self, method, token=""):
+        jwt = {"header": {"typ": "at+jwt"}, "claims": {"sub": story.SERVICE}}
+        body = {"error": "teapot", "received": {"jwt": jwt, "headers": [["Authorization", "Bearer x"]]}}
+        return story.Answer(418, 'Bearer scope="orders:write"', "5", body, {"source": "memory", "steps": []})
+
+    async def past_the_gateway(self, token):
+        return 200
+
+    async def revoke(self, token):
+        pass
+
+    async def switch(self, down):
+        pass
+
+
+STATUSES = (200, 200, 403, 401, 401, 401, 503)
+STEPS = [step for _, step in story.STORY[1:]]
+
+
+@pytest.mark.parametrize(("step", "status"), zip(STEPS, STATUSES, strict=True))
+def test_no_step_of_the_story_is_content_with_a_wrong_status(demo, step, status):
+    with pytest.raises(story.Untrue, match=f"wanted status {status}"):
+        asyncio.run(step(WrongTelling(demo)))
+
+
 def test_a_taken_port_is_given_up_for_another_one(lines):
     with listening() as taken:
         port = taken.getsockname()[1]
@@ -152,6 +187,12 @@ def test_the_record_has_every_step_up_to_the_one_that_refused_and_no_secret(demo
     assert kept["steps"][-1]["text"] == "lacks orders:write"
     assert token not in json.dumps(kept) + str(lines)
     assert len(lines) == 1
+
+
+def test_the_record_says_who_knew_that_a_token_means_nothing(demo):
+    sources = [record(demo, orders(demo, "made-up"))["source"] for _ in range(2)]
+    assert sources == ["network", "memory"]
+    assert record(demo, orders(demo))["source"] == ""
 
 
 def test_a_client_can_not_say_who_it_is_to_the_api(demo):
