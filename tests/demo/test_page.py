@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from pathlib import Path
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -130,6 +131,14 @@ def test_an_answer_to_a_login_that_did_not_begin_here_is_refused(visitor):
     visitor.told("No token", "does not belong to a login that began here")
 
 
+def test_an_answer_from_another_authorization_server_is_refused(visitor):
+    visitor.press("Log in as Ann")
+    visitor.page.wait_for_url("**/authorize?**")
+    state = parse_qs(urlsplit(visitor.page.url).query)["state"][0]
+    visitor.visit(f"/?code=stolen&state={quote(state)}&iss=http%3A%2F%2F127.0.0.1%3A9")
+    visitor.told("No token", "another authorization server")
+
+
 def test_a_missing_scope_is_named(visitor):
     visitor.get_token("read")
     visitor.press("Place an order")
@@ -206,6 +215,12 @@ def test_an_outage_is_503_for_what_is_not_remembered(visitor):
     visitor.told("The authorization server is up again")
     visitor.press("List the orders")
     visitor.told("200 OK, after asking")
+
+
+def test_a_gateway_that_is_gone_is_told_in_words(visitor):
+    visitor.page.route("**/api/**", lambda route: route.abort())
+    visitor.press("No token")
+    visitor.told("No answer", "Is the demo still running?")
 
 
 def test_the_page_works_by_keyboard_alone(visitor):

@@ -147,7 +147,7 @@ STATUSES = (200, 200, 403, 401, 401, 401, 503)
 STEPS = [step for _, step in story.STORY[1:]]
 
 
-@pytest.mark.parametrize(("step", "status"), zip(STEPS, STATUSES, strict=True))
+@pytest.mark.parametrize(("step", "status"), list(zip(STEPS, STATUSES, strict=True)))
 def test_no_step_of_the_story_is_content_with_a_wrong_status(demo, step, status):
     with pytest.raises(story.Untrue, match=f"wanted status {status}"):
         asyncio.run(step(WrongTelling(demo)))

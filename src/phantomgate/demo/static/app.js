@@ -51,7 +51,7 @@ function drawAsks() {
       button.type = "button";
       button.id = `ask-${ask.id}`;
       button.disabled = ask.token === "mine";
-      button.onclick = () => send(ask, button);
+      button.onclick = () => sending(ask, button);
       $("asks").append(button);
     }
   }
@@ -91,11 +91,20 @@ const CREDENTIALS = {
   garbage: () => `Bearer ${random(32)}`,
 };
 
+async function sending(ask, button) {
+  say("", "On its way", "Through the gateway, step by step.");
+  try {
+    await send(ask, button);
+  } catch {
+    say("warn", "No answer", "The gateway does not answer. Is the demo still running? Start it again, and load this page anew.");
+  }
+}
+
 async function send(ask, button) {
   document.querySelector(".ask[aria-current]")?.removeAttribute("aria-current");
   button.ariaCurrent = "true";
   $("next").hidden = false;
-  $("again").onclick = () => send(ask, button);
+  $("again").onclick = () => sending(ask, button);
   const authorization = CREDENTIALS[ask.token]();
   const headers = new Headers();
   if (authorization) headers.set("Authorization", authorization);
