@@ -9,6 +9,7 @@ import pytest
 
 from demo.conftest import CLIENTS, PAGE, ask
 from phantomgate.demo.authorization_server import DevelopmentServer
+from phantomgate.demo.ledger import MOST_TOKENS
 from phantomgate.demo.tokens import verify
 
 GATEWAY = ("gateway", "gateway-secret")
@@ -212,7 +213,6 @@ def test_the_knobs_make_it_slow_wrong_and_gone_and_it_counts_what_arrived(server
     assert server.introspections == 3
 
 
-def test_the_oldest_token_goes_when_the_table_is_full(server, monkeypatch):
-    monkeypatch.setattr("phantomgate.demo.ledger.MOST_TOKENS", 2)
-    first, second, third = (server.issue("service", "read") for _ in range(3))
-    assert (server.jwt(first), bool(server.jwt(second)), bool(server.jwt(third))) == (None, True, True)
+def test_the_oldest_token_goes_when_the_table_is_full(server):
+    first, second, *others = (server.issue("service", "read") for _ in range(MOST_TOKENS + 1))
+    assert (server.jwt(first), bool(server.jwt(second)), bool(server.jwt(others[-1]))) == (None, True, True)

@@ -18,8 +18,10 @@ from aiohttp import ClientSession, WSServerHandshakeError
 import phantomgate
 from demo.clocks import PushedClock
 from demo.conftest import ask
+from phantomgate.cli.demo import play_once
 from phantomgate.cli.main import main
 from phantomgate.demo import story
+from phantomgate.demo.records import MOST_RECORDS
 from phantomgate.demo.run import MAX_AGE, running
 from phantomgate.demo.serving import in_thread, listening
 
@@ -86,14 +88,14 @@ def test_the_command_serves_until_it_is_interrupted():
     assert "development only" in printed
 
 
-def test_a_story_that_does_not_come_true_ends_with_1_and_says_what(monkeypatch, capsys):
+def test_a_story_that_does_not_come_true_ends_with_1_and_says_what(capsys):
     async def untrue(telling):
         await telling.get_token("read")
         await story._no_token(telling)
         raise story.Untrue("wanted the moon, got cheese")
 
-    monkeypatch.setattr(story, "STORY", (("It asks for the moon", untrue),))
-    assert main(["demo", "--once"], {}) == 1
+    told = [("It asks for the moon", untrue)]
+    assert asyncio.run(play_once(0, lambda kind, text: text, told)) == 1
     printed = capsys.readouterr().out
     assert "1 of it did not happen" in printed
     assert "It asks for the moon: wanted the moon, got cheese" in printed
@@ -107,14 +109,13 @@ def test_a_port_that_is_none_is_a_usage_error(capsys):
         assert "want 0 to 65535" in capsys.readouterr().err
 
 
-def test_the_story_fails_when_the_gateway_does_not_do_its_part(demo, monkeypatch):
+def test_the_story_fails_when_the_gateway_does_not_do_its_part(demo):
     async def told_wrong(telling):
         demo.server.down = True
         telling.token = demo.server.issue("demo-service", "read")
         await story._from_the_network(telling)
 
-    monkeypatch.setattr(story, "STORY", (("It calls the API", told_wrong),))
-    untrue = asyncio.run(story.play(demo, lambda label, text: None))
+    untrue = asyncio.run(story.play(demo, lambda label, text: None, [("It calls the API", told_wrong)]))
     assert untrue == ["It calls the API: wanted status 200, got 503 temporarily_unavailable"]
 
 
@@ -256,8 +257,9 @@ def test_an_unknown_record_is_not_found(demo):
     assert ask(demo.url + "/demo/decisions/unknown").status == 404
 
 
-def test_only_the_last_records_are_kept(demo, monkeypatch):
-    monkeypatch.setattr("phantomgate.demo.records.MOST_RECORDS", 1)
-    first, second = orders(demo), orders(demo)
+def test_only_the_last_records_are_kept(demo):
+    first = orders(demo)
+    for _ in range(MOST_RECORDS):
+        second = orders(demo)
     assert ask(f"{demo.url}/demo/decisions/{first.headers['x-demo-record']}").status == 404
     assert record(demo, second)["reason"] == "missing_credential"

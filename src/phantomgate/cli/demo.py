@@ -14,7 +14,7 @@ from typing import TextIO
 
 from phantomgate.config.log import LogLine
 from phantomgate.demo.run import PORT, Demo, running
-from phantomgate.demo.story import play
+from phantomgate.demo.story import STORY, Story, play
 
 EXPLANATION = """\
 Starts three servers on loopback: a development authorization server, a sample API that verifies JWTs, and phantomgate
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until Ctrl-C, or play the story; gives the exit code."""
     paint = _painter(sys.stdout, environ)
     if options.once:
-        return asyncio.run(_once(options.port or 0, paint))
+        return asyncio.run(play_once(options.port or 0, paint, STORY))
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(PORT if options.port is None else options.port, paint))
     print()
@@ -64,11 +64,12 @@ async def _serve(port: int, paint: Paint) -> None:
         await asyncio.Event().wait()
 
 
-async def _once(port: int, paint: Paint) -> int:
+async def play_once(port: int, paint: Paint, story: Story) -> int:
+    """Starts all, plays *story* and ends all; the exit code says whether it came true."""
     lines: list[LogLine] = []
     async with running(port, write=lines.append) as demo:
         _introduce(demo, paint)
-        untrue = await play(demo, lambda label, text: _tell(label, text, paint))
+        untrue = await play(demo, lambda label, text: _tell(label, text, paint), story)
     if not untrue:
         print("\n" + paint("good", "All of it happened."))
         return 0

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeAlias
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
@@ -121,12 +121,16 @@ class Telling:
             _want("revocation to work", reply.status == 200, f"status {reply.status}")
 
 
-async def play(demo: Demo, tell: Callable[[str, str], None]) -> list[str]:
-    """Plays the whole story and gives what was untrue about it: nothing, if all is well."""
+Story: TypeAlias = Sequence[tuple[str, Callable[[Telling], Awaitable[None]]]]
+"""Headings, and the steps below them."""
+
+
+async def play(demo: Demo, tell: Callable[[str, str], None], story: Story) -> list[str]:
+    """Plays the whole *story* and gives what was untrue about it: nothing, if all is well."""
     untrue: list[str] = []
     async with ClientSession(timeout=ClientTimeout(total=30)) as http:
         telling = Telling(demo, http, tell)
-        for number, (heading, step) in enumerate(STORY, 1):
+        for number, (heading, step) in enumerate(story, 1):
             telling.heading(f"{number}. {heading}")
             try:
                 await step(telling)
@@ -212,7 +216,7 @@ async def _server_down(telling: Telling) -> None:
     _status(answer, 200)
 
 
-STORY: tuple[tuple[str, Callable[[Telling], Awaitable[None]]], ...] = (
+STORY: Story = (
     ("A service gets a token", _a_token),
     ("It calls the API", _from_the_network),
     ("It calls again", _from_memory),
