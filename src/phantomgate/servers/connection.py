@@ -42,8 +42,9 @@ class Connection(asyncio.Protocol):
     """One client connection: parses, asks for a decision, answers in order. Nothing is shared but the listener."""
 
     __slots__ = (
-        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large", "lingering",
-        "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task", "transport", "trusted", "url",
+        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large",
+        "lingering", "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task",
+        "transport", "trusted", "url",
     )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
