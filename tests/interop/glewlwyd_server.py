@@ -5,7 +5,6 @@ Its settings live in a database and are made through its administration API, wit
 
 from __future__ import annotations
 
-import gzip
 import json
 import sqlite3
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
 from interop.authorization_server import AuthorizationServer
 from interop.needs import GLEWLWYD_TABLES, command, needs
 from interop.processes import free_port, listens, process
@@ -54,7 +54,7 @@ def glewlwyd(folder: Path, token_seconds: int = 120) -> Iterator[AuthorizationSe
     database = folder / "glewlwyd.db"
     connection = sqlite3.connect(database)
     try:
-        connection.executescript(gzip.decompress(GLEWLWYD_TABLES.read_bytes()).decode())
+        connection.executescript(GLEWLWYD_TABLES.read_text())
         connection.commit()
     finally:
         connection.close()
@@ -109,9 +109,7 @@ def _plugin(issuer: str, token_seconds: int) -> dict[str, object]:
     private = key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    public = key.public_key().public_bytes(
-        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-    )
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     parameters = {
         "iss": issuer,
         "jwt-type": "rsa",

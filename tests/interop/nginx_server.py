@@ -1,4 +1,4 @@
-"""nginx with the files of `phantomgate init nginx`, not one byte changed: what can be chosen is chosen by its options."""
+"""nginx with the files of `phantomgate init nginx`, not one byte changed: what differs is said by its options."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from pathlib import Path
 
 from interop.needs import command, needs
 from interop.processes import free_port, listens, process
-
 from phantomgate.cli.main import main
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it
@@ -37,9 +36,7 @@ class Nginx:
     def files(self) -> dict[str, bytes]:
         """Every file that it wrote, in its own folder and in the cache."""
         folders = [self.folder, *([self.cache] if self.cache else [])]
-        return {
-            str(file): file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()
-        }
+        return {str(file): file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()}
 
 
 @contextmanager

@@ -20,7 +20,9 @@ def oidc_provider(folder: Path, member: str = "") -> Iterator[AuthorizationServe
     ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
     with process([command("node") or "node", "server.mjs", *([member] if member else [])], log, ready=ready, cwd=code):
         issuer = _issuer(log).strip()
-        yield AuthorizationServer(issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation")
+        yield AuthorizationServer(
+            issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"
+        )
 
 
 def _issuer(log: Path) -> str:

@@ -5,11 +5,11 @@
 from __future__ import annotations
 
 import pytest
+
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
 from interop.processes import until
-
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Refuse
@@ -243,14 +243,23 @@ def test_two_authorization_fields_get_no_further_than_nginx(stub, api, port):
 
 def test_nobody_outside_can_ask_the_question_itself(stub, api, port):
     stub.says(200, ("Authorization", JWT))
-    answers = [ask(port, path, token="opaque").status for path in ("/_phantomgate", "//_phantomgate", "/x/../_phantomgate")]
+    answers = [
+        ask(port, path, token="opaque").status for path in ("/_phantomgate", "//_phantomgate", "/x/../_phantomgate")
+    ]
     assert ([404, 404, 404], [], []) == (answers, stub.seen, api.requests)
 
 
 def test_an_upgrade_to_anything_but_websocket_is_not_passed_on(stub, api, port):
     """FWD-019: h2c would be a tunnel of requests that nobody judges."""
     stub.says(200, ("Authorization", JWT))
-    ask(port, "/", ("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "x"), token="opaque")
+    ask(
+        port,
+        "/",
+        ("Upgrade", "h2c"),
+        ("Connection", "Upgrade, HTTP2-Settings"),
+        ("HTTP2-Settings", "x"),
+        token="opaque",
+    )
     names = {name for name, _ in api.requests[0][2]}
     assert not {"upgrade", "connection"} & names
 
@@ -271,4 +280,6 @@ def test_a_token_of_8_kib_gets_to_the_decision(stub, api, port):
 def test_what_the_api_says_is_the_clients_to_see(stub, api, port):
     """An API's own 401, 403 or 500 is not mistaken for a refusal of ours."""
     stub.says(200, ("Authorization", JWT))
-    assert [401, 403, 500, 503] == [ask(port, f"/status/{status}", token="opaque").status for status in (401, 403, 500, 503)]
+    assert [401, 403, 500, 503] == [
+        ask(port, f"/status/{status}", token="opaque").status for status in (401, 403, 500, 503)
+    ]

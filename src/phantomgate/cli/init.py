@@ -35,9 +35,13 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--output", metavar="DIR", type=Path, default=Path("nginx"), help="where to write (default: ./nginx)"
     )
     parser.add_argument("--cached", action="store_true", help="let nginx remember decisions, as long as we allow")
-    parser.add_argument("--check", action="store_true", help="write nothing; exit 2 if a file isn't what we would write")
+    parser.add_argument(
+        "--check", action="store_true", help="write nothing; exit 2 if a file isn't what we would write"
+    )
     default = Nginx()
-    parser.add_argument("--bind", metavar="ADDRESS", default=default.bind, help="where nginx listens (default: %(default)s)")
+    parser.add_argument(
+        "--bind", metavar="ADDRESS", default=default.bind, help="where nginx listens (default: %(default)s)"
+    )
     parser.add_argument("--api", metavar="ADDRESS", default=default.api, help="your API (default: %(default)s)")
     parser.add_argument(
         "--cache",

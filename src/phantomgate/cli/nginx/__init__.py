@@ -58,7 +58,9 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
         "cache": nginx.cache.rstrip("/"),
         "inactive": f"{max(math.ceil(settings.cache.max_age), 1)}s",
         "timeout": f"{math.ceil(settings.introspection.timeout) + 3}s",
-        "read_claims": "\n".join(f"auth_request_set {_variable(name)} $upstream_http_{_plain(name)};" for name in headers),
+        "read_claims": "\n".join(
+            f"auth_request_set {_variable(name)} $upstream_http_{_plain(name)};" for name in headers
+        ),
         "set_claims": "\n".join(f"proxy_set_header {name} {_variable(name)};" for name in headers),
     }
     folder = files(__name__)
@@ -72,11 +74,12 @@ def _filled(template: str, words: Mapping[str, bool], values: Mapping[str, str])
     lines = []
     for line in template.splitlines():
         if line.startswith("%"):
-            word, _, line = line[1:].partition(" ")  # noqa: PLW2901 - the rest is the line
+            word, _, line = line[1:].partition(" ")
             if not words[word]:
                 continue
-        line = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], line)  # noqa: PLW2901 - the filled line
-        lines.append(line)
+        filled = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], line)
+        if filled or not line:  # a line that was nothing but an empty value is no line
+            lines.append(filled)
     return "\n".join(lines) + "\n"
 
 
@@ -86,7 +89,9 @@ def _problems(settings: Settings, nginx: Nginx) -> Iterator[Problem]:
         text = f'is "{serve.source}", and nginx says which request is judged in X-Original-*; write source = "original"'
         yield Problem("serve.source", text, settings.origin("serve.source"))
     if serve.listen.endswith(":0"):
-        yield Problem("serve.listen", "has port 0, any that is free; nginx needs to know it", settings.origin("serve.listen"))
+        yield Problem(
+            "serve.listen", "has port 0, any that is free; nginx needs to know it", settings.origin("serve.listen")
+        )
     if not _SAFE(serve.listen):
         yield Problem("serve.listen", "has characters that mean something to nginx", settings.origin("serve.listen"))
     for name in settings.forward.claims:
