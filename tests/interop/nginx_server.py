@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,8 +40,13 @@ class Nginx:
 
 
 @contextmanager
-def nginx(settings: Path, api: int, *, cached: bool = False) -> Iterator[Nginx]:
-    """An nginx in front of the API on port *api*, configured from the settings file, while the block runs."""
+def nginx(
+    settings: Path, api: int, *, cached: bool = False, own: Callable[[str], str] = lambda example: example
+) -> Iterator[Nginx]:
+    """An nginx in front of the API on port *api*, configured from the settings file, while the block runs.
+
+    *own* makes a user's own nginx.conf of the example; the files that it includes stay as they are.
+    """
     needs("nginx", *(["nginx's JavaScript module"] if cached else []))
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="phantomgate-nginx-"))
@@ -49,6 +54,8 @@ def nginx(settings: Path, api: int, *, cached: bool = False) -> Iterator[Nginx]:
     port = free_port()
     try:
         written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", cache=cache)
+        example = folder / "nginx.conf"
+        example.write_text(own(example.read_text()))
         with running(folder, port):
             yield Nginx(port, folder, cache)
     finally:
