@@ -281,6 +281,28 @@ def test_a_probe_asks_every_time(clock):
     assert len(http.calls) == 2
 
 
+def test_closing_gives_back_everything_in_order(clock):
+    class Connections:
+        async def close(self):
+            closed.append(self)
+
+    closed: list = []
+    made = replace(wired(clock)[0], closing=(Connections(), Connections()))
+    finish(made.close())
+    assert closed == list(made.closing)
+
+
+def test_both_families_have_their_connections_closed():
+    async def closing(family):
+        made = wire(GOOD, family, environ=ENVIRON, write=lambda line: None)
+        await made.close()
+        return made
+
+    for made in (finish(closing("blocking")), on_a_loop(closing("nonblocking"))):
+        assert made.introspect.http in made.closing
+        assert made.introspect.http._closed
+
+
 def told(settings: Settings, environ: dict[str, str]) -> dict[str, str]:
     with pytest.raises(SettingsError) as no:
         wire(settings, environ=environ)
