@@ -6,6 +6,7 @@ import base64
 import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import pytest
 from phantomgate.demo.authorization_server import DevelopmentServer
@@ -66,8 +67,9 @@ class World:
         return self.gate.decisions(), self.server.introspections, len(self.api.requests)
 
 
-def worlds(tmp_path_factory, cached, rest=REST):
-    """A world while the generator is not finished."""
+@contextmanager
+def running(tmp_path_factory, cached, rest=REST):
+    """A world while the block runs."""
     server = DevelopmentServer(CLIENTS)
     folder = tmp_path_factory.mktemp("world")
     with (
@@ -82,19 +84,22 @@ def worlds(tmp_path_factory, cached, rest=REST):
 @pytest.fixture(scope="module")
 def asks_each_time(tmp_path_factory):
     """nginx as it is without --cached."""
-    yield from worlds(tmp_path_factory, cached=False)
+    with running(tmp_path_factory, cached=False) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")
 def remembers_by_token(tmp_path_factory):
     """nginx as it is with --cached."""
-    yield from worlds(tmp_path_factory, cached=True)
+    with running(tmp_path_factory, cached=True) as world:
+        yield world
 
 
 @pytest.fixture(scope="module")
 def remembers_by_request(tmp_path_factory):
     """nginx as it is with --cached and [[routes]]."""
-    yield from worlds(tmp_path_factory, cached=True, rest=REST + ROUTES)
+    with running(tmp_path_factory, cached=True, rest=REST + ROUTES) as world:
+        yield world
 
 
 @pytest.fixture(params=["asks_each_time", "remembers_by_token"])
@@ -364,9 +369,10 @@ def test_what_the_client_calls_the_request_is_not_what_is_judged(routed):
 
 def test_routes_that_came_after_init_are_never_answered_from_memory_by_token(tmp_path_factory):
     """nginx was configured without [[routes]]; now phantomgate has them, and says so in every answer (`Vary`)."""
-    for world in worlds(tmp_path_factory, cached=True):
+    with running(tmp_path_factory, cached=True) as world:
         world.gate.stop()
         world.gate.settings.write_text(world.gate.settings.read_text() + ROUTES)
         world.gate.start()
         token = world.token()
-        assert [200, 403, 200] == [world.ask(path, token=token).status for path in ("/orders/1", "/admin", "/orders/2")]
+        paths = ["/orders/1", "/admin", "/orders/2"]
+        assert [200, 403, 200] == [world.ask(path, token=token).status for path in paths]
