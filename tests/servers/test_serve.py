@@ -393,6 +393,7 @@ class Upstream(http.server.BaseHTTPRequestHandler):
         body = json.dumps(got).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
         self.end_headers()
         self.wfile.write(body)
 
