@@ -38,9 +38,11 @@ def init(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("variant", ["direct", "cached"])
-def test_the_shipped_files_are_what_init_writes(tmp_path, variant):
-    options = ["--cached"] if variant == "cached" else []
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [("direct", []), ("cached", ["--cached"]), ("cached-set-misc", ["--cached", "--hash", "set-misc"])],
+)
+def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options):
     config = str(SHIPPED / "phantomgate.toml")
     assert 0 == main(["init", "nginx", "--config", config, "--output", str(tmp_path), *options], {})
     written = {file.name: file.read_text() for file in tmp_path.iterdir()}
@@ -53,7 +55,7 @@ def test_the_shipped_settings_need_no_advice(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("more", ["", '[[routes]]\npath = "/**"\n', '[forward]\nclaims = { "X-User" = "sub" }\n'])
-@pytest.mark.parametrize("options", [[], ["--cached"]])
+@pytest.mark.parametrize("options", [[], ["--cached"], ["--cached", "--hash", "set-misc"]])
 def test_nothing_of_the_template_is_left(init, more, options):
     code, files = init(SETTINGS + more, *options)
     assert 0 == code
@@ -105,6 +107,8 @@ def test_whatever_a_client_may_not_send_upstream_is_replaced(init):
 def test_with_routes_the_key_is_of_the_whole_request(init):
     _, with_routes = init(SETTINGS + '[[routes]]\npath = "/**"\n', "--cached")
     _, without = init(SETTINGS, "--cached")
+    _, fast = init(SETTINGS + '[[routes]]\npath = "/**"\n', "--cached", "--hash", "set-misc")
+    assert 'set_sha1 $phantomgate_key "$request_method ' in fast["phantomgate-server.conf"]
     assert "request_method" in with_routes["phantomgate.js"]
     assert "request_method" not in without["phantomgate.js"]
     assert "$upstream_http_vary" in without["phantomgate-server.conf"]

@@ -68,7 +68,7 @@ class World:
 
 
 @contextmanager
-def running(tmp_path_factory, cached, rest=REST):
+def running(tmp_path_factory, variant, rest=REST):
     """A world while the block runs."""
     server = DevelopmentServer(CLIENTS)
     folder = tmp_path_factory.mktemp("world")
@@ -76,7 +76,7 @@ def running(tmp_path_factory, cached, rest=REST):
         server.running_in_thread() as issuer,
         echo_api.running() as api,
         phantomgate(folder, rest.format(issuer=issuer)) as gate,
-        nginx(gate.settings, api.port, cached=cached) as proxy,
+        nginx(gate.settings, api.port, variant=variant) as proxy,
     ):
         yield World(server, gate, api, proxy)
 
@@ -84,21 +84,21 @@ def running(tmp_path_factory, cached, rest=REST):
 @pytest.fixture(scope="module")
 def asks_each_time(tmp_path_factory):
     """nginx as it is without --cached."""
-    with running(tmp_path_factory, cached=False) as world:
+    with running(tmp_path_factory, variant="direct") as world:
         yield world
 
 
 @pytest.fixture(scope="module")
 def remembers_by_token(tmp_path_factory):
     """nginx as it is with --cached."""
-    with running(tmp_path_factory, cached=True) as world:
+    with running(tmp_path_factory, variant="cached") as world:
         yield world
 
 
 @pytest.fixture(scope="module")
 def remembers_by_request(tmp_path_factory):
     """nginx as it is with --cached and [[routes]]."""
-    with running(tmp_path_factory, cached=True, rest=REST + ROUTES) as world:
+    with running(tmp_path_factory, variant="cached", rest=REST + ROUTES) as world:
         yield world
 
 
@@ -369,7 +369,7 @@ def test_what_the_client_calls_the_request_is_not_what_is_judged(routed):
 
 def test_routes_that_came_after_init_are_never_answered_from_memory_by_token(tmp_path_factory):
     """nginx was configured without [[routes]]; now phantomgate has them, and says so in every answer (`Vary`)."""
-    with running(tmp_path_factory, cached=True) as world:
+    with running(tmp_path_factory, variant="cached") as world:
         world.gate.stop()
         world.gate.settings.write_text(world.gate.settings.read_text() + ROUTES)
         world.gate.start()
