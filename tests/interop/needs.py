@@ -36,12 +36,14 @@ SERVERS: Mapping[str, Callable[[], object]] = {
 """Name -> whether it is here."""
 
 
-def needs(*names: str) -> None:
+def needs(
+    *names: str, servers: Mapping[str, Callable[[], object]] = SERVERS, environ: Mapping[str, str] = os.environ
+) -> None:
     """Go on only if all these servers are here."""
-    missing = [name for name in names if not SERVERS[name]()]
+    missing = [name for name in names if not servers[name]()]
     if not missing:
         return
     text = f"needs {' and '.join(missing)}; sh tests/interop/install.sh installs it"
-    if os.environ.get("CI", "").lower() in ("true", "1"):
+    if environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(text, pytrace=False)
     pytest.skip(text)

@@ -68,14 +68,14 @@ class World:
 
 
 @contextmanager
-def running(tmp_path_factory, variant, rest=REST):
+def running(tmp_path_factory, variant, rest=REST, listen=""):
     """A world while the block runs."""
     server = DevelopmentServer(CLIENTS)
     folder = tmp_path_factory.mktemp("world")
     with (
         server.running_in_thread() as issuer,
         echo_api.running() as api,
-        phantomgate(folder, rest.format(issuer=issuer)) as gate,
+        phantomgate(folder, rest.format(issuer=issuer), listen=listen.format(folder=folder)) as gate,
         nginx(gate.settings, api.port, variant=variant) as proxy,
     ):
         yield World(server, gate, api, proxy)
@@ -376,3 +376,10 @@ def test_routes_that_came_after_init_are_never_answered_from_memory_by_token(tmp
         token = world.token()
         paths = ["/orders/1", "/admin", "/orders/2"]
         assert [200, 403, 200] == [world.ask(path, token=token).status for path in paths]
+
+
+def test_over_a_unix_socket_it_is_all_the_same(tmp_path_factory):
+    with running(tmp_path_factory, variant="direct", listen="unix:{folder}/decide.sock") as world:
+        token = world.token()
+        assert [200, 401] == [world.ask(token=token).status, world.ask(token="unknown").status]
+        assert not world.api.contains(token)
