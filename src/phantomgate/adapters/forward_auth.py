@@ -132,12 +132,8 @@ def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
     nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first. Where
     routes have a say, a gateway that remembers by the token alone must not (RFC 9110 §12.5.5: `*`).
     """
-    return [
-        *allow.upstream.set,
-        ("X-Accel-Expires", str(seconds)),
-        ("Cache-Control", f"private, max-age={seconds}"),
-        *([("Vary", "*")] if allow.route.of_table else []),
-    ]
+    fields = [*allow.upstream.set, ("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
+    return [*fields, ("Vary", "*")] if allow.route.of_table else fields
 
 
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:
