@@ -64,10 +64,11 @@ class DictCache:
     ticks: Callable[[], float]
     records: dict[bytes, tuple[float, bytes]] = field(default_factory=dict)
 
-    async def get(self, key: bytes) -> bytes | None:
-        """The record, while it lasts."""
+    async def get(self, key: bytes) -> tuple[bytes, float] | None:
+        """The record and the seconds it has left, while it lasts."""
         until, record = self.records.get(key, (0.0, b""))
-        return record if self.ticks() < until else None
+        left = until - self.ticks()
+        return (record, left) if left > 0 else None
 
     async def put(self, key: bytes, record: bytes, seconds: float) -> None:
         """Keep it for *seconds*."""

@@ -82,8 +82,8 @@ def _bytes(text: bytes | str) -> bytes:
 class Request:
     """The request to be judged, in the same words whatever gateway sent it.
 
-    `path` is as the client sent it, percent-encoding kept, without the query. `problem` says why the request could
-    not be read (two sources that contradict each other, say); such a request is refused before anything else. Not
+    `path` is as the client sent it, percent-encoding kept, without the query. `problem` is the refusal of a
+    request that could not be read (two sources that contradict each other, say), raised before anything else. Not
     frozen only because a frozen dataclass costs twice as much to make; nobody may change one.
     """
 
@@ -94,7 +94,9 @@ class Request:
     host: str = ""
     scheme: str = ""
     peer: str = ""
-    problem: str = ""
+    problem: Refused | None = None
+    note: str = ""
+    """What an operator should know although it changes nothing: fields of an untrusted peer were ignored, say."""
     routed: bool = True
     """False when the caller named no method and path (`/exchange` without them): `[policy]` alone rules."""
 

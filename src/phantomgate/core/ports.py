@@ -55,8 +55,8 @@ class Http(Protocol):
 class Cache(Protocol):
     """Remembers packed facts under a digest. Losing an entry is allowed; returning a stale or wrong one is not."""
 
-    async def get(self, key: bytes) -> bytes | None:
-        """The record under *key* if it is still within its time."""
+    async def get(self, key: bytes) -> tuple[bytes, float] | None:
+        """The record under *key* and for how many more seconds it may be used; None when its time is up."""
         ...
 
     async def put(self, key: bytes, record: bytes, seconds: float) -> None:

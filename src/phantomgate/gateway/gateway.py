@@ -30,8 +30,8 @@ class Gateway:
         """Whatever goes wrong, the request is refused."""
         decision: Decision
         try:
-            if request.problem:
-                raise Refused(Reason.MALFORMED_REQUEST, request.problem)
+            if request.problem is not None:
+                raise request.problem
             route = self.match(request)
             credential = self.find(request)
             token = await self.resolver.resolve(credential, route)

@@ -1,0 +1,34 @@
+"""A refusal as every HTTP adapter says it: status, challenge, and a small JSON body that helps and betrays nothing."""
+
+from __future__ import annotations
+
+import json
+from typing import NamedTuple
+
+from phantomgate.core.errors import Reason
+from phantomgate.core.model import Refuse
+from phantomgate.oauth.bearer import challenge
+
+
+class Refusal(NamedTuple):
+    """An HTTP response, ready for any server to send."""
+
+    status: int
+    headers: tuple[tuple[str, str], ...]
+    body: bytes
+
+
+def write_refusal(refuse: Refuse, realm: str, nginx: bool = False) -> Refusal:
+    """The response for *refuse*. With *nginx*, 400 becomes 401, which is all that `auth_request` understands.
+
+    The body's `decision` finds the log line; why exactly it was refused stands only there.
+    """
+    reason = refuse.reason
+    headers = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
+    if reason.challenges:
+        headers.append(("WWW-Authenticate", challenge(refuse, realm)))
+    if refuse.retry_after is not None:
+        headers.append(("Retry-After", str(refuse.retry_after)))
+    body = {"error": reason.error, "error_description": reason.description, "decision": refuse.id}
+    status = 401 if nginx and reason is Reason.MALFORMED_REQUEST else reason.status
+    return Refusal(status, tuple(headers), json.dumps(body).encode("ascii"))

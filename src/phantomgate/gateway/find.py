@@ -1,0 +1,38 @@
+"""Find the one credential of a request, or say why there isn't exactly one."""
+
+from __future__ import annotations
+
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.model import Credential, Request
+from phantomgate.core.ports import Find
+from phantomgate.oauth.bearer import read_authorization
+from phantomgate.oauth.form import names_of_query
+
+REMEMBERED_FIELDS = 4096
+
+
+def find_bearer() -> Find:
+    """Finds the Bearer token of the Authorization field (RFC 6750 §2.1), the only place we look.
+
+    A token in the query is ignored, and refused beside one in the field: more than one method (RFC 6750 §2). What is
+    remembered is parsing: the same field bytes give the same `Credential` object, so that what is keyed by it is found
+    without hashing the token again. Bounded, and started anew when full.
+    """
+    seen: dict[bytes, Credential] = {}
+
+    def find(request: Request) -> Credential:
+        headers = request.headers
+        if headers.repeated:
+            headers.one(b"authorization")
+        value = headers.fields.get(b"authorization", b"")
+        credential = seen.get(value)
+        if credential is None:
+            credential = Credential(read_authorization(value))
+            if len(seen) >= REMEMBERED_FIELDS:
+                seen.clear()
+            seen[value] = credential
+        if request.query and "access_token" in names_of_query(request.query):
+            raise Refused(Reason.MALFORMED_REQUEST, "an access token in the query beside the Authorization field")
+        return credential
+
+    return find

@@ -1,0 +1,61 @@
+"""RFC 6750: read the Authorization field, write the WWW-Authenticate challenge. Strict, on bytes, in one pass.
+
+Rule: exactly one Bearer credential or a refusal. Nothing is trimmed, guessed, searched for or repaired: the readers in
+front of us and behind us must see the same token that we saw.
+"""
+
+from __future__ import annotations
+
+import re
+
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.model import Refuse
+
+MAX_TOKEN_BYTES = 8192
+
+# RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive.
+# `fullmatch` on bytes: `$` would accept a trailing newline, and `\s` on text the whole of Unicode's spaces.
+_BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)").fullmatch
+_STARTS_AS_BEARER = re.compile(
+    rb"(?i:bearer)(?![!#$%&'*+\-.^_`|~0-9A-Za-z])"
+).match  # the whole word, not a prefix of one
+_HIDES_A_BEARER = re.compile(rb"(?i),[ \t]*bearer(?:[ \t,]|$)").search  # two fields that somebody joined
+
+
+def read_authorization(value: bytes | None) -> str:
+    """The access token of the only Authorization field.
+
+    Raises Refused: MISSING_CREDENTIAL for no field, an empty one, or another scheme; MALFORMED_REQUEST for a Bearer
+    credential outside the grammar of RFC 6750 §2.1, one over 8192 bytes, or several joined by commas.
+    """
+    if not value:
+        raise Refused(Reason.MISSING_CREDENTIAL, "no Authorization field")
+    # The longest thing that can be good: the scheme, a sane number of spaces, the token.
+    if len(value) > MAX_TOKEN_BYTES + 64:
+        raise Refused(Reason.MALFORMED_REQUEST, f"Authorization has {len(value)} bytes, want at most {MAX_TOKEN_BYTES}")
+    found = _BEARER(value)
+    if found is not None:
+        token: bytes = found[1]
+        if len(token) > MAX_TOKEN_BYTES:
+            raise Refused(Reason.MALFORMED_REQUEST, f"the token has {len(token)} bytes, want at most {MAX_TOKEN_BYTES}")
+        return token.decode("ascii")
+    if _STARTS_AS_BEARER(value):
+        raise Refused(Reason.MALFORMED_REQUEST, "Authorization is Bearer but not `Bearer` SP b64token")
+    if _HIDES_A_BEARER(value):
+        raise Refused(Reason.MALFORMED_REQUEST, "Authorization joins several credentials by commas")
+    raise Refused(Reason.MISSING_CREDENTIAL, "Authorization uses another scheme than Bearer")
+
+
+def challenge(refuse: Refuse, realm: str) -> str:
+    """The WWW-Authenticate value for *refuse* (RFC 6750 §3).
+
+    Without `error` when the request carried no credential (§3.1). *realm* and the scope are of the charset that
+    settings were checked for, so nothing needs quoting.
+    """
+    parts = [f'Bearer realm="{realm}"']
+    if refuse.reason is not Reason.MISSING_CREDENTIAL:
+        parts.append(f'error="{refuse.reason.error}"')
+        parts.append(f'error_description="{refuse.reason.description}"')
+    if refuse.scope:
+        parts.append(f'scope="{refuse.scope}"')
+    return ", ".join(parts)

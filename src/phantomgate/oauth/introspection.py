@@ -1,0 +1,187 @@
+"""RFC 7662: ask the authorization server about a token, and read what it says. Pure: a call out, a reply in.
+
+Two dialects of one question. With `jwt` we ask for `application/jwt`: the answer *is* the access token as a JWT, and
+204 means inactive. With `json` we ask for RFC 7662 JSON that carries the JWT in a member `phantom_token` or `jwt`.
+A server that answers the first question in JSON is understood too. Whatever else comes back is not an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+
+from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.oauth.claims import read_time
+from phantomgate.oauth.client_auth import ClientAuth
+from phantomgate.oauth.form import form_body
+from phantomgate.oauth.freshness import read_freshness
+from phantomgate.oauth.jwt import read_unverified
+from phantomgate.oauth.strict_json import read_object
+
+Answer: TypeAlias = Literal["jwt", "json"]
+_ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/json"}
+_RETRY_SECONDS = 5
+
+
+class Introspected(NamedTuple):
+    """What the server said of an active token. `freshness` is in seconds, None when it did not say."""
+
+    jwt: str
+    claims: dict[str, Any]
+    expires_at: float
+    freshness: float | None
+
+
+def introspection_request(endpoint: str, client: ClientAuth, token: str, answer: Answer, timeout: float) -> HttpCall:
+    """The question about *token* (RFC 7662 §2.1): always POST, always form-encoded, the token never in a URL."""
+    return HttpCall(
+        "POST",
+        endpoint,
+        headers=(
+            ("Accept", _ACCEPT[answer]),
+            ("Content-Type", "application/x-www-form-urlencoded"),
+            *client.headers,
+        ),
+        body=form_body((("token", token), ("token_type_hint", "access_token"), *client.params)),
+        timeout=timeout,
+    )
+
+
+def read_introspection(
+    reply: HttpReply, *, asked: Answer, now: float, issuer: str = "", clock_skew: float = 5.0
+) -> Introspected:
+    """The facts about an active token; *issuer*, if given, is whom an `iss` in the answer must name.
+
+    Raises Refused: INACTIVE when the server says so; EXPIRED, INVALID_TOKEN or BOUND_TOKEN when its own facts say the
+    token can't be used; CLIENT_REFUSED when it will not talk to us; BAD_ANSWER when this is no answer to our
+    question. Raises Unavailable for 429 and 5xx. Nothing of the answer's text is quoted.
+    """
+    _check_status(reply, asked)
+    content_type = _media_type(reply)
+    said: dict[str, Any] = {}
+    if content_type == b"application/jwt":
+        jwt = _one_line(reply.body)
+        claims = _read_jwt(jwt)
+    elif content_type == b"application/json":
+        said = _read_json(reply.body)
+        if said.get("active") is not True:
+            _not_active(said)
+        jwt = _embedded_jwt(said)
+        claims = _read_jwt(jwt)
+        _check_facts(said, now, clock_skew, issuer)  # the statement itself may know more than the JWT
+    else:
+        _bad_answer(f"Content-Type is {_shown(content_type)}, want {_ACCEPT[asked]}")
+    _check_facts(claims, now, clock_skew, issuer)
+    expires_at = min(_expiry(facts, now) for facts in (claims, said) if facts is claims or "exp" in facts)
+    return Introspected(jwt, claims, expires_at, read_freshness(reply.headers))
+
+
+def _check_status(reply: HttpReply, asked: Answer) -> None:
+    status = reply.status
+    if status == 200:
+        return
+    if status == 204 and asked == "jwt":  # how a server that was asked for a JWT says that there is none
+        raise Refused(Reason.INACTIVE, "the authorization server says the token is not active (204)")
+    if status in (401, 403):  # RFC 7662 §2.3: about our credentials, not about the token
+        raise Refused(Reason.CLIENT_REFUSED, f"the authorization server refused our client ({status})")
+    if status == 429 or status >= 500:
+        raise Unavailable(f"the authorization server answered {status}", retry_after=_retry_after(reply))
+    _bad_answer(f"status {status}, want 200")
+
+
+def _retry_after(reply: HttpReply) -> int:
+    values = reply.headers.all(b"retry-after")
+    return int(values[0][:6]) if len(values) == 1 and values[0].isdigit() else _RETRY_SECONDS
+
+
+def _media_type(reply: HttpReply) -> bytes:
+    values = reply.headers.all(b"content-type")
+    if len(values) != 1:
+        _bad_answer(f"{len(values)} Content-Type fields, want one")
+    return values[0].split(b";", 1)[0].strip(b" \t").lower()
+
+
+def _shown(content_type: bytes) -> str:
+    return ascii(content_type[:40].decode("latin-1"))
+
+
+def _one_line(body: bytes) -> str:
+    # Some servers end the body with a line break. Anything else around the JWT is not a JWT.
+    body = body.removesuffix(b"\r\n") if body.endswith(b"\r\n") else body.removesuffix(b"\n")
+    try:
+        return body.decode("ascii")
+    except UnicodeDecodeError:
+        _bad_answer("the JWT is not ASCII")
+
+
+def _read_jwt(jwt: str) -> dict[str, Any]:
+    try:
+        header, claims = read_unverified(jwt)
+    except ValueError as error:
+        raise Refused(Reason.BAD_ANSWER, f"the answer's JWT can't be read: {_why(error)}") from None
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm.lower() == "none" or not algorithm:
+        _bad_answer("the answer's JWT is not signed")
+    if str(header.get("typ", "")).lower().removeprefix("application/") == "token-introspection+jwt":
+        # RFC 9701 §5: a signed statement about the token, "not intended to be used as an access token"
+        _bad_answer("the answer's JWT is a token-introspection+jwt, which must not be forwarded")
+    return claims
+
+
+def _read_json(body: bytes) -> dict[str, Any]:
+    try:
+        return read_object(body)
+    except ValueError as error:
+        raise Refused(Reason.BAD_ANSWER, f"the answer's JSON can't be read: {_why(error)}") from None
+
+
+def _why(error: ValueError) -> str:
+    # json and codecs quote what they read; only our own texts are safe to repeat
+    return str(error) if type(error) is ValueError else type(error).__name__
+
+
+def _not_active(said: Mapping[str, Any]) -> NoReturn:
+    if said.get("active") is False:  # RFC 7662 §2.2: inactive says nothing else, and if it does we don't listen
+        raise Refused(Reason.INACTIVE, "the authorization server says the token is not active")
+    _bad_answer("`active` is not a boolean")
+
+
+def _embedded_jwt(said: Mapping[str, Any]) -> str:
+    names = [name for name in ("phantom_token", "jwt") if name in said]
+    if not names:
+        _bad_answer("the token is active, but the answer holds no JWT (no phantom_token or jwt member)")
+    values = {said[name] if isinstance(said[name], str) else None for name in names}
+    jwt = values.pop()
+    if values or not isinstance(jwt, str):
+        _bad_answer("phantom_token and jwt are not one JWT")
+    return jwt
+
+
+def _check_facts(claims: Mapping[str, Any], now: float, clock_skew: float, issuer: str) -> None:
+    if issuer and claims.get("iss", issuer) != issuer:  # the wrong server's answer is not the token's fault
+        _bad_answer("`iss` is not the configured issuer")
+    for name in ("nbf", "iat"):
+        if name in claims and read_time(claims, name) > now + clock_skew:
+            raise Refused(Reason.INVALID_TOKEN, f"{name} is in the future")
+    if "exp" in claims:
+        _expiry(claims, now)
+    # A token that is bound to a key is not a bearer token (RFC 9449 §7.2, RFC 8705 §3)
+    if claims.get("cnf") is not None:
+        raise Refused(Reason.BOUND_TOKEN, "the token is bound to a key (cnf) and came as Bearer")
+    kind = claims.get("token_type")
+    if kind is not None and not (isinstance(kind, str) and kind.lower() in ("bearer", "access_token")):
+        raise Refused(Reason.BOUND_TOKEN, "token_type is not Bearer")
+
+
+def _expiry(claims: Mapping[str, Any], now: float) -> float:
+    if "exp" not in claims:
+        raise Refused(Reason.EXPIRED, "exp is missing")
+    expires_at = read_time(claims, "exp")
+    if not now < expires_at:  # RFC 7519 §4.1.4, without leeway
+        raise Refused(Reason.EXPIRED, f"exp was {now - expires_at:.0f} s ago")
+    return expires_at
+
+
+def _bad_answer(detail: str) -> NoReturn:
+    raise Refused(Reason.BAD_ANSWER, detail)

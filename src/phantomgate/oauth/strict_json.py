@@ -1,0 +1,83 @@
+"""RFC 8259 JSON as a security component must read it: one meaning for every reader, bounded, or nothing at all.
+
+Python's parser takes the last of two equal keys, NaN, and a hundred thousand brackets; we take none of them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any, NoReturn
+
+MAX_DEPTH = 16
+_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+
+
+def read_object(data: bytes) -> dict[str, Any]:
+    """The one JSON object in *data*.
+
+    Raises ValueError for anything that is not UTF-8, not one object, has a key twice, a number that is not finite,
+    an unpaired surrogate, or more than 16 levels.
+    """
+    text = data.decode("utf-8")  # UnicodeDecodeError is a ValueError
+    _check_depth(text)
+    value = json.loads(
+        text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+    )
+    if not isinstance(value, dict):
+        raise ValueError(f"a JSON {type(value).__name__}, want an object")
+    return value
+
+
+def _check_depth(text: str) -> None:
+    # Counted before parsing: the parser recurses, and a RecursionError deep in C is a poor way to find out.
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _BRACKETS.finditer(text):
+        mark = token[0]
+        if mark in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels")
+        elif mark in "]}":
+            depth -= 1
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in made:
+            raise ValueError("a JSON object has a key twice")
+        _encodable(key)
+        if isinstance(value, str):
+            _encodable(value)
+        elif isinstance(value, list):
+            for item in value:
+                if isinstance(item, str):
+                    _encodable(item)
+        made[key] = value
+    return made
+
+
+def _encodable(text: str) -> None:
+    # "\ud800" parses, and blows up later in whoever encodes it
+    if not text.isascii():
+        text.encode("utf-8")  # UnicodeEncodeError is a ValueError
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if number in (float("inf"), float("-inf")):
+        raise ValueError("a JSON number is too large")
+    return number
+
+
+def _integer(text: str) -> int:
+    if len(text) > 64:
+        raise ValueError("a JSON integer has more than 64 digits")
+    return int(text)

@@ -1,0 +1,72 @@
+"""Opaque token in, JWT out: ask the authorization server, every time. Remembering is `Cached`'s, around this."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from phantomgate.core.model import Credential, Route, Source, Token
+from phantomgate.core.ports import Clock, Http
+from phantomgate.oauth.claims import read_scopes
+from phantomgate.oauth.client_auth import ClientAuth
+from phantomgate.oauth.introspection import Answer, introspection_request, read_introspection
+
+
+def _untimed(seconds: float) -> None:
+    """Nobody measures."""
+
+
+class Introspect:
+    """Asks one endpoint as one client. A class only because these parameters stay together; it has no state.
+
+    *timeout*, *max_age* and *clock_skew* are in seconds; *max_age* caps how long anybody may remember an answer;
+    *timed* is told how many seconds each call took, whatever came of it.
+    """
+
+    def __init__(
+        self,
+        http: Http,
+        endpoint: str,
+        client: ClientAuth,
+        *,
+        now: Clock,
+        ticks: Clock,
+        answer: Answer = "jwt",
+        timeout: float = 2.0,
+        issuer: str = "",
+        max_age: float = 300.0,
+        clock_skew: float = 5.0,
+        timed: Callable[[float], None] = _untimed,
+    ) -> None:
+        self.http = http
+        self.endpoint = endpoint
+        self.client = client
+        self.now = now
+        self.ticks = ticks
+        self.answer = answer
+        self.timeout = timeout
+        self.issuer = issuer
+        self.max_age = max_age
+        self.clock_skew = clock_skew
+        self.timed = timed
+
+    async def resolve(self, credential: Credential, route: Route) -> Token:  # noqa: ARG002 - the port's shape
+        """The server's facts about *credential*. Raises Refused as `read_introspection` and `Http.send` do."""
+        call = introspection_request(self.endpoint, self.client, credential.value, self.answer, self.timeout)
+        asked_at = self.ticks()  # freshness counts from the question: the answer was true no later than that
+        try:
+            reply = await self.http.send(call)
+        finally:
+            self.timed(self.ticks() - asked_at)
+        said = read_introspection(
+            reply, asked=self.answer, now=self.now(), issuer=self.issuer, clock_skew=self.clock_skew
+        )
+        seconds = self.max_age if said.freshness is None else min(said.freshness, self.max_age)
+        return Token(
+            said.jwt,
+            said.claims,
+            read_scopes(said.claims),
+            said.expires_at,
+            asked_at + seconds,
+            issuer=self.issuer,
+            source=Source.NETWORK,
+        )
