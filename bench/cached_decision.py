@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from check import refuses, right, watched
+from check import refuses, right, watched_by
 from filling import fill as fill_cache
 from measure import Load, interleave, median, memory_bytes, ratio, wrk
 from ours import ASKED, phantomgate, stub
@@ -75,8 +75,18 @@ def _compare(run: Run, name: str, count: int, rounds: int) -> Report:
         for who in servers
     ]
     floors = [
-        Floor("CPU of a cached decision / nginx+Lua", ratio(loads[OURS], loads[LUA], lambda load: load.total_us), 1.2, True),
-        Floor("CPU of a cached decision / uvicorn", ratio(loads[OURS], loads[UVICORN], lambda load: load.total_us), 0.5, True),
+        Floor(
+            "CPU of a cached decision / nginx+Lua",
+            ratio(loads[OURS], loads[LUA], lambda load: load.total_us),
+            1.2,
+            True,
+        ),
+        Floor(
+            "CPU of a cached decision / uvicorn",
+            ratio(loads[OURS], loads[UVICORN], lambda load: load.total_us),
+            0.5,
+            True,
+        ),
     ]
     columns = ["server", "CPU us/request", "/ nginx+Lua", "/ uvicorn", "requests/s", "p50 ms", "p99 ms", "memory MB"]
     notes = [
@@ -88,7 +98,7 @@ def _compare(run: Run, name: str, count: int, rounds: int) -> Report:
 
 def _load(name: str, server: Server, words: list[str], run: Run, count: int) -> Callable[[], Load]:
     def load() -> Load:
-        with watched(name, server.port, count, run.expires_at):
+        with watched_by(lambda number: right(name, server.port, number, run.expires_at), count):
             return wrk(f"http://127.0.0.1:{server.port}", {"server": server.pid}, words, seconds=run.seconds)
 
     return load

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from measure import Broken
@@ -32,17 +32,24 @@ def refuses(name: str, port: int, *, path: str = "/decide") -> None:
 
 
 @contextmanager
-def watched(name: str, port: int, count: int, expires_at: int, *, path: str = "/decide") -> Iterator[None]:
-    """Check an answer four times a second for as long as the block runs; the first wrong one is raised at its end."""
+def watched_by(check: Callable[[int], None] | None, count: int) -> Iterator[None]:
+    """Call *check* with another token's number four times a second while the block runs, and once before.
+
+    What it raises during the block is raised at its end.
+    """
+    if check is None:
+        yield
+        return
+    check(0)
     over = threading.Event()
     wrong: list[Exception] = []
 
-    def look() -> None:
-        number = 7
+    def look(check: Callable[[int], None] = check) -> None:
+        number = 0
         while not over.wait(0.25):
             number = (number + 271) % count
             try:
-                right(name, port, number, expires_at, path=path)
+                check(number)
             except Exception as error:  # noqa: BLE001 - whatever it was, it is raised where the run can see it
                 wrong.append(error)
                 return

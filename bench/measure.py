@@ -80,9 +80,7 @@ class Load:
         return sum(self.cpu_us.values())
 
 
-def wrk(
-    url: str, pids: Mapping[str, int], words: Sequence[str], *, seconds: float, connections: int = 32
-) -> Load:
+def wrk(url: str, pids: Mapping[str, int], words: Sequence[str], *, seconds: float, connections: int = 32) -> Load:
     """Load *url* for *seconds*; *words* are the arguments of load.lua. Raises Broken unless every answer was 2xx."""
     before = {name: cpu_ns(pid) for name, pid in pids.items()}
     process = subprocess.run(

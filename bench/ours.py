@@ -27,6 +27,7 @@ listen = "{listen}"
 manage = "127.0.0.1:{manage}"
 workers = 1
 source = "original"
+nginx = {nginx}
 
 [introspection]
 endpoint = "http://127.0.0.1:{introspection}/introspect"
@@ -66,7 +67,13 @@ def stub(folder: Path, expires_at: int) -> Iterator[Server]:
 
 @contextmanager
 def phantomgate(
-    folder: Path, introspection: int, *, listen: str = "", entries: int = 1_000_000, megabytes: int = 512
+    folder: Path,
+    introspection: int,
+    *,
+    listen: str = "",
+    entries: int = 1_000_000,
+    megabytes: int = 512,
+    nginx: bool = False,
 ) -> Iterator[Server]:
     """`phantomgate serve` on *listen* (default: a loopback port), asking the server at port *introspection*."""
     port, manage = free_port(), free_port()
@@ -74,7 +81,13 @@ def phantomgate(
     settings = folder / f"phantomgate-{port}.toml"
     settings.write_text(
         SETTINGS.format(
-            listen=listen, manage=manage, introspection=introspection, client_id=CLIENT_ID, entries=entries, megabytes=megabytes
+            listen=listen,
+            manage=manage,
+            introspection=introspection,
+            client_id=CLIENT_ID,
+            entries=entries,
+            megabytes=megabytes,
+            nginx=str(nginx).lower(),
         )
     )
     argv = python("-m", "phantomgate", "serve", "--config", str(settings))

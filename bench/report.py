@@ -47,7 +47,10 @@ class Report:
         widths = [max(len(line[i]) for line in (self.columns, *self.rows)) for i in range(len(self.columns))]
         lines = ["", f"== {self.name}", ""]
         for line in (self.columns, *self.rows):
-            cells = [cell.ljust(width) if i == 0 else cell.rjust(width) for i, (cell, width) in enumerate(zip(line, widths, strict=True))]
+            cells = [
+                cell.ljust(width) if i == 0 else cell.rjust(width)
+                for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            ]
             lines.append("  " + "  ".join(cells).rstrip())
         lines += ["", *(f"  {floor}" for floor in self.floors), *(f"  note: {note}" for note in self.notes)]
         return "\n".join(lines)

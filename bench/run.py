@@ -27,10 +27,16 @@ from pathlib import Path
 
 from cached_decision import cached_decision, cached_decision_million
 from measure import Missing
+from memory_per_token import memory_per_token
+from miss import miss
+from nginx_throughput import nginx_throughput
 from report import Report, Run
 
 BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "cached_decision": cached_decision,
+    "nginx_throughput": nginx_throughput,
+    "miss": miss,
+    "memory_per_token": memory_per_token,
     "cached_decision_million": cached_decision_million,
 }
 RESULTS = Path(__file__).with_name("results")
@@ -40,9 +46,13 @@ PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp")
 def main() -> int:
     """Run what was asked for; the exit code."""
     words = argparse.ArgumentParser(description="phantomgate beside its peers, as ratios")
-    words.add_argument("--smoke", action="store_true", help="short: proves that everything runs; the figures mean little")
+    words.add_argument(
+        "--smoke", action="store_true", help="short: proves that everything runs; the figures mean little"
+    )
     words.add_argument("--only", choices=list(BENCHMARKS), action="append", help="this one (may be given again)")
-    words.add_argument("--rounds", type=int, default=0, metavar="N", help="rounds a benchmark (default 7; 1 in a smoke run)")
+    words.add_argument(
+        "--rounds", type=int, default=0, metavar="N", help="rounds a benchmark (default 7; 1 in a smoke run)"
+    )
     given = words.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that what was started is ended on the way out
     facts = environment()
@@ -131,7 +141,9 @@ def _summary(reports: list[Report], broken: int, seconds: float) -> None:
     for floor in floors:
         print(f"  {floor}")
     missed = sum(not floor.met for floor in floors)
-    print(f"\n{len(reports)} benchmarks, {len(floors) - missed} floors met, {missed} missed, {broken} broken, {seconds:.0f} s")
+    print(
+        f"\n{len(reports)} benchmarks, {len(floors) - missed} floors met, {missed} missed, {broken} broken, {seconds:.0f} s"
+    )
 
 
 if __name__ == "__main__":

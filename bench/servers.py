@@ -160,12 +160,11 @@ def nginx(name: str, site: str, *, port: int, folder: Path, ready: Callable[[], 
     """An nginx of one worker with the tuning that all share (peers/nginx.conf) and *site* as its http content."""
     prefix = folder / name.replace(" ", "-")
     prefix.mkdir()
-    modules = [nginx_module(module) for module in ("ndk_http_module.so", "ngx_http_lua_module.so")]
+    names = ("ndk_http_module.so", "ngx_http_lua_module.so", "ngx_http_js_module.so")
+    ndk, lua, js = (nginx_module(module) for module in names)
     conf = prefix / "nginx.conf"
     (prefix / "site.conf").write_text(site)
-    conf.write_text(
-        fill(PEERS / "nginx.conf", NDK=modules[0], LUA=modules[1], PREFIX=prefix, ROOT_USER=_user_line())
-    )
+    conf.write_text(fill(PEERS / "nginx.conf", NDK=ndk, LUA=lua, JS=js, PREFIX=prefix, ROOT_USER=_user_line()))
     argv = [program("nginx"), "-p", str(prefix), "-c", str(conf), "-e", "stderr"]
     with serving(name, argv, port=port, folder=folder, ready=ready, patience=patience) as server:
         yield server
