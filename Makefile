@@ -1,6 +1,7 @@
 # One word a chore. Everything happens in .venv; nothing is installed outside it, except that `make test` as root on
 # Debian installs the real servers that the interop tests start.
-PYTHON ?= $(shell command -v python3.13 || command -v python3.12 || command -v python3.11 || command -v python3)
+PYTHON ?= $(shell for name in python3 python3.14 python3.13 python3.12 python3.11; do \
+  $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$name && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
@@ -11,7 +12,7 @@ help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
 
 $(VENV)/.demo: requirements/demo.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "phantomgate needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "phantomgate needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) (once, about a minute)"
 	@$(INSTALL) --require-hashes -r requirements/demo.txt
@@ -20,7 +21,7 @@ $(VENV)/.demo: requirements/demo.txt pyproject.toml
 	@touch $@
 
 $(VENV)/.dev: requirements/dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "phantomgate needs Python 3.11 or newer; set PYTHON=..."; exit 1; }
+	@test -n "$(PYTHON)" || { echo "phantomgate needs Python 3.11 or newer: install it, or say make PYTHON=/path/to/python"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "setting up $(VENV) for development (once, about a minute)"
 	@$(INSTALL) --require-hashes -r requirements/dev.txt

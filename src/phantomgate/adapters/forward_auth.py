@@ -13,23 +13,14 @@ from typing import TypeAlias
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Headers, Request
 
-Read: TypeAlias = Callable[[str, str, Headers, bool, str], Request]
+Read: TypeAlias = Callable[[bytes, bytes, Headers, bool, str], Request]
 """(method, target below the endpoint, headers, whether the peer is trusted, peer) -> the request to be judged."""
 
-_FAMILIES = {
-    "original": (b"x-original-method", b"x-original-uri", b"x-original-host", b"x-original-proto"),
-    "forwarded": (b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto"),
-}
+_ORIGINAL = (b"x-original-method", b"x-original-uri", b"x-original-host", b"x-original-proto")
+_FORWARDED = (b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
+_NAMING = (*_ORIGINAL[:2], *_FORWARDED[:2])
 # A hop that drops one of these because `Connection` named it would judge another request than was sent.
-_SECURED = frozenset(
-    (
-        b"authorization",
-        b"proxy-authorization",
-        b"cookie",
-        b"host",
-        *(name for names in _FAMILIES.values() for name in names),
-    )
-)
+_SECURED = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"host", *_ORIGINAL, *_FORWARDED))
 _PLAIN_CONNECTION = frozenset((None, b"keep-alive", b"close", b"Keep-Alive", b"Close", b""))
 
 
@@ -39,28 +30,26 @@ def read_decide(source: str) -> Read:
     What can't be read comes back as a request whose `problem` is its refusal: two families, half a family, a repeated
     field, a `Connection` that names a credential, an upgrade to h2c. Fields of an untrusted peer are not looked at.
     """
+    if source == "path":
+        return _read_path
+    if source == "original":
+        return _family(_ORIGINAL)
+    if source == "forwarded":
+        return _family(_FORWARDED)
+    original, forwarded = _family(_ORIGINAL), _family(_FORWARDED)
 
-    def read(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:
+    def read(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:
         fields = headers.fields
-        if trusted and source != "path":
-            original = source != "forwarded" and (b"x-original-uri" in fields or b"x-original-method" in fields)
-            forwarded = source != "original" and (b"x-forwarded-uri" in fields or b"x-forwarded-method" in fields)
-        else:
-            original = forwarded = False
-        if original + forwarded + bool(target.startswith("/") and source == "auto") > 1:
-            return _unreadable(method, headers, peer, "more than one of X-Original-*, X-Forwarded-* and a path")
-        if original or forwarded:
-            request = _from_family("original" if original else "forwarded", headers, peer)
-        elif source in ("auto", "path"):
-            path, _, query = target.partition("?")
-            request = Request(method, path, headers, query, peer=peer)
-        else:
-            return _unreadable(method, headers, peer, f"no X-{source.title()}-Method and -URI from a trusted peer")
-        if request.problem is None:
-            _check_hops(request)
-        if not trusted and any(name in fields for names in _FAMILIES.values() for name in names):
-            request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
-        return request
+        found = []
+        if trusted and (b"x-original-uri" in fields or b"x-original-method" in fields):
+            found.append(original)
+        if trusted and (b"x-forwarded-uri" in fields or b"x-forwarded-method" in fields):
+            found.append(forwarded)
+        if target.startswith(b"/") or not found:
+            found.append(_read_path)
+        if len(found) > 1:
+            return _unreadable(headers, peer, "more than one of X-Original-*, X-Forwarded-* and a path below /decide")
+        return found[0](method, target, headers, trusted, peer)
 
     return read
 
@@ -69,42 +58,59 @@ def read_exchange(source: str) -> Read:
     """Reads an `/exchange` call: judged by the same fields when they are sent, and by `[policy]` alone when not."""
     decide = read_decide("auto" if source == "path" else source)
 
-    def read(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
+    def read(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
+        if trusted and any(name in headers.fields for name in _NAMING):
+            return decide(method, b"", headers, trusted, peer)
+        request = Request(method.decode("latin-1"), "", headers, peer=peer, routed=False)
+        return _checked(request, trusted)
+
+    return read
+
+
+def _read_path(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:
+    path, _, query = target.decode("latin-1").partition("?")
+    return _checked(Request(method.decode("latin-1"), path, headers, query, peer), trusted)
+
+
+def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
+    """Reads the four fields of one family, from a peer that is trusted to set them."""
+    method_name, uri_name, host_name, scheme_name = names
+
+    def read(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
         fields = headers.fields
-        if trusted and any(name in fields for names in _FAMILIES.values() for name in names[:2]):
-            return decide(method, "", headers, trusted, peer)
-        request = Request(method, "", headers, peer=peer, routed=False)
-        _check_hops(request)
+        asked = fields.get(method_name)
+        uri = fields.get(uri_name)
+        if not asked or uri is None or not trusted:
+            why = "is missing, empty, or not from a trusted peer"
+            return _unreadable(headers, peer, f"{method_name.decode()} or {uri_name.decode()} {why}")
+        if headers.repeated:
+            for name in names:
+                if name in headers.repeated:
+                    return _unreadable(headers, peer, f"{name.decode()} came more than once")
+        path, _, query = uri.decode("latin-1").partition("?")
+        request = Request(asked.decode("latin-1"), path, headers, query, peer)
+        if host_name in fields:
+            request.host = fields[host_name].decode("latin-1")
+        if scheme_name in fields:
+            request.scheme = fields[scheme_name].decode("latin-1")
+        if b"connection" in fields or b"upgrade" in fields:
+            _check_hops(request)
         return request
 
     return read
 
 
-def _from_family(family: str, headers: Headers, peer: str) -> Request:
-    method_name, uri_name, host_name, scheme_name = _FAMILIES[family]
-    fields = headers.fields
-    if headers.repeated:
-        for name in _FAMILIES[family]:
-            if name in headers.repeated:
-                return _unreadable("", headers, peer, f"{name.decode()} came more than once")
-    if method_name not in fields or uri_name not in fields:
-        return _unreadable("", headers, peer, f"{method_name.decode()} without {uri_name.decode()} or the reverse")
-    path, _, query = fields[uri_name].decode("latin-1").partition("?")
-    method = fields[method_name].decode("latin-1")
-    if not method:
-        return _unreadable("", headers, peer, f"{method_name.decode()} is empty")
-    return Request(
-        method,
-        path,
-        headers,
-        query,
-        fields.get(host_name, b"").decode("latin-1"),
-        fields.get(scheme_name, b"").decode("latin-1"),
-        peer,
-    )
+def _checked(request: Request, trusted: bool) -> Request:
+    fields = request.headers.fields
+    if b"connection" in fields or b"upgrade" in fields:
+        _check_hops(request)
+    if not trusted and any(name in fields for name in (*_ORIGINAL, *_FORWARDED)):
+        request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
+    return request
 
 
 def _check_hops(request: Request) -> None:
+    """Hop-by-hop tricks are refused, whatever the source."""
     headers = request.headers
     fields = headers.fields
     if fields.get(b"connection") not in _PLAIN_CONNECTION or b"connection" in headers.repeated:
@@ -116,8 +122,8 @@ def _check_hops(request: Request) -> None:
         request.problem = Refused(Reason.NO_ROUTE, "an upgrade to h2c")
 
 
-def _unreadable(method: str, headers: Headers, peer: str, why: str) -> Request:
-    return Request(method, "", headers, peer=peer, problem=Refused(Reason.MALFORMED_REQUEST, why))
+def _unreadable(headers: Headers, peer: str, why: str) -> Request:
+    return Request("", "", headers, peer=peer, problem=Refused(Reason.MALFORMED_REQUEST, why))
 
 
 def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:

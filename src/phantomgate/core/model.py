@@ -91,9 +91,9 @@ class Request:
     path: str
     headers: Headers
     query: str = field(default="", repr=False)
+    peer: str = ""
     host: str = ""
     scheme: str = ""
-    peer: str = ""
     problem: Refused | None = None
     note: str = ""
     """What an operator should know although it changes nothing: fields of an untrusted peer were ignored, say."""
@@ -136,7 +136,10 @@ class Token:
 
         *now* is Unix time, *ticks* the monotonic clock that `fresh_until` was read from.
         """
-        left = min(self.expires_at - now, self.fresh_until - ticks)
+        left = self.expires_at - now
+        fresh = self.fresh_until - ticks
+        if fresh < left:
+            left = fresh
         return int(left) if left > 0 else 0
 
 
@@ -178,9 +181,12 @@ def plain_name(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Allow:
-    """The request may go on, with these changes. Built on one line of `Gateway.decide`, nowhere else."""
+    """The request may go on, with these changes. Built on one line of `Gateway.decide`, nowhere else.
+
+    Not frozen for the same reason as `Request`, and nobody may change one either.
+    """
 
     token: Token
     route: Route

@@ -31,7 +31,9 @@ def find_bearer() -> Find:
             if len(seen) >= REMEMBERED_FIELDS:
                 seen.clear()
             seen[value] = credential
-        if request.query and "access_token" in names_of_query(request.query):
+        query = request.query
+        # Spelled out or percent-encoded, or it is not there at all.
+        if query and ("access_token" in query or "%" in query) and "access_token" in names_of_query(query):
             raise Refused(Reason.MALFORMED_REQUEST, "an access token in the query beside the Authorization field")
         return credential
 

@@ -57,6 +57,6 @@ def base64url(segment: str) -> bytes:
     return data
 
 
-_TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("+"): "!", ord("/"): "!"}  # the standard alphabet is not ours
+_TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("+"): "!", ord("/"): "!", ord("="): "!"}  # not in our alphabet
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST_BITS = {2: _ALPHABET[::16], 3: _ALPHABET[::4]}

@@ -17,6 +17,7 @@ import httptools
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
+from phantomgate.servers.rendering import closing
 
 if TYPE_CHECKING:
     from phantomgate.servers.listener import Listener
@@ -29,15 +30,21 @@ LINGER_SECONDS = 2.0
 class Asked(NamedTuple):
     """One request off the wire, before anything has been made of it."""
 
-    method: str
     url: bytes
     headers: Headers
-    keep_alive: bool
+    goes_on: bool
+    """Whether the connection is kept for another request."""
+    method: bytes
     problem: Refused | None
 
 
 class Connection(asyncio.Protocol):
     """One client connection: parses, asks for a decision, answers in order. Nothing is shared but the listener."""
+
+    __slots__ = (
+        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large", "lingering", "listener",
+        "loop", "parser", "peer", "queue", "reading", "task", "transport", "trusted", "url",
+    )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
@@ -56,6 +63,7 @@ class Connection(asyncio.Protocol):
         self.url = b""
         self.headers = Headers()
         self.fields: dict[bytes, bytes] = {}
+        self.asked_headers: Headers | None = None  # the fields before a chunked body, once it has begun
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -114,17 +122,15 @@ class Connection(asyncio.Protocol):
 
     # -- httptools, in the order it calls ------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
+    def on_url(self, url: bytes) -> None:
+        if self.reading:
+            self.url += url  # it came in pieces
+            return
         self.reading = True
         self.age = 0.0
-        self.head_bytes = 0
-        self.body_bytes = 0
-        self.url = b""
-        self.headers = headers = Headers()
+        self.url = url
+        self.headers = headers = Headers({}, {})
         self.fields = headers.fields
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -140,58 +146,72 @@ class Connection(asyncio.Protocol):
         if self.body_bytes > MAX_BODY_BYTES:
             self._refuse_reading("the request body is too large")
 
+    def on_chunk_header(self) -> None:
+        if self.asked_headers is None:
+            # Fields after the body are not fields before it (RFC 9110 §6.5.1): they are read into a bin.
+            self.asked_headers = self.headers
+            self.headers = Headers({}, {})
+            self.fields = self.headers.fields
+
     def on_message_complete(self) -> None:
         self.reading = False
         if self.ending:
             return
-        parser = self.parser
         headers = self.headers
+        if self.body_bytes or self.head_bytes or self.asked_headers is not None:
+            headers = self.asked_headers or headers
+            self.asked_headers = None
+            self.body_bytes = self.head_bytes = 0
+        listener = self.listener
         problem = None
-        if self.large or headers.repeated or len(headers.fields) > self.listener.limits.max_headers:
+        if self.large or headers.repeated or len(headers.fields) > listener.max_headers:
             problem = self._too_much(headers)
-        asked = Asked(parser.get_method().decode("latin-1"), self.url, headers, parser.should_keep_alive(), problem)
-        if self.task is None:
-            self._take(asked)
-        else:
-            self.queue.append(asked)
+        goes_on = self.parser.should_keep_alive() and problem is None
+        if self.task is not None:
+            self.queue.append(Asked(self.url, headers, goes_on, self.parser.get_method(), problem))
             if len(self.queue) >= MAX_WAITING:
                 self.transport.pause_reading()
+        else:
+            self._take(self.url, headers, goes_on, self.parser.get_method(), problem)
 
     # -- asking and answering -------------------------------------------------------------------------------------
 
-    def _take(self, asked: Asked) -> None:
-        """Decide *asked*: at once if nothing has to be waited for, else in a task that holds the queue back."""
-        url = asked.url
-        if url == b"/decide" or url.startswith((b"/decide/", b"/decide?")):
-            read, exchange = self.listener.read_decide, False
-            target = url[7:].decode("latin-1")
-        elif url == b"/exchange" or url.startswith(b"/exchange?"):
-            if asked.method not in ("GET", "POST"):
-                return self._write(*self.listener.rendering.plain(405), asked.keep_alive)
-            read, exchange = self.listener.read_exchange, True
-            target = ""
+    def _take(self, url: bytes, headers: Headers, goes_on: bool, method: bytes, problem: Refused | None) -> None:
+        """Decide what was asked: at once if nothing has to be waited for, else in a task that holds the queue back."""
+        listener = self.listener
+        exchange = False
+        if url == b"/decide":
+            request = listener.read_decide(method, b"", headers, self.trusted, self.peer)
+        elif url.startswith((b"/decide/", b"/decide?")):
+            request = listener.read_decide(method, url[7:], headers, self.trusted, self.peer)
+        elif url != b"/exchange" and not url.startswith(b"/exchange?"):
+            return self._write(*listener.rendering.plain(404), goes_on)
+        elif method not in (b"GET", b"POST"):
+            return self._write(*listener.rendering.plain(405), goes_on)
         else:
-            return self._write(*self.listener.rendering.plain(404), asked.keep_alive)
-        request = read(asked.method, target, asked.headers, self.trusted, self.peer)
-        if asked.problem is not None:
-            request.problem = asked.problem
+            exchange = True
+            request = listener.read_exchange(method, b"", headers, self.trusted, self.peer)
+        if problem is not None:
+            request.problem = problem
         deciding = self.decide(request)
         try:
             future = deciding.send(None)
         except StopIteration as done:
-            return self._answer(done.value, asked, exchange)
+            return self._answer(done.value, method, goes_on, exchange)
         except BaseException:
             self.abort()
             raise
-        self.listener.waiting(1)
-        self.task = self.loop.create_task(self._wait(deciding, future, asked, exchange))
+        listener.waiting(1)
+        self.task = self.loop.create_task(self._wait(deciding, future, method, goes_on, exchange))
         return None
 
-    async def _wait(self, deciding: Coroutine[Any, Any, Decision], future: Any, asked: Asked, exchange: bool) -> None:
+    async def _wait(
+        self, deciding: Coroutine[Any, Any, Decision], future: Any, method: bytes, goes_on: bool, exchange: bool
+    ) -> None:
         try:
             decision = await _continued(deciding, future)
             if not self.transport.is_closing():
-                self._answer(decision, asked, exchange)
+                self._answer(decision, method, goes_on, exchange)
         except BaseException:
             self.abort()  # no answer is a refusal too
             raise
@@ -199,35 +219,36 @@ class Connection(asyncio.Protocol):
             self.listener.waiting(-1)
             self.task = None
         while self.queue and self.task is None:
-            self._take(self.queue.popleft())
+            self._take(*self.queue.popleft())
         self.age = 0.0
         if len(self.queue) < MAX_WAITING and not self.transport.is_closing():
             self.transport.resume_reading()
         if self.ending or self.listener.draining:
             self._close_when_done()
 
-    def _answer(self, decision: Decision, asked: Asked, exchange: bool) -> None:
+    def _answer(self, decision: Decision, method: bytes, goes_on: bool, exchange: bool) -> None:
         rendering = self.listener.rendering
         if isinstance(decision, Allow):
             head, body = rendering.exchange(decision) if exchange else rendering.allow(decision)
         else:
             head, body = rendering.refusal(decision)
-        self._write(head, body, asked.keep_alive, bodiless=asked.method == "HEAD")
+        if method == b"HEAD":
+            body = b""
+        self._write(head, body, goes_on)
 
-    def _write(self, head: bytes, body: bytes, keep_alive: bool, bodiless: bool = False) -> None:
-        if not keep_alive or ((self.listener.draining or self.ending) and not self.queue):
-            head += b"Connection: close\r\n\r\n"
-            self.transport.write(head if bodiless else head + body)
+    def _write(self, head: bytes, body: bytes, goes_on: bool) -> None:
+        if goes_on and not self.ending and not self.listener.draining:
+            self.transport.write(head + body if body else head)
+        elif goes_on and self.queue:
+            self.transport.write(head + body)  # more answers are owed; the last one says that it is the last
+        else:
+            self.transport.write(closing(head) + body)
             self.ending = True
             self.queue.clear()
             if self.lingering:
                 self.transport.write_eof()
             else:
                 self.transport.close()
-        elif bodiless or not body:
-            self.transport.write(head + b"\r\n")
-        else:
-            self.transport.write(head + b"\r\n" + body)
 
     def _too_much(self, headers: Headers) -> Refused | None:
         """The refusal of a header section over the limits; the long way round, for the rare request that may be."""
@@ -251,9 +272,9 @@ class Connection(asyncio.Protocol):
         self.reading = False
         self.lingering = True
         self.age = 0.0
-        asked = Asked("", b"/decide", Headers(), False, Refused(Reason.MALFORMED_REQUEST, why))
+        asked = Asked(b"/decide", Headers(), False, b"", Refused(Reason.MALFORMED_REQUEST, why))
         if self.task is None:
-            self._take(asked)
+            self._take(*asked)
         else:
             self.queue.append(asked)
         self.ending = True

@@ -17,7 +17,7 @@ REMEMBERED_ANSWERS = 4096
 
 class Rendering:
     """Renders for one listener. Its state: header bytes by header change and remaining seconds, bounded, and started
-    anew when full. Heads come without the empty line that ends them, so that a `Connection` field can follow.
+    anew when full.
     """
 
     def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock) -> None:
@@ -66,5 +66,10 @@ class Rendering:
 def _head(status: int, fields: Iterable[tuple[str, str]], length: int, now: float) -> bytes:
     lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
     lines += [f"{name}: {value}" for name, value in fields]
-    lines += [f"Content-Length: {length}", f"Date: {formatdate(now, usegmt=True)}", ""]
+    lines += [f"Content-Length: {length}", f"Date: {formatdate(now, usegmt=True)}", "", ""]
     return "\r\n".join(lines).encode("ascii")
+
+
+def closing(head: bytes) -> bytes:
+    """*head* of an answer after which the connection ends (RFC 9112 §9.6)."""
+    return head[:-2] + b"Connection: close\r\n\r\n"

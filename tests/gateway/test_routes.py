@@ -1,0 +1,156 @@
+"""First match wins, no match is refused, and a path with two readings is never matched at all."""
+
+import pytest
+from hypothesis import given
+from hypothesis.strategies import text
+
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.model import Headers, Request, Route
+from phantomgate.gateway import routes
+from phantomgate.gateway.routes import Rule, policy_only, route_table
+
+POLICY = Route("policy")
+
+
+def found(path, method="GET", rules=(("/orders/**", ()),), routed=True):
+    table = route_table([Rule(template, methods, Route(template)) for template, methods in rules], POLICY)
+    try:
+        return table(Request(method, path, Headers(), routed=routed)).name
+    except Refused as no:
+        return no.reason
+
+
+@pytest.mark.parametrize(
+    ("template", "path", "matches"),
+    [
+        ("/orders/**", "/orders", True),
+        ("/orders/**", "/orders/", True),
+        ("/orders/**", "/orders/1/items", True),
+        ("/orders/**", "/ordersheet", False),
+        ("/orders/**", "/Orders", False),
+        ("/orders/*", "/orders/1", True),
+        ("/orders/*", "/orders/", False),
+        ("/orders/*", "/orders", False),
+        ("/orders/*", "/orders/1/2", False),
+        ("/orders/{id}", "/orders/1", True),
+        ("/orders/{id}/items", "/orders/1/items", True),
+        ("/**/health", "/a/b/health", True),
+        ("/**/health", "/health", True),
+        ("/**", "/", True),
+        ("/", "/", True),
+        ("/", "/x", False),
+        ("/a.b", "/aXb", False),
+        ("/a%41", "/a%41", True),
+        ("/a%41", "/aA", False),
+    ],
+)
+def test_templates(template, path, matches):
+    assert found(path, rules=((template, ()),)) == (template if matches else Reason.NO_ROUTE)
+
+
+def test_the_first_match_wins_and_methods_count():
+    rules = (("/orders/**", ("POST", "PUT")), ("/orders/**", ("GET",)), ("/**", ("GET",)))
+
+    assert found("/x", "GET", rules) == "/**"
+    assert found("/orders/1", "DELETE", rules) is Reason.NO_ROUTE
+    assert found("/orders/1", "post", rules) is Reason.NO_ROUTE
+    assert found("/orders/1", "QUERY", rules) is Reason.NO_ROUTE
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "",
+        "orders",
+        "*",
+        "http://x/orders",
+        "//orders",
+        "/orders//1",
+        "/orders/../x",
+        "/orders/..",
+        "/./orders",
+        "/orders/.",
+        "/orders%2f1",
+        "/orders%2F1",
+        "/orders/%2e%2e/x",
+        "/orders/%2E",
+        "/orders;a=1",
+        "/orders/;x",
+        "/a;b/../orders",
+        "/orders%3b",
+        "/orders\\x",
+        "/orders%5cx",
+        "/orders%252e",
+        "/orders%25",
+        "/orders%00",
+        "/orders%0a",
+        "/orders%7f",
+        "/orders%20",
+        "/orders 1",
+        "/orders\t",
+        "/orders#x",
+        "/orders\x00",
+        "/orders\x7f",
+        "/orders\xe9",
+        "/orders%",
+        "/orders%4",
+        "/orders%zz",
+        "/orders/..;/x",
+        "/orders/.%2e/x",
+    ],
+)
+def test_a_path_that_can_be_read_in_two_ways_is_malformed(path):
+    assert found(path, rules=(("/**", ()),)) is Reason.MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize(
+    "path", ["/orders/a.b", "/orders/...", "/orders/.x", "/orders/~a_b-c", "/orders/%C3%A9", "/orders/a:b@c,d=e"]
+)
+def test_a_path_with_one_reading_is_matched(path):
+    assert found(path) == "/orders/**"
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "",
+        "orders",
+        "/orders//x",
+        "/a b",
+        "/a?b",
+        "/a#b",
+        "/{}",
+        "/{a",
+        "/a*",
+        "/***",
+        "/..",
+        "/a;b",
+        "/**/a/**",
+        "/é",
+        "/%2f",
+    ],
+)
+def test_a_template_that_can_not_be_meant_is_a_clear_error(template):
+    with pytest.raises(ValueError, match=r"template|more than one"):
+        route_table([Rule(template, (), POLICY)], POLICY)
+
+
+def test_callers_that_name_no_path_get_the_policy():
+    assert found("", routed=False) == "policy"
+
+
+def test_without_routes_the_policy_rules_every_path():
+    assert policy_only(POLICY)(Request("GET", "//../%2f", Headers())) is POLICY
+
+
+def test_a_long_hostile_path_takes_linear_time():
+    table = route_table([Rule("/**/a/{x}/b", (), POLICY)], POLICY)
+
+    with pytest.raises(Refused) as no:
+        table(Request("GET", "/a" * 30_000, Headers()))
+    assert no.value.reason is Reason.NO_ROUTE
+
+
+@given(text(alphabet="/a.~%2eF;_*:@", max_size=12))
+def test_what_is_plain_at_a_glance_is_never_ambiguous(path):
+    assert routes._PLAIN(path) is None or (path.startswith("/") and routes._AMBIGUOUS(path) is None)
