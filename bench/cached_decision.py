@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from check import refuses, right, watched_by
 from filling import fill as fill_cache
@@ -51,7 +52,7 @@ def _compare(run: Run, name: str, count: int, rounds: int) -> Report:
                 folder=folder, ready=lambda: answers(port, "/decide", status=401), patience=60,
             )
         )  # fmt: skip
-        servers[UVICORN] = up.enter_context(_uvicorn(run, table, folder))
+        servers[UVICORN] = up.enter_context(_uvicorn(table, folder))
         servers[RAW] = up.enter_context(_raw(table, folder))
         for who, server in servers.items():
             for number in (0, 1, count // 2, count - 1):
@@ -90,7 +91,8 @@ def _compare(run: Run, name: str, count: int, rounds: int) -> Report:
     ]
     columns = ["server", "CPU us/request", "/ nginx+Lua", "/ uvicorn", "requests/s", "p50 ms", "p99 ms", "memory MB"]
     notes = [
-        f"{count:,} tokens with JWTs of 1,107 bytes, {rounds} interleaved rounds of {run.seconds:.0f} s, 32 connections, one worker each",
+        f"{count:,} tokens with JWTs of 1,107 bytes, 32 connections, one worker each",
+        f"{rounds} interleaved rounds of {run.seconds:.0f} s",
         f"phantomgate before the first token: {empty / 1e6:.0f} MB",
     ]
     return Report(name, columns, rows, floors if count == 1000 else (), notes)
@@ -105,7 +107,7 @@ def _load(name: str, server: Server, words: list[str], run: Run, count: int) -> 
 
 
 @contextmanager
-def _uvicorn(run: Run, table: object, folder: object) -> Iterator[Server]:
+def _uvicorn(table: Path, folder: Path) -> Iterator[Server]:
     port = free_port()
     argv = python(
         "-m", "uvicorn", "uvicorn_table:app", "--app-dir", str(PEERS), "--host", "127.0.0.1", "--port", str(port),
@@ -113,14 +115,14 @@ def _uvicorn(run: Run, table: object, folder: object) -> Iterator[Server]:
         "--no-proxy-headers", "--no-server-header", "--no-date-header", "--timeout-keep-alive", "300",
     )  # fmt: skip
     with serving(
-        "uvicorn", argv, port=port, folder=run.folder, env={"BENCH_TABLE": str(table)},
+        "uvicorn", argv, port=port, folder=folder, env={"BENCH_TABLE": str(table)},
         ready=lambda: answers(port, "/decide", status=401), patience=60,
     ) as server:  # fmt: skip
         yield server
 
 
 @contextmanager
-def _raw(table: object, folder: object) -> Iterator[Server]:
+def _raw(table: Path, folder: Path) -> Iterator[Server]:
     port = free_port()
     argv = python(str(PEERS / "raw_httptools.py"), str(port), str(table))
     with serving(

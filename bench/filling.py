@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Iterator
 
 import uvloop
+
 from measure import Broken
 from ours import ASKED
 from tokens import jwt_for, token

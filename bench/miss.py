@@ -35,9 +35,8 @@ def miss(run: Run) -> Report:
             nginx("nginx lua", site, port=port, folder=folder, ready=lambda: answers(port, "/decide", status=401))
         )
         other = free_port()
-        argv = python(
-            str(PEERS / "aiohttp_app.py"), str(other), f"http://127.0.0.1:{authority.port}/introspect", CLIENT_ID, CLIENT_SECRET
-        )  # fmt: skip
+        endpoint = f"http://127.0.0.1:{authority.port}/introspect"
+        argv = python(str(PEERS / "aiohttp_app.py"), str(other), endpoint, CLIENT_ID, CLIENT_SECRET)
         servers[AIOHTTP] = up.enter_context(
             serving("aiohttp", argv, port=other, folder=folder, ready=lambda: answers(other, "/decide", status=401))
         )

@@ -1,9 +1,9 @@
 """Throughput of one nginx worker with the decision made in four ways, in front of the smallest API there is.
 
 phantomgate's variants are the files that `phantomgate init nginx` writes for the benchmark's own settings, included in
-the nginx.conf that all variants share. nginx + Lua comes twice: with two headers set and nothing else, and *alike*, with
-everything that our files do for a request on its way upstream (thirty header fields set or removed), so that what is
-compared is how a decision is reached. The floors are against the latter.
+the nginx.conf that all variants share. nginx + Lua comes twice: with two headers set and nothing else, and *alike*,
+with everything that our files do for a request on its way upstream (thirty header fields set or removed), so that what
+is compared is how a decision is reached. The floors are against the latter.
 """
 
 from __future__ import annotations
@@ -40,17 +40,13 @@ def nginx_throughput(run: Run) -> Report:
         by_tcp = up.enter_context(phantomgate(folder, authority.port, nginx=True))
         socket = folder / "phantomgate.sock"
         by_unix = up.enter_context(phantomgate(folder, authority.port, nginx=True, listen=f"unix:{socket}"))
-        api = _nginx(up, folder, "api", fill(PEERS / "upstream.conf", PORT="@PORT@"), status=200)
+        api = _nginx(up, folder, "api", "upstream.conf", status=200)
+        common = f"upstream api {{ server 127.0.0.1:{api.port}; keepalive 64; keepalive_requests 1000000000; }}"
 
         def front(name: str, template: str, decision: str = "", **options: bool) -> Server:
-            common = f"upstream api {{ server 127.0.0.1:{api.port}; keepalive 64; keepalive_requests 1000000000; }}"
             deploy = _deploy(folder, name, decision, **options) if decision else ""
-            values = {"COMMON": common, "PORT": "@PORT@", "PEERS": PEERS, "TABLE": table, "DEPLOY": deploy}
-            site = fill(
-                PEERS / template,
-                **{key: values[key] for key in re.findall("@([A-Z]+)@", (PEERS / template).read_text())},
-            )
-            return _nginx(up, folder, name, site, status=200 if name == NONE else 401)
+            status = 200 if name == NONE else 401
+            return _nginx(up, folder, name, template, status=status, COMMON=common, TABLE=table, DEPLOY=deploy)
 
         tcp = f"127.0.0.1:{by_tcp.port}"
         fronts = {
@@ -65,7 +61,7 @@ def nginx_throughput(run: Run) -> Report:
         for name, (server, decision) in fronts.items():
             check = None if name == NONE else _check(name, server.port, run.expires_at)
             runs[name] = _load(server, decision, str(tokens), run, check)
-        interleave(runs, 1, lambda line: None)  # caches are full and connections open before anything counts
+        interleave(runs, 1, run.say)  # not counted: caches fill and connections open
         loads = interleave(runs, run.rounds, run.say)
     rows = [
         [
@@ -82,8 +78,8 @@ def nginx_throughput(run: Run) -> Report:
         for name in fronts
     ]
     columns = [
-        "in front of the API", "requests/s", "/ Lua alike", "/ Lua", "nginx CPU us", "decision CPU us", "CPU / Lua alike",
-        "p50 ms", "p99 ms",
+        "in front of the API", "requests/s", "/ Lua alike", "/ Lua", "nginx CPU us", "decision CPU us",
+        "CPU / Lua alike", "p50 ms", "p99 ms",
     ]  # fmt: skip
     direct = max(ratio(loads[name], loads[ALIKE], lambda load: load.per_second) for name in (UNIX, TCP))
     cached = ratio(loads[CACHED], loads[ALIKE], lambda load: load.per_second)
@@ -92,21 +88,26 @@ def nginx_throughput(run: Run) -> Report:
         Floor("throughput of nginx cached / nginx+Lua alike", cached, 0.90, False),
     ]
     notes = [
-        f"{TOKENS:,} tokens, one path, 32 connections; nginx, API, decision service and load share {os.cpu_count()} CPUs"
+        f"{TOKENS:,} tokens, one path, 32 connections",
+        f"nginx, API, decision service and load share {os.cpu_count()} CPUs",
     ]
     return Report("nginx_throughput", columns, rows, floors, notes)
 
 
-def _nginx(up: ExitStack, folder: Path, name: str, site: str, *, status: int) -> Server:
+def _nginx(up: ExitStack, folder: Path, name: str, template: str, *, status: int, **values: object) -> Server:
     port = free_port()
-    short = re.sub("[^a-z]+", "-", name.lower())
+    site = fill(PEERS / template, PORT=port, PEERS=PEERS, **values)
     ready: Callable[[], bool] = lambda: answers(port, "/orders/17", status=status)  # noqa: E731 - one line says it
-    return up.enter_context(nginx(short, site.replace("@PORT@", str(port)), port=port, folder=folder, ready=ready))
+    return up.enter_context(nginx(_file_name(name), site, port=port, folder=folder, ready=ready))
+
+
+def _file_name(name: str) -> str:
+    return re.sub("[^a-z]+", "-", name.lower())
 
 
 def _deploy(folder: Path, name: str, decision: str, *, cached: bool = False) -> Path:
     """The folder that `phantomgate init nginx` wrote for *decision*, and in it the same without asking anybody."""
-    short = re.sub("[^a-z]+", "-", name.lower())
+    short = _file_name(name)
     settings = next(path for path in folder.glob("phantomgate-*.toml") if f'"{decision}"' in path.read_text())
     deploy = folder / f"{short}-deploy"
     argv = python("-m", "phantomgate", "init", "nginx", "--config", str(settings), "--output", str(deploy))
@@ -125,7 +126,7 @@ def _deploy(folder: Path, name: str, decision: str, *, cached: bool = False) -> 
 
 
 def _check(name: str, port: int, expires_at: int) -> Callable[[int], None]:
-    """Through *name*, the API gets the JWT and the subject of the token that was sent, and an unknown one is refused."""
+    """Through *name*, the API gets the sent token's JWT and subject, and an unknown token is refused."""
 
     def check(number: int) -> None:
         opaque = token(number)

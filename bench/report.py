@@ -24,7 +24,8 @@ class Floor:
 
     def __str__(self) -> str:
         verdict = "pass" if self.met else "MISSED"
-        return f"{verdict:<6}  {self.name}: {self.value:.2f} (floor: {'at most' if self.at_most else 'at least'} {self.bound:.2f})"
+        limit = "at most" if self.at_most else "at least"
+        return f"{verdict:<6}  {self.name}: {self.value:.2f} (floor: {limit} {self.bound:.2f})"
 
 
 @dataclass(frozen=True, slots=True)

@@ -141,9 +141,8 @@ def _summary(reports: list[Report], broken: int, seconds: float) -> None:
     for floor in floors:
         print(f"  {floor}")
     missed = sum(not floor.met for floor in floors)
-    print(
-        f"\n{len(reports)} benchmarks, {len(floors) - missed} floors met, {missed} missed, {broken} broken, {seconds:.0f} s"
-    )
+    met = len(floors) - missed
+    print(f"\n{len(reports)} benchmarks, {met} floors met, {missed} missed, {broken} broken, {seconds:.0f} s")
 
 
 if __name__ == "__main__":

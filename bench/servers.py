@@ -83,7 +83,7 @@ def serving(
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder,
             env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **(env or {})},
-            preexec_fn=_end_with_parent,  # noqa: PLW1509 - no threads run when servers are started
+            preexec_fn=_end_with_parent,
         )  # fmt: skip
     try:
         deadline = time.monotonic() + patience

@@ -16,6 +16,7 @@ from urllib.parse import parse_qs
 
 import httptools
 import uvloop
+
 from tokens import PREFIX, jwt_for
 
 
@@ -27,7 +28,7 @@ class Introspection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start parsing."""
-        self.transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one without saying so
+        self.transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one without saying so
         self.parser = httptools.HttpRequestParser(self)
         self.body = b""
         self.authorization = b""

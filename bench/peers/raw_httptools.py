@@ -28,7 +28,7 @@ class Decision(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep what to write to."""
-        self.transport = cast(asyncio.WriteTransport, transport)  # uvloop's is one without saying so
+        self.transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one without saying so
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Only Authorization matters."""
