@@ -27,8 +27,8 @@ def cached_decision(run: Run) -> Report:
 
 
 def cached_decision_million(run: Run) -> Report:
-    """A million tokens (50,000 in a smoke run): memory, and CPU when every record is cold."""
-    return _compare(run, "cached_decision_million", 50_000 if run.smoke else 1_000_000, max(1, run.rounds // 2))
+    """A million tokens (10,000 in a smoke run): memory, and CPU when every record is cold."""
+    return _compare(run, "cached_decision_million", 10_000 if run.smoke else 1_000_000, max(1, run.rounds // 2))
 
 
 def _compare(run: Run, name: str, count: int, rounds: int) -> Report:

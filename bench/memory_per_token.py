@@ -22,7 +22,7 @@ from typing import TypeVar
 
 from measure import Broken
 from report import Floor, Report, Run
-from servers import ROOT, python
+from servers import environment, python
 from tokens import jwt_for, token
 
 T = TypeVar("T")
@@ -38,7 +38,7 @@ def memory_per_token(run: Run) -> Report:
     for kind, name in KINDS.items():
         done = subprocess.run(
             python(__file__, kind, str(count)), capture_output=True, text=True, check=False, timeout=600,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+            env=environment(),
         )  # fmt: skip
         if done.returncode:
             raise Broken(f"{name}: {done.stderr[-2000:]}")

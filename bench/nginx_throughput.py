@@ -19,7 +19,7 @@ from check import watched_by
 from measure import Broken, Load, interleave, median, ratio, wrk
 from ours import ASKED, CLIENT_SECRET, phantomgate, stub
 from report import Floor, Report, Run
-from servers import PEERS, ROOT, Answer, Server, answers, ask, fill, free_port, nginx, python
+from servers import PEERS, Answer, Server, answers, ask, environment, fill, free_port, nginx, python
 from tokens import jwt_for, subject, token, write_table, write_tokens
 
 NONE, LUA, ALIKE = "no decision", "nginx+Lua table", "nginx+Lua table, alike"
@@ -114,7 +114,7 @@ def _deploy(folder: Path, name: str, decision: str, *, cached: bool = False) -> 
     argv += ["--cached", "--cache", str(folder / f"{short}-cache")] if cached else []
     done = subprocess.run(
         argv, capture_output=True, text=True, check=False, timeout=60,
-        env={**os.environ, "PYTHONPATH": str(ROOT / "src"), "BENCH_SECRET": CLIENT_SECRET},
+        env={**environment(), "BENCH_SECRET": CLIENT_SECRET},
     )  # fmt: skip
     if done.returncode:
         raise Broken(f"phantomgate init nginx: {done.stdout}{done.stderr}")

@@ -82,7 +82,7 @@ def serving(
     with log.open("wb") as out:
         process = subprocess.Popen(
             argv, stdin=subprocess.DEVNULL, stdout=out, stderr=out, cwd=folder,
-            env={**os.environ, "PYTHONPATH": str(ROOT / "src"), **(env or {})},
+            env={**environment(), **(env or {})},
             preexec_fn=_end_with_parent,
         )  # fmt: skip
     try:
@@ -172,6 +172,12 @@ def nginx(name: str, site: str, *, port: int, folder: Path, ready: Callable[[], 
 
 def _user_line() -> str:
     return "user root;" if os.geteuid() == 0 else ""  # a worker of another user could not read the scratch folder
+
+
+def environment() -> dict[str, str]:
+    """The environment of what we start: ours, with this checkout's phantomgate in front."""
+    path = os.pathsep.join(filter(None, (str(ROOT / "src"), os.environ.get("PYTHONPATH", ""))))
+    return {**os.environ, "PYTHONPATH": path}
 
 
 def python(*words: str) -> list[str]:
