@@ -6,7 +6,7 @@ Rule: nobody drops what a request is judged by, or what we say about it, because
 from __future__ import annotations
 
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Request
+from phantomgate.core.model import Headers, Request
 
 _PLAIN = frozenset((None, b"keep-alive", b"close", b"Keep-Alive", b"Close", b""))
 _OF_ONE_HOP = frozenset(
@@ -15,6 +15,11 @@ _OF_ONE_HOP = frozenset(
 _JUDGED_BY = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"host")) | frozenset(
     f"x-{family}-{part}".encode() for family in ("original", "forwarded") for part in ("method", "uri", "host", "proto")
 )
+
+
+def named_by_connection(headers: Headers) -> frozenset[bytes]:
+    """What `Connection` names, in lower case: fields that are for this hop only, and options such as `close`."""
+    return frozenset(token.strip(b" \t").lower() for value in headers.all(b"connection") for token in value.split(b","))
 
 
 def check_hops(request: Request, *, we_drop: bool = False) -> None:
@@ -26,7 +31,7 @@ def check_hops(request: Request, *, we_drop: bool = False) -> None:
     headers = request.headers
     fields = headers.fields
     if fields.get(b"connection") not in _PLAIN or b"connection" in headers.repeated:
-        named = {token.strip(b" \t").lower() for value in headers.all(b"connection") for token in value.split(b",")}
+        named = named_by_connection(headers)
         if named & _JUDGED_BY if we_drop else not named <= _OF_ONE_HOP:
             request.problem = Refused(Reason.MALFORMED_REQUEST, "Connection names a field that no hop may drop")
     if b"upgrade" in fields and any(b"h2c" in value.lower() for value in headers.all(b"upgrade")):

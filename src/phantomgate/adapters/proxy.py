@@ -1,50 +1,21 @@
-"""The reverse proxy's translation: the client's own request in, the request for the API and its answer out.
+"""What a client wants the reverse proxy to forward: read, and refused where it must not go on.
 
-Rule: what is forwarded is what was judged, byte for byte, and nothing that a hop, a cache or a careless API could read
-in another way gets through. Fields that are ours to set are dropped however they are spelled, and then set.
+Rule: what is forwarded is what was judged, byte for byte. So whatever could be understood in two ways, by us and by
+the API, is refused here and not repaired: a target, where a body ends, a field's value, a handshake.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Collection, Iterable
+from collections.abc import Collection
 
-from phantomgate.adapters.hops import check_hops
-from phantomgate.adapters.refusal import Refusal
+from phantomgate.adapters.hops import check_hops, named_by_connection
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import HeaderChange, Headers, Request, plain_name
-
-HOP_BY_HOP = frozenset(
-    (
-        b"connection",
-        b"keep-alive",
-        b"proxy-authenticate",
-        b"proxy-authorization",
-        b"proxy-connection",
-        b"te",
-        b"trailer",
-        b"transfer-encoding",
-        b"upgrade",
-        b"http2-settings",
-    )
-)
-"""RFC 9110 §7.6.1: for the next hop only, besides what `Connection` names."""
-
-_NOT_FORWARDED = HOP_BY_HOP | {b"host", b"expect"}  # the first is the API's own, the second we have answered
-_SET_BY_US = frozenset(("forwarded", "x-real-ip", "x-original-host", "x-original-proto"))
-_WEBSOCKET = b"sec-websocket-"
+from phantomgate.core.model import Headers, Request, plain_name
 
 # RFC 9112 §3.2.1: origin-form, and of RFC 3986 only what cannot be read in two ways: visible ASCII without a fragment
 _TARGET = re.compile(r"/[!\"$-~]*")
 _VALUE = re.compile(rb"[\t -~\x80-\xff]*")
-
-TROUBLE = {
-    "unreachable": (502, "The API behind this gateway can't be reached"),
-    "timeout": (504, "The API behind this gateway did not answer in time"),
-    "broken": (502, "The API behind this gateway gave no usable answer"),
-}
-"""How the API can fail, by the label of the metric: status and text for the client."""
 
 
 def read_proxied(
@@ -89,13 +60,14 @@ def _check_fields(headers: Headers, limit: int) -> None:
     size = 0
     for name, value in headers:
         size += len(name) + len(value) + 4
-        if not _VALUE.fullmatch(value) or not _is_utf8(value):
+        if not _VALUE.fullmatch(value) or not is_utf8(value):
             raise Refused(Reason.MALFORMED_REQUEST, "a field value with control characters or not in UTF-8")
     if size > limit:
         raise Refused(Reason.MALFORMED_REQUEST, f"{size} bytes of fields, want at most {limit}")
 
 
-def _is_utf8(value: bytes) -> bool:
+def is_utf8(value: bytes) -> bool:
+    """Whether *value* is text in UTF-8, which is all that goes on as it came."""
     try:
         value.decode("utf-8")
     except UnicodeDecodeError:
@@ -110,11 +82,6 @@ def _check_framing(headers: Headers) -> None:
         raise Refused(Reason.MALFORMED_REQUEST, "Transfer-Encoding beside Content-Length, or not just chunked")
     if length is not None and not re.fullmatch(rb"[0-9]{1,18}", length):
         raise Refused(Reason.MALFORMED_REQUEST, "Content-Length is not a number")
-
-
-def named_by_connection(headers: Headers) -> frozenset[bytes]:
-    """The fields that `Connection` says are for this hop only, in lower case."""
-    return frozenset(token.strip(b" \t").lower() for value in headers.all(b"connection") for token in value.split(b","))
 
 
 def _check_owned(headers: Headers, owned: Collection[str]) -> None:
@@ -138,45 +105,3 @@ def _check_handshake(headers: Headers) -> None:
     key, version = headers.one(b"sec-websocket-key"), headers.one(b"sec-websocket-version")
     if version != b"13" or key is None or not re.fullmatch(rb"[A-Za-z0-9+/]{21}[AQgw]==", key):
         raise Refused(Reason.MALFORMED_REQUEST, "a WebSocket handshake without version 13 or a key of 16 bytes")
-
-
-def to_upstream(request: Request, change: HeaderChange) -> list[tuple[str, str]]:
-    """The fields for the API: the client's, less what it may not say, and ours."""
-    dropped = _NOT_FORWARDED | named_by_connection(request.headers)
-    fields = [
-        (name.decode("latin-1"), value.decode("utf-8"))
-        for name, value in request.headers
-        if name not in dropped and not name.startswith(_WEBSOCKET) and not _is_ours(name.decode("latin-1"), change)
-    ]
-    return [
-        *fields,
-        *change.set,
-        ("X-Forwarded-For", request.peer),
-        ("X-Forwarded-Host", request.host),
-        ("X-Forwarded-Proto", request.scheme),
-        ("Via", "1.1 phantomgate"),  # RFC 9110 §7.6.3
-    ]
-
-
-def _is_ours(name: str, change: HeaderChange) -> bool:
-    plain = plain_name(name)
-    return plain.startswith(("x-forwarded-", "x-envoy-")) or plain in _SET_BY_US or change.drops(name)
-
-
-def to_client(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """The fields of the API's answer that are for the client."""
-    answer = list(fields)
-    dropped = HOP_BY_HOP | named_by_connection(Headers.of(answer))
-    return [(name.decode("latin-1"), _text(value)) for name, value in answer if name.lower() not in dropped]
-
-
-def _text(value: bytes) -> str:
-    return value.decode("utf-8") if _is_utf8(value) else value.decode("latin-1")
-
-
-def write_trouble(kind: str, id: str) -> Refusal:  # noqa: A002 - as `Refuse` calls it
-    """The answer when the API failed, in the words of a refusal; *id* finds the log line."""
-    status, description = TROUBLE[kind]
-    body = {"error": "bad_gateway", "error_description": description, "decision": id}
-    headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
-    return Refusal(status, headers, json.dumps(body).encode("ascii"))
