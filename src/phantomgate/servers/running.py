@@ -37,7 +37,7 @@ Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run needs. *command* runs one worker in *environ*, *start* is its first message; *drain* in seconds."""
+    """All that a run needs. *command* runs a worker in *environ*, *start* is its first message; *drain* in seconds."""
 
     listen: Bound
     manage: Bound
