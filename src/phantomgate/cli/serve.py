@@ -108,12 +108,12 @@ def _bind(settings: Settings) -> tuple[Bound, Bound]:
 
 
 def _keep_standard_streams() -> None:
-    """Open what is closed of stdin, stdout and stderr: else the next socket would be one of them, and get our log."""
+    """Open what is closed of stdin, stdout and stderr, for workers too: else the next socket would be one of them."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this one
 
 
 def _allow_descriptors() -> None:
