@@ -8,6 +8,22 @@ from __future__ import annotations
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request
 
+HOP_BY_HOP = frozenset(
+    (
+        b"connection",
+        b"keep-alive",
+        b"proxy-authenticate",
+        b"proxy-authorization",
+        b"proxy-connection",
+        b"te",
+        b"trailer",
+        b"transfer-encoding",
+        b"upgrade",
+        b"http2-settings",
+    )
+)
+"""RFC 9110 §7.6.1: for the next hop only, besides what `Connection` names."""
+
 _PLAIN = frozenset((None, b"keep-alive", b"close", b"Keep-Alive", b"Close", b""))
 _OF_ONE_HOP = frozenset(
     b",close,keep-alive,te,trailer,transfer-encoding,upgrade,http2-settings,proxy-connection".split(b",")
@@ -18,7 +34,7 @@ _JUDGED_BY = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"h
 
 
 def named_by_connection(headers: Headers) -> frozenset[bytes]:
-    """What `Connection` names, in lower case: fields that are for this hop only, and options such as `close`."""
+    """The fields that `Connection` says are for this hop only, in lower case."""
     return frozenset(token.strip(b" \t").lower() for value in headers.all(b"connection") for token in value.split(b","))
 
 
