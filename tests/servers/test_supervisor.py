@@ -146,7 +146,7 @@ def test_a_worker_that_fails_again_and_again_is_started_ever_more_slowly():
 
 def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
     async def story():
-        async with supervised(1, ask_every=0.4) as supervisor:
+        async with supervised(1, ask_every=0.1, silent=10) as supervisor:
             await until(lambda: supervisor.ready == 1)
             hung = supervisor.workers[0].process.pid
             _, writer = await connect(supervisor)

@@ -27,7 +27,7 @@ START_SECONDS = 60.0
 """How long a worker may take until it accepts connections, before it counts as stuck and is killed."""
 STEADY_SECONDS = 30.0
 """A worker that lived this long did not fail at start; its successor is started at once."""
-ASK_EVERY, SILENT = 10.0, 3
+ASK_EVERY, SILENT = 2.0, 15
 """How often every worker is asked for its counts, in seconds, and after how many of these rounds without a word from it
 a worker counts as stuck and is killed."""
 GRACE_SECONDS = 3.0
@@ -81,6 +81,7 @@ class Supervisor:
         ticks: Clock,
         jitter: Callable[[], float],
         ask_every: float = ASK_EVERY,
+        silent: int = SILENT,
         start_seconds: float = START_SECONDS,
     ) -> None:
         self.bound = bound
@@ -94,6 +95,7 @@ class Supervisor:
         self._ticks = ticks
         self._jitter = jitter
         self._ask_every = ask_every
+        self._silent = silent
         self._start_seconds = start_seconds
         self._past = merge([])
         self._seconds = 0.0
@@ -252,7 +254,7 @@ class Supervisor:
     def _is_stuck(self, worker: Worker) -> bool:
         """Whether *worker* has given no sign of life for too long, or never got ready."""
         if worker.ready:
-            return worker.silent >= SILENT
+            return worker.silent >= self._silent
         return worker.process is not None and self._ticks() - worker.born >= self._start_seconds
 
     def _ask(self, worker: Worker) -> asyncio.Future[None] | None:
