@@ -1,12 +1,16 @@
 """What both HTTP back ends send, accept and keep; one suite, so that they can't differ."""
 
 import socket
+import warnings
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Semaphore
 
 import pytest
 
 from faults import GOOD, JWT_LIKE, FaultyServer, answers, chunked, closes_at_once, ends_after, good, with_fields
-from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.backends.blocking import finish
+from phantomgate.backends.blocking_http import BlockingHttp
+from phantomgate.core.errors import Refused, Unavailable
 from phantomgate.core.ports import HttpCall
 
 
@@ -53,7 +57,7 @@ def test_a_post_without_a_body_says_so(client):
         (GOOD, 200, JWT_LIKE),
         (GOOD.replace(b" OK", b""), 200, JWT_LIKE),
         (chunked(b"b\r\naaa.bbb.ccc\r\n0\r\n\r\n"), 200, JWT_LIKE),
-        (chunked(b"00B;note=\"x\"\r\naaa.bbb.ccc\r\n0\r\nDigest: x\r\n\r\n"), 200, JWT_LIKE),
+        (chunked(b'00B;note="x"\r\naaa.bbb.ccc\r\n0\r\nDigest: x\r\n\r\n'), 200, JWT_LIKE),
         (with_fields(b"Content-Length: 11", b"Content-Encoding: identity"), 200, JWT_LIKE),
         (with_fields(b"content-LENGTH:11 ", b"Connection: Keep-Alive, TE"), 200, JWT_LIKE),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + GOOD, 200, JWT_LIKE),
@@ -94,7 +98,7 @@ def test_a_reply_after_which_the_connection_is_in_doubt_is_the_last_on_it(client
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("unasked", [b"", b"H", GOOD.replace(JWT_LIKE, b"for.ged.jwt")])
+@pytest.mark.parametrize("unasked", [b"", b"H", GOOD.replace(JWT_LIKE, b"for.ged.jwt"), "reset"])
 def test_what_comes_while_nothing_is_asked_is_nobodys_answer(client, unasked):
     answered, sent = Event(), Event()
 
@@ -102,7 +106,9 @@ def test_what_comes_while_nothing_is_asked_is_nobodys_answer(client, unasked):
         peer.request()
         peer.send(GOOD)
         answered.wait()
-        if unasked:
+        if unasked == "reset":
+            peer.reset()
+        elif unasked:
             peer.send(unasked)
         else:
             peer.end()
@@ -178,6 +184,14 @@ def test_a_get_is_not_asked_again_on_a_new_connection_either(client):
         assert (server.connections, len(server.requests)) == (2, 3)
 
 
+def test_a_server_that_has_gone_leaves_an_idle_connection_and_no_answer(client):
+    with FaultyServer(good) as server:
+        client.post(server.url)
+
+    with pytest.raises(Unavailable, match="no connection to"):
+        client.post(server.url)
+
+
 def test_an_answer_that_was_begun_is_not_asked_for_again(client):
     def half_of_the_second(peer):
         peer.request()
@@ -202,7 +216,7 @@ def test_a_connection_that_falls_silent_is_not_tried_again(client):
 
     with FaultyServer(silent, good) as server:
         client.post(server.url)
-        with pytest.raises(Unavailable, match="no whole answer within 0.2 s"):
+        with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
             client.post(server.url, timeout=0.2)
         assert server.connections == 1
 
@@ -330,6 +344,13 @@ def test_a_name_without_an_address(make_client, resolving):
         client.post("http://as.example/introspect")
 
 
+def test_a_bug_of_the_resolver_is_no_answer_of_it(make_client, resolving):
+    client = make_client(**resolving(ZeroDivisionError()))
+
+    with pytest.raises(ZeroDivisionError):
+        client.post("http://as.example/introspect")
+
+
 def test_a_resolver_that_hangs_is_left_behind(make_client, resolving):
     client = make_client(**resolving("hangs"))
 
@@ -346,9 +367,8 @@ def test_the_next_address_is_tried_when_one_does_not_answer(make_client, resolvi
 
 def test_no_address_answers(make_client, resolving):
     client = make_client(**resolving(["127.0.0.2", "127.0.0.3"]))
-    with FaultyServer(good) as server:
-        with pytest.raises(Unavailable, match="no connection to http://as.example"):
-            client.post(f"http://as.example:{server.port}/")
+    with FaultyServer(good) as server, pytest.raises(Unavailable, match=r"no connection to http://as\.example"):
+        client.post(f"http://as.example:{server.port}/")
 
 
 def test_an_address_that_swallows_packets_does_not_outlast_the_deadline(client):
@@ -359,16 +379,55 @@ def test_an_address_that_swallows_packets_does_not_outlast_the_deadline(client):
             other.setblocking(False)
             other.connect_ex(address)
         try:
-            with pytest.raises(Unavailable, match="no whole answer within 0.2 s"):
+            with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
                 client.post(f"http://127.0.0.1:{address[1]}/", timeout=0.2)
         finally:
             for other in waiting:
                 other.close()
 
 
+def test_a_server_that_never_reads_does_not_outlast_the_deadline(client):
+    with (
+        FaultyServer(lambda peer: peer.stall()) as server,
+        pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"),
+    ):
+        client.post(server.url, body=b"a" * 1_000_000, timeout=0.2)
+
+
+def test_nor_does_one_that_reads_slowly(client):
+    """aiohttp warns about bodies of this size; ours are hundreds of bytes."""
+    with FaultyServer(lambda peer: peer.sip()) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
+            client.post(server.url, body=b"a" * (1 << 25), timeout=0.2)
+
+
 def test_a_deadline_that_has_passed_already(client):
     with FaultyServer(closes_at_once) as server, pytest.raises(Unavailable, match="no whole answer within 0 s"):
         client.post(server.url, timeout=0.0)
+
+
+def test_a_connection_that_was_in_use_at_the_close_is_closed_after_it():
+    """Among threads; on a loop the call itself is ended."""
+    release = Event()
+
+    def answers_when_told(peer):
+        peer.request()
+        release.wait()
+        peer.send(GOOD)
+        closed_after.append(peer.request())
+
+    closed_after = []
+    http = BlockingHttp()
+    with FaultyServer(answers_when_told) as server, ThreadPoolExecutor(1) as threads:
+        call = threads.submit(finish, http.send(HttpCall("POST", server.url)))
+        server.asked.wait()
+        finish(http.close())
+        release.set()
+
+        assert call.result().status == 200
+        server.threads[-1].join()
+        assert closed_after == [b""]
 
 
 def test_after_close_nothing_is_sent(client):

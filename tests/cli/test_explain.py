@@ -192,6 +192,12 @@ def test_a_raw_request_on_stdin_is_explained(server, end):
     assert SECRET not in done.stdout
 
 
+def test_nothing_is_logged_besides_the_story(server):
+    done = python("-m", "phantomgate", "explain", stdin="GET / HTTP/1.1\n\n", **server.environ())
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "REFUSED: missing_credential" in done.stdout
+
+
 def test_an_empty_stdin_is_2(server):
     done = python("-m", "phantomgate", "explain", **server.environ())
     assert (done.returncode, done.stdout) == (2, "")

@@ -141,6 +141,13 @@ def test_no_route_means_no(clock):
     assert http.calls == []
 
 
+def test_a_decision_by_the_table_knows_that_it_holds_here_only(clock):
+    made, _, _ = wired(clock, replace(GOOD, routes=(RouteRule("/a"),)))
+    assert ask(made, path="/a").route.of_table
+    made, _, _ = wired(clock, GOOD)
+    assert not ask(made, path="/a").route.of_table
+
+
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [
@@ -279,6 +286,28 @@ def test_a_probe_asks_every_time(clock):
     finish(made.probe())
     finish(made.probe())
     assert len(http.calls) == 2
+
+
+def test_closing_gives_back_everything_in_order(clock):
+    class Connections:
+        async def close(self):
+            closed.append(self)
+
+    closed: list = []
+    made = replace(wired(clock)[0], closing=(Connections(), Connections()))
+    finish(made.close())
+    assert closed == list(made.closing)
+
+
+def test_both_families_have_their_connections_closed():
+    async def closing(family):
+        made = wire(GOOD, family, environ=ENVIRON, write=lambda line: None)
+        await made.close()
+        return made
+
+    for made in (finish(closing("blocking")), on_a_loop(closing("nonblocking"))):
+        assert made.introspect.http in made.closing
+        assert made.introspect.http._closed
 
 
 def told(settings: Settings, environ: dict[str, str]) -> dict[str, str]:

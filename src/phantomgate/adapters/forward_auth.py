@@ -129,12 +129,14 @@ def _unreadable(headers: Headers, peer: str, why: str) -> Request:
 def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
     """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it.
 
-    nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first.
+    nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first. Where
+    routes have a say, a gateway that remembers by the token alone must not (RFC 9110 §12.5.5: `*`).
     """
     return [
         *allow.upstream.set,
         ("X-Accel-Expires", str(seconds)),
         ("Cache-Control", f"private, max-age={seconds}"),
+        *([("Vary", "*")] if allow.route.of_table else []),
     ]
 
 
