@@ -58,8 +58,8 @@ class Peer:
 
     def sip(self) -> None:
         """Read, but so slowly that a large request never ends."""
-        while not self.server.stopping.wait(DRIP_SECONDS) and self.connection.recv(65536):
-            pass
+        while not self.server.stopping.wait(DRIP_SECONDS) and (data := self.connection.recv(65536)):
+            self.server.sipped += len(data)
 
     def end(self) -> None:
         """Close in order, at once; the client's kernel knows when this returns."""
@@ -89,6 +89,7 @@ class FaultyServer:
         self.context = context
         self.requests: list[bytes] = []
         self.asked = threading.Event()
+        self.sipped = 0
         self.connections = 0
         self.stopping = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -281,6 +282,9 @@ FAULTS: dict[str, Fault] = {
     "a header line without end": Fault(floods(b"HTTP/1.1 200 OK\r\nA: ", b"a" * 4096), _BAD, "more than 32768 bytes"),
     "a header section without end": Fault(floods(b"HTTP/1.1 200 OK\r\n", b"A: b\r\n"), _BAD, "more than 100"),
     "a header section of 40 KiB": Fault(answers(with_fields(_LENGTH, b"A: " + b"a" * 40960)), _BAD, "32768 bytes"),
+    "a header section of 40 KiB in fields": Fault(
+        answers(with_fields(_LENGTH, *[b"A: " + b"a" * 1024] * 40)), _BAD, "32768 bytes"
+    ),
     "NUL in a header": Fault(answers(with_fields(_LENGTH, b"A: b\0c")), _BAD, "malformed header field"),
     "a bare CR in a header": Fault(answers(with_fields(_LENGTH, b"A: b\rc")), _BAD, "malformed header field"),
     "a bare LF": Fault(answers(GOOD.replace(b"\r\n", b"\n")), _BAD, "bare LF"),

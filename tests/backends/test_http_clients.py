@@ -3,6 +3,7 @@
 import socket
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from threading import Barrier, Event, Semaphore
 
 import pytest
@@ -56,6 +57,8 @@ def test_a_post_without_a_body_says_so(client):
     [
         (GOOD, 200, JWT_LIKE),
         (GOOD.replace(b" OK", b""), 200, JWT_LIKE),
+        (GOOD.replace(b"OK", b"O" * 20_000), 200, JWT_LIKE),
+        (with_fields(b"Content-Length: 11", b"A: " + b"a" * 20_000), 200, JWT_LIKE),
         (chunked(b"b\r\naaa.bbb.ccc\r\n0\r\n\r\n"), 200, JWT_LIKE),
         (chunked(b'00B;note="x"\r\naaa.bbb.ccc\r\n0\r\nDigest: x\r\n\r\n'), 200, JWT_LIKE),
         (with_fields(b"Content-Length: 11", b"Content-Encoding: identity"), 200, JWT_LIKE),
@@ -371,19 +374,28 @@ def test_no_address_answers(make_client, resolving):
         client.post(f"http://as.example:{server.port}/")
 
 
-def test_an_address_that_swallows_packets_does_not_outlast_the_deadline(client):
-    with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
-        address = listener.getsockname()
+@contextmanager
+def swallowing(address):
+    """An address that answers no SYN: its queue of connections is full."""
+    with socket.create_server(address, backlog=0) as listener:
         waiting = [socket.socket() for _ in range(4)]
-        for other in waiting:  # the queue of connections is full: nobody answers the next SYN
+        for other in waiting:
             other.setblocking(False)
-            other.connect_ex(address)
-        try:
-            with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
-                client.post(f"http://127.0.0.1:{address[1]}/", timeout=0.2)
-        finally:
-            for other in waiting:
-                other.close()
+            other.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+        for other in waiting:
+            other.close()
+
+
+def test_an_address_that_swallows_packets_does_not_outlast_the_deadline(client):
+    with swallowing(("127.0.0.1", 0)) as port, pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
+        client.post(f"http://127.0.0.1:{port}/", timeout=0.2)
+
+
+def test_an_address_that_swallows_packets_leaves_time_for_the_next(make_client, resolving):
+    client = make_client(**resolving(["127.0.0.2", "127.0.0.1"]))
+    with FaultyServer(good) as server, swallowing(("127.0.0.2", server.port)):
+        assert client.post(f"http://as.example:{server.port}/", timeout=2.0).status == 200
 
 
 def test_a_server_that_never_reads_does_not_outlast_the_deadline(client):
@@ -400,6 +412,7 @@ def test_nor_does_one_that_reads_slowly(client):
         warnings.simplefilter("ignore", ResourceWarning)
         with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
             client.post(server.url, body=b"a" * (1 << 25), timeout=0.2)
+    assert server.sipped < 1 << 25, "it went on sending"
 
 
 def test_a_deadline_that_has_passed_already(client):

@@ -1,14 +1,15 @@
 """aiohttp stays behind the strict reader, or there is no answer at all."""
 
 import asyncio
+from threading import Barrier, Event
 
 import aiohttp
 import pytest
 
-from faults import FAULTS, FaultyServer, answers, good, with_fields
+from faults import FAULTS, GOOD, FaultyServer, answers, good, with_fields
 from phantomgate.backends import nonblocking
 from phantomgate.backends.nonblocking import AiohttpHttp
-from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import HttpCall
 from phantomgate.testing import on_a_loop
 
@@ -59,3 +60,53 @@ def test_going_on_after_a_pause_is_not_bytes_that_nobody_asked_for():
         return protocol.should_close
 
     assert on_a_loop(resumed()) is False
+
+
+def test_bytes_that_nobody_asked_for_end_an_idle_connection():
+    answered, sent = Event(), Event()
+
+    def talks_on(peer):
+        peer.request()
+        peer.send(GOOD)
+        answered.wait()
+        peer.send(b"H")
+        sent.set()
+        peer.serve(GOOD)
+
+    async def two(url):
+        http = AiohttpHttp()
+        await http.send(HttpCall("POST", url))
+        answered.set()
+        await asyncio.to_thread(sent.wait)
+        for _ in range(5):
+            await asyncio.sleep(0)  # the loop reads what has come
+        status = (await http.send(HttpCall("POST", url))).status
+        await http.close()
+        return status
+
+    with FaultyServer(talks_on, good) as server:
+        assert on_a_loop(two(server.url)) == 200
+        assert server.connections == 2
+
+
+def test_a_call_is_sent_at_most_twice_however_many_idle_connections_end_under_it():
+    together = Barrier(3)
+
+    def closes_on_the_second_request(peer):
+        peer.request()
+        together.wait()
+        peer.send(GOOD)
+        peer.request()
+
+    async def story(url):
+        http = AiohttpHttp()
+        await asyncio.gather(*(http.send(HttpCall("POST", url)) for _ in range(3)))
+        try:
+            await http.send(HttpCall("POST", url))
+        finally:
+            await http.close()
+
+    with FaultyServer(closes_on_the_second_request) as server:
+        with pytest.raises(Unavailable, match="without an answer"):
+            on_a_loop(story(server.url))
+        assert len(server.requests) == 3 + 2

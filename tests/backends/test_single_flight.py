@@ -97,6 +97,21 @@ def test_the_first_callers_end_is_nobody_elses(run):
     assert (others, begun) == (["token"] * 2, 1)
 
 
+@pytest.mark.parametrize("steps", range(5))
+def test_an_end_just_as_it_lands_is_nobody_elses_either(run, steps):
+    async def story():
+        once, fill = SingleFlight(), Fill()
+        first, *others = [asyncio.create_task(once(b"key", fill)) for _ in range(3)]
+        await settled()
+        fill.outcome.set_result("token")
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        first.cancel()
+        return await asyncio.gather(*others)
+
+    assert run(story()) == ["token"] * 2
+
+
 def test_the_first_callers_timeout_is_nobody_elses(run):
     async def story():
         once, fill = SingleFlight(), Fill()

@@ -14,7 +14,7 @@ from interop.needs import command, needs
 from interop.processes import free_port, listens, process
 from phantomgate.cli.main import main
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it
+SHARED_MEMORY = Path("/dev/shm")
 
 VARIANTS: Mapping[str, tuple[list[str], str]] = {
     "direct": ([], ""),

@@ -368,7 +368,7 @@ def test_a_message_that_is_too_large_ends_the_websocket(sockets):
         ("Connection: Upgrade", "Upgrade: websocket"),
         ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"),
         ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: short"),
-        ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 8", "Sec-WebSocket-Key: " + "A" * 22 + "=="),
+        ("Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 8", f"Sec-WebSocket-Key: {'A' * 22}=="),
     ],
 )
 def test_a_handshake_that_is_none_opens_nothing(sockets, fields):

@@ -45,7 +45,8 @@ def test_it_decides(service):
     status, headers, body = service.get("/decide/orders", "good")
     assert (200, b"") == (status, body)
     assert headers["Authorization"].startswith("Bearer ey")
-    assert (401, "invalid_token") == (lambda s, h, b: (s, json.loads(b)["error"]))(*service.get("/decide/x", "bad"))
+    status, _, body = service.get("/decide/x", "bad")
+    assert (401, "invalid_token") == (status, json.loads(body)["error"])
 
 
 def test_health_and_readiness_are_told_apart_from_decisions(service):
@@ -362,7 +363,8 @@ def test_a_log_that_can_not_be_written_changes_no_decision(endpoint, tmp_path, s
             os.close(write)
         if stderr == "gone":
             os.close(read)
-        service.log.write_text(json.dumps({"event": "started", "listen": ports[0].name, "manage": ports[1].name}) + "\n")
+        started = {"event": "started", "listen": ports[0].name, "manage": ports[1].name}
+        service.log.write_text(json.dumps(started) + "\n")
         service.until(lambda: _ready(service))
         for number in range(300):
             assert 401 == service.get("/decide/" + "x" * 400, "bad")[0]

@@ -149,7 +149,7 @@ def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
         async with supervised(1, ask_every=0.1) as supervisor:
             await until(lambda: supervisor.ready == 1)
             hung = supervisor.workers[0].process.pid
-            reader, writer = await connect(supervisor)
+            _, writer = await connect(supervisor)
             writer.write(b"hang\n")
             await until(lambda: supervisor.restarts == 1 and supervisor.ready == 1)
             assert not alive(hung)
@@ -172,7 +172,8 @@ def test_a_worker_that_can_not_be_started_is_tried_again():
     async def story():
         async with supervised(1, command=("/no/such/interpreter",)) as supervisor:
             await until(lambda: supervisor.restarts == 2)
-            assert {"not started: No such file or directory"} == {died["how"] for died in supervisor.log.of("worker_died")}
+            told = {died["how"] for died in supervisor.log.of("worker_died")}
+            assert {"not started: No such file or directory"} == told
 
     asyncio.run(story())
 
@@ -233,12 +234,13 @@ def test_a_drain_cuts_off_what_does_not_end():
     async def story():
         async with supervised(1) as supervisor:
             await until(lambda: supervisor.ready == 1)
-            reader, writer = await connect(supervisor)
+            _, writer = await connect(supervisor)
             writer.write(b"slow 60 never\n")
             supervisor.drain(0.2)
             async with asyncio.timeout(10):
                 await supervisor.running
-            told = supervisor.log.of("drain_cut_off") + supervisor.log.of("drain_overdue")  # the latter on a busy machine
+            # the second on a busy machine
+            told = supervisor.log.of("drain_cut_off") + supervisor.log.of("drain_overdue")
             assert 1 == len(told)
             writer.close()
 
@@ -289,12 +291,12 @@ def test_restarts_leak_no_descriptors():
         async with supervised(2) as supervisor:
             await until(lambda: supervisor.ready == 2)
             await supervisor.count()
-            before = len(os.listdir("/proc/self/fd"))
+            before = len(list(Path("/proc/self/fd").iterdir()))
             os.kill(supervisor.workers[0].process.pid, signal.SIGKILL)
             await until(lambda: supervisor.restarts == 1 and supervisor.ready == 2)
             os.kill(supervisor.workers[1].process.pid, signal.SIGKILL)
             await until(lambda: supervisor.restarts == 2 and supervisor.ready == 2)
-            assert before == len(os.listdir("/proc/self/fd"))
+            assert before == len(list(Path("/proc/self/fd").iterdir()))
 
     asyncio.run(story())
 

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Collection, Iterable
 
-from phantomgate.adapters.forward_auth import check_hops
+from phantomgate.adapters.hops import check_hops
 from phantomgate.adapters.refusal import Refusal
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Headers, Request, plain_name
@@ -65,7 +65,7 @@ def read_proxied(
         _check_owned(headers, owned)
         if wants_websocket(request):
             _check_handshake(headers)
-        check_hops(request)
+        check_hops(request, we_drop=True)
     except Refused as no:
         request.problem = no
     return request

@@ -17,7 +17,7 @@ from phantomgate.core.ports import HttpReply
 MAX_SECTION = 32 * 1024
 """Bytes of a status line with its fields, or of trailers."""
 MAX_FIELDS = 100
-"""Header fields and trailers of one reply."""
+"""Header fields of one reply, those of its interim replies and trailers included."""
 MAX_INTERIM = 8
 """How many 1xx replies may precede the real one (RFC 9110 §15.2 sets no bound)."""
 MAX_CHUNK_LINE = 256
@@ -46,7 +46,7 @@ class ReplyReader:
         self._pending = bytearray()
         self._step: Callable[[ReplyReader], bool] = ReplyReader._status_line
         self._section = 0  # bytes of the present section: head, chunk line or trailers
-        self._count = 0  # fields so far
+        self._count = 0  # fields of all sections so far
         self._interim = 0
         self._minor = b"1"
         self._status = 0
@@ -102,7 +102,6 @@ class ReplyReader:
         if self._interim > MAX_INTERIM:
             raise _bad(f"more than {MAX_INTERIM} interim replies")
         self._headers = Headers()
-        self._count = 0
         self._begin_section(ReplyReader._status_line)
 
     def _frame(self) -> None:

@@ -38,7 +38,7 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None,
 class _Exchange:
     """One call under way. State: its reader, what that refused, and how its connection was had."""
 
-    __slots__ = ("origin", "reader", "refused", "retried", "reused", "stale")
+    __slots__ = ("origin", "reader", "refused", "retried", "reused")
 
     def __init__(self, origin: Origin, max_bytes: int) -> None:
         self.origin = origin
@@ -46,18 +46,11 @@ class _Exchange:
         self.refused: Refused | None = None
         self.reused = False
         self.retried = False
-        self.stale = False
 
     def may_retry(self) -> bool:
-        """Whether the connection was one that had stood idle and ended before it gave us anything (RFC 9112 §9.3.1).
-
-        True once for a connection that we wrote to, and always for one that we did not.
-        """
-        stale, reused = self.stale, self.reused
-        self.stale = self.reused = False  # they are about one connection; the next attempt may not even get one
-        if stale:
-            return True
-        once_more = reused and not self.reader.begun and not self.retried
+        """True once, if the server ended an idle connection before it gave us anything, as it may (RFC 9112 §9.3.1)."""
+        once_more = self.reused and not self.reader.begun and not self.retried
+        self.reused = False  # the next attempt may not even come to a connection
         self.retried = True
         return once_more
 
@@ -94,8 +87,7 @@ class _StrictProtocol(ResponseHandler):
         """Called by aiohttp before each request on this connection."""
         exchange = self._now = _exchange.get()
         exchange.reused, self._served = self._served, True
-        exchange.stale = exchange.reused and not self._is_quiet()
-        if exchange.stale:
+        if exchange.reused and not self._is_quiet():
             self._drop()
         super().set_response_params(**params)
 

@@ -16,6 +16,7 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from pathlib import Path
 
 from phantomgate.cli.options import add_config
 from phantomgate.config.advice import warnings
@@ -62,9 +63,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return asyncio.run(_serve(settings, sources, listen, manage, environ))
 
 
-async def _serve(
-    settings: Settings, sources: Sources, listen: Bound, manage: Bound, environ: Mapping[str, str]
-) -> int:
+async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bound, environ: Mapping[str, str]) -> int:
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()])
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
@@ -74,7 +73,7 @@ async def _serve(
         manage=manage,
         workers=settings.serve.workers,
         drain=settings.serve.drain,
-        command=worker_command("phantomgate.servers.worker", sys.path, os.getcwd()),
+        command=worker_command("phantomgate.servers.worker", sys.path, str(Path.cwd())),
         environ=dict(environ),
         start={"sources": asdict(sources)},
         probe=wired.probe,

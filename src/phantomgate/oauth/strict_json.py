@@ -33,8 +33,8 @@ def read_object(data: bytes) -> dict[str, Any]:
         raise ValueError("something follows the JSON value")
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, want an object")
-    if "\\" in text:
-        _check_text(value)
+    if "\\" in text:  # "\ud800" parses, and blows up later in whoever encodes it; UTF-8 itself can't carry one
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # UnicodeEncodeError is a ValueError
     return value
 
 
@@ -49,19 +49,6 @@ def _check_depth(text: str) -> None:
                 raise ValueError(f"JSON nested deeper than {MAX_DEPTH} levels")
         elif mark in "]}":
             depth -= 1
-
-
-def _check_text(value: object) -> None:
-    # "\ud800" parses, and blows up later in whoever encodes it. UTF-8 can't carry one, so only an escape can.
-    if isinstance(value, str):
-        value.encode("utf-8")  # UnicodeEncodeError is a ValueError
-    elif isinstance(value, list):
-        for item in value:
-            _check_text(item)
-    elif isinstance(value, dict):
-        for key, item in value.items():
-            _check_text(key)
-            _check_text(item)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

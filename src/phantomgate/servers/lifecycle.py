@@ -21,12 +21,13 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from phantomgate.config.log import Level, Log, frames, kinds_of
 from phantomgate.config.observe import Metrics
 from phantomgate.core.errors import SettingsError
 from phantomgate.servers.channel import Channel, Message
+from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.sockets import BACKLOG, take_no_more
 
 ORPHAN_SECONDS = 5.0
@@ -90,7 +91,7 @@ def run(descriptors: Sequence[str], build: Build) -> int:
     metrics = Metrics()
     log = Log(2, now=time.time, dropped=metrics.drop_line)
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-        runner.get_loop().set_exception_handler(_logged(log))
+        log_what_others_say(log, runner.get_loop())
         try:
             return runner.run(work(listening, channel, build, log, metrics))
         except SettingsError as wrong:
@@ -191,15 +192,3 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
-
-
-def _logged(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """What the loop does with an exception that nobody caught: one line, without the values, which may be secrets."""
-
-    def caught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001 - asyncio's shape
-        bug = context.get("exception")
-        what = str(context.get("message", "")).partition("(")[0]
-        told = {"cause": kinds_of(bug), "trace": frames(bug)} if isinstance(bug, BaseException) else {}
-        log.say(Level.ERROR, "bug", pid=os.getpid(), what=what, **told)
-
-    return caught

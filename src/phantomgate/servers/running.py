@@ -21,6 +21,7 @@ from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Snapshot
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
+from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.sockets import Bound
 from phantomgate.servers.supervisor import Supervisor
@@ -36,7 +37,7 @@ Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run needs. *command* runs one worker in *environ*, *start* is its first message; *drain* in seconds."""
+    """All that a run needs. *command* runs a worker in *environ*, *start* is its first message; *drain* in seconds."""
 
     listen: Bound
     manage: Bound
@@ -98,6 +99,7 @@ class Run:
         """Run until a signal has ended it. The exit code: 0, or `CUT_SHORT`."""
         plan = self.plan
         loop = asyncio.get_running_loop()
+        log_what_others_say(plan.log, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, number)
         runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)

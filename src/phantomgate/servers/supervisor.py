@@ -62,8 +62,8 @@ class Worker:
 class Supervisor:
     """The workers of one service. Its state: who they are, what those before them counted, and whether we are ending.
 
-    *start* is the message every worker is started with; *command* is what runs one, in *environ*, with the numbers of two
-    file descriptors behind it; *jitter* gives a number from 0 to 1.
+    *start* is the message every worker is started with; *command* is what runs one, in *environ*, with the numbers of
+    two file descriptors behind it; *jitter* gives a number from 0 to 1.
     """
 
     def __init__(
