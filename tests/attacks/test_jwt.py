@@ -1,21 +1,18 @@
-"""The attacks on JWTs and key sets, each by its id: what a verifier that was fooled once teaches all others."""
+"""JWT, META: what every verifier that was fooled once teaches the others, about tokens and key sets."""
 
 from __future__ import annotations
 
 import hashlib
 import hmac
 import json
-from collections.abc import Iterable
-from pathlib import Path
-from typing import Any
 
-import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import padding
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc import jwe, jwk
 
+from attacks.cases import attacks
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request, Route, Token
 from phantomgate.gateway.judge import scopes
@@ -44,19 +41,6 @@ from signing import (
 )
 from tokens import NOW, segment
 
-CATALOGUE = Path(__file__).parent.parent / "vectors" / "attacks_jwt.jsonl"
-CASES = {row["id"]: row for row in map(json.loads, CATALOGUE.read_text(encoding="utf-8").splitlines())}
-NOT_EXECUTED = {
-    "JWT-017": "how often a key set is fetched is the resolver's to decide",
-    "META-002": "discovery reads no key set",
-    "META-003": "discovery reads no key set",
-    "META-004": "which issuer a token is taken to is the resolver's to decide",
-    "META-007": "how long a key set is kept is the resolver's to decide",
-    "META-011": "we publish no metadata here",
-    "META-012": "we publish no metadata here",
-}
-EXECUTED: set[str] = set()
-
 RS, PS, ES = key("RS256"), key("PS256"), key("ES256")
 EVE = key("RS256", 9)
 KEYS = keys(RS, PS, ES, key("ES384"), key("EdDSA"))
@@ -64,16 +48,6 @@ STRICT = access_token_rules(ISSUER, [AUDIENCE], required=RFC_9068)
 LAX = access_token_rules(ISSUER, [AUDIENCE], types=["at+jwt", "JWT", ABSENT])
 GOOD = token(RS)
 HEAD, PAYLOAD, SIGNATURE = GOOD.split(".")
-
-
-def attacks(names: str, rows: Iterable[tuple[Any, ...]]) -> Any:
-    """One case a row: the id, and a value for each of *names*."""
-    numbered = []
-    for number, (case, *values) in enumerate(rows):
-        assert case in CASES
-        EXECUTED.add(case)
-        numbered.append(pytest.param(*values, id=f"{case}-{number}"))
-    return pytest.mark.parametrize(names, numbered)
 
 
 def refused(jws: str, key_set: KeySet = KEYS) -> Refused:
@@ -439,8 +413,3 @@ def test_an_unknown_kind_of_key_is_skipped_and_the_others_used(jwk):
 
     assert [(None, f"kty is '{jwk['kty']}', want RSA, EC or OKP")] == list(key_set.skipped)
     assert verify(GOOD, key_set, STRICT, NOW)
-
-
-def test_every_case_is_executed_or_named_with_the_reason():
-    assert set(CASES) == EXECUTED | set(NOT_EXECUTED)
-    assert not EXECUTED & set(NOT_EXECUTED)
