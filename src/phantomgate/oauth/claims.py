@@ -43,3 +43,15 @@ def read_audiences(claims: Mapping[str, Any]) -> frozenset[str]:
     if isinstance(value, list) and all(isinstance(word, str) for word in value):
         return frozenset(value)
     raise Refused(Reason.INVALID_TOKEN, "aud is neither a string nor a list of strings")
+
+
+def check_unbound(claims: Mapping[str, Any]) -> None:
+    """A token that is bound to a key is not a bearer token (RFC 9449 §7.2, RFC 8705 §3).
+
+    Raises Refused(BOUND_TOKEN) for any `cnf` but null, whatever it says, and any `token_type` but Bearer.
+    """
+    if claims.get("cnf") is not None:
+        raise Refused(Reason.BOUND_TOKEN, "the token is bound to a key (cnf) and came as Bearer")
+    kind = claims.get("token_type")
+    if kind is not None and not (isinstance(kind, str) and kind.lower() in ("bearer", "access_token")):
+        raise Refused(Reason.BOUND_TOKEN, "token_type is not Bearer")

@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 16
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_WHITE = " \t\n\r"
 
 
 def read_object(data: bytes) -> dict[str, Any]:
@@ -20,19 +21,25 @@ def read_object(data: bytes) -> dict[str, Any]:
     an unpaired surrogate, or more than 16 levels.
     """
     text = data.decode("utf-8")  # UnicodeDecodeError is a ValueError
-    _check_depth(text)
-    value = json.loads(
-        text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
-    )
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        value, end = _SCAN(text, 0)
+    except StopIteration:  # how the scanner says that no value begins here
+        if text[:1] not in _WHITE or not text:
+            raise ValueError("not JSON") from None
+        return read_object(data.lstrip(_WHITE.encode()))
+    if end != len(text) and text[end:].strip(_WHITE):
+        raise ValueError("something follows the JSON value")
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, want an object")
+    if "\\" in text:
+        _check_text(value)
     return value
 
 
 def _check_depth(text: str) -> None:
     # Counted before parsing: the parser recurses, and a RecursionError deep in C is a poor way to find out.
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
     depth = 0
     for token in _BRACKETS.finditer(text):
         mark = token[0]
@@ -44,26 +51,24 @@ def _check_depth(text: str) -> None:
             depth -= 1
 
 
+def _check_text(value: object) -> None:
+    # "\ud800" parses, and blows up later in whoever encodes it. UTF-8 can't carry one, so only an escape can.
+    if isinstance(value, str):
+        value.encode("utf-8")  # UnicodeEncodeError is a ValueError
+    elif isinstance(value, list):
+        for item in value:
+            _check_text(item)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            _check_text(key)
+            _check_text(item)
+
+
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise ValueError("a JSON object has a key twice")
-        _encodable(key)
-        if isinstance(value, str):
-            _encodable(value)
-        elif isinstance(value, list):
-            for item in value:
-                if isinstance(item, str):
-                    _encodable(item)
-        made[key] = value
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a JSON object has a key twice")
     return made
-
-
-def _encodable(text: str) -> None:
-    # "\ud800" parses, and blows up later in whoever encodes it
-    if not text.isascii():
-        text.encode("utf-8")  # UnicodeEncodeError is a ValueError
 
 
 def _no_constant(name: str) -> NoReturn:
@@ -81,3 +86,9 @@ def _integer(text: str) -> int:
     if len(text) > 64:
         raise ValueError("a JSON integer has more than 64 digits")
     return int(text)
+
+
+# Made once: `json.loads` makes a decoder a call when it is given hooks, which costs as much as reading a small object
+_SCAN = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+).scan_once  # type: ignore[attr-defined]  # what `raw_decode` calls; typeshed doesn't know it

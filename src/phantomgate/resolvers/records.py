@@ -9,7 +9,7 @@ from struct import Struct
 
 from phantomgate.core.model import Source, Token
 from phantomgate.oauth.claims import read_scopes
-from phantomgate.oauth.jwt import read_claims
+from phantomgate.oauth.unverified import read_claims
 
 # version, exp (Unix seconds); then the JWT. The claims are the JWT's own, so they are not kept twice.
 _HEAD = Struct("!Bd")

@@ -2,8 +2,9 @@
 
 import pytest
 
-from phantomgate.oauth.jwt import base64url, read_claims, read_unverified
+from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.strict_json import read_object
+from phantomgate.oauth.unverified import read_claims, read_unverified
 from tokens import jwt, segment
 
 
@@ -46,10 +47,26 @@ def test_a_jwt_over_64_kib_is_refused():
 
 
 def test_base64url_has_one_spelling():
-    assert base64url("YQ") == b"a"
-    assert base64url("YWI") == b"ab"
-    assert base64url("_-8") == b"\xff\xef"
-    for other in ("YR", "YQ==", "YQ=", "YWJ", "Y", "YQ\n", "+/8", "Y Q"):
+    assert base64url(b"") == b""
+    assert base64url(b"YQ") == b"a"
+    assert base64url(b"YWI") == b"ab"
+    assert base64url(b"YWJj") == b"abc"
+    assert base64url(b"_-8") == b"\xff\xef"
+    for other in (
+        b"YR",
+        b"YQ==",
+        b"YQ=",
+        b"YWJ",
+        b"Y",
+        b"YWJjY",
+        b"YQ\n",
+        b"Y\nQ",
+        b"+/8",
+        b"Y Q",
+        b"=",
+        b"YW==",
+        b"Y\xe9Q",
+    ):
         with pytest.raises(ValueError):  # noqa: PT011
             base64url(other)
 
