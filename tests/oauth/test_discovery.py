@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from issuing import ISS, metadata
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.oauth.discovery import NoMetadata, check_issuer, metadata_request, read_metadata
 from phantomgate.testing import reply
-from signing import ISS, metadata
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from issuing import ISS, jwk, key_reply, key_set, metadata
 from phantomgate.backends.blocking import finish
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import HttpCall, HttpReply
@@ -11,7 +12,6 @@ from phantomgate.oauth.key_set import MAX_BYTES
 from phantomgate.resolvers.held import Held
 from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in, metadata_of
 from phantomgate.testing import FakeHttp, each_by_itself, reply
-from signing import ISS, jwk, key_reply, key_set, metadata
 
 OAUTH = f"{ISS}/.well-known/oauth-authorization-server"
 OPENID = f"{ISS}/.well-known/openid-configuration"

@@ -1,4 +1,4 @@
-"""A JWT is verified by the keys that its issuer has now, remembered no longer than those, and asked about if need be."""
+"""A JWT is verified by the keys its issuer has now, remembered no longer than those, and asked about if need be."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from issuing import ISS, key_reply, key_set, signed
 from phantomgate.backends.background import Background
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.single_flight import SingleFlight
@@ -20,7 +21,6 @@ from phantomgate.resolvers.introspect import Introspect
 from phantomgate.resolvers.keys import keys_at
 from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
 from phantomgate.testing import DictCache, FakeHttp, each_by_itself, reply
-from signing import ISS, key_reply, key_set, signed
 from tokens import NOW, jwt, segment
 
 ROUTE = Route("policy")
