@@ -18,9 +18,9 @@ from phantomgate.oauth.strict_json import read_object
 
 MAX_KID = 512
 _REFUSED = {
-    "crit": "extensions that must be understood, and we understand none (RFC 7515 §4.1.11)",
-    "b64": "another encoding of the payload, which no JWT may have (RFC 7797 §7)",
-    "zip": "compression, which a signed JWT doesn't have (RFC 7516 §4.1.3)",
+    "crit": "extensions that must be understood, and we understand none (RFC 7515 section 4.1.11)",
+    "b64": "another encoding of the payload, which no JWT may have (RFC 7797 section 7)",
+    "zip": "compression, which a signed JWT doesn't have (RFC 7516 section 4.1.3)",
 }
 _OWN_KEYS = frozenset(("jwk", "jku", "x5u", "x5c"))
 

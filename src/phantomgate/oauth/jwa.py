@@ -54,7 +54,7 @@ _CURVES: Mapping[str, _Curve] = {
         "ES512",
         "SHA512",
         66,
-        0x01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409,
+        0x01FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFA51868783BF2F966B7FCC0148F709A5D03BB5C9B8899C47AEBB6FB71E91386409,
     ),
 }
 # RFC 8037 §2: the curve says it all; (public key bytes, signature bytes)
@@ -140,17 +140,25 @@ def _ec(jwk: Mapping[str, Any]) -> Verifier:
     scheme = ec.ECDSA(getattr(hashes, curve.hash)())
 
     def check(signature: bytes, signed: bytes) -> bool:
-        r, s = int.from_bytes(signature[:size]), int.from_bytes(signature[size:])
-        # FIPS 186-5 §6.4.2; zeros are the "psychic signature" of CVE-2022-21449
-        if not (0 < r < order and 0 < s < order):
+        numbers = split_signature(signature, size, order)
+        if numbers is None:
             return False
         try:
-            verify(encode_dss_signature(r, s), signed, scheme)
+            verify(encode_dss_signature(*numbers), signed, scheme)
         except InvalidSignature:
             return False
         return True
 
     return Verifier(2 * size, check)
+
+
+def split_signature(signature: bytes, size: int, order: int) -> tuple[int, int] | None:
+    """r and s of a *signature* with *size* bytes each (RFC 7518 §3.4), or None unless both are in [1, *order* - 1].
+
+    FIPS 186-5 §6.4.2. Zeros are the "psychic signature" of CVE-2022-21449, good for every message wherever nobody asks.
+    """
+    r, s = int.from_bytes(signature[:size]), int.from_bytes(signature[size:])
+    return (r, s) if 0 < r < order and 0 < s < order else None
 
 
 def _edwards(jwk: Mapping[str, Any]) -> Verifier:

@@ -51,7 +51,7 @@ def verify_jws(jws: str, keys: KeySet, *, max_bytes: int = MAX_BYTES) -> tuple[H
     try:
         signature, content = base64url(tail), base64url(payload)
     except ValueError:
-        raise _refused("payload or signature is not canonical base64url (RFC 7515 §2)") from None
+        raise _refused("payload or signature is not canonical base64url (RFC 7515 section 2)") from None
     for key in candidates:
         if len(signature) == key.signature_bytes and key.check(signature, signed):
             break
@@ -89,7 +89,7 @@ def _not_compact(text: bytes) -> str:
     dots = text.count(b".")
     if dots == 4:
         return "an encrypted token (JWE), which is not accepted as an access token"
-    return f"{dots} dots, want the two of a compact JWS (RFC 7515 §7.1)"
+    return f"{dots} dots, want the two of a compact JWS (RFC 7515 section 7.1)"
 
 
 def _refused(detail: str) -> Refused:

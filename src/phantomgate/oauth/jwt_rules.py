@@ -91,7 +91,7 @@ def check_kind(header: Header, claims: Mapping[str, Any], rules: Rules, now: flo
         _check_marks(claims)
     sub = claims.get("sub")
     if sub is not None and sub == claims.get("iss"):
-        raise _refused("iss and sub are the same, as in a client assertion (RFC 7523 §3) or entity statement")
+        raise _refused("iss and sub are the same, as in a client assertion (RFC 7523 section 3) or entity statement")
 
 
 def check_required(header: Header, claims: Mapping[str, Any], rules: Rules, now: float) -> None:
