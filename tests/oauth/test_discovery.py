@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from issuing import ISS, metadata
 from phantomgate.core.errors import Reason, Refused, Unavailable
-from phantomgate.oauth.discovery import NoMetadata, check_issuer, metadata_request, read_metadata
+from phantomgate.oauth.discovery import NoMetadata, metadata_request, read_metadata
+from phantomgate.oauth.urls import check_issuer
 from phantomgate.testing import reply
 
 

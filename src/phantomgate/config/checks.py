@@ -8,12 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from phantomgate.config.issuer_checks import problems_of_issuers
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.settings import Introspection, RouteRule, Settings
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
-from phantomgate.oauth.discovery import check_issuer
+from phantomgate.oauth.urls import check_issuer
 
 _ANY = Route("any")
 
@@ -25,7 +24,10 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = check(settings)
             if text:
                 yield name, text
-    yield from problems_of_issuers(settings, unread)
+    if settings.issuers or any(rule.issuer for rule in settings.routes):
+        from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
+
+        yield from problems_of_issuers(settings, unread)
     for place, rule in enumerate(settings.routes, 1):
         name = f"routes[{place}].path"
         if name not in unread and rule.path:

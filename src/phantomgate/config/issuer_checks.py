@@ -10,10 +10,9 @@ from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.kinds import found
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
-from phantomgate.oauth.discovery import check_issuer
 from phantomgate.oauth.jwks import read_key_set
 from phantomgate.oauth.jwt_rules import ABSENT, Rules, access_token_rules
-from phantomgate.oauth.urls import insecure
+from phantomgate.oauth.urls import check_issuer, insecure
 
 _DEFAULT = IssuerRule()
 

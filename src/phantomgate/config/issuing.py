@@ -1,30 +1,28 @@
 """From the settings of each issuer to who resolves its tokens, and what can be asked to see whether it is there.
 
-Rule: `wiring` brings the tools and joins what is made here. Nothing is made that an issuer doesn't need.
+Rule: `wiring` brings the tools and joins what is made here. Nothing is made that an issuer doesn't need, nor imported:
+the server of [introspection] alone costs a cold start no verifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from phantomgate.config.issuer_checks import discovers, introspects, rules_of, verifies
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route
 from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
 from phantomgate.oauth.client_auth import client_secret_basic, client_secret_post
-from phantomgate.oauth.discovery import Form, Metadata
 from phantomgate.oauth.introspection import Answer
-from phantomgate.oauth.jwks import read_key_set
-from phantomgate.resolvers.by_issuer import ByIssuer, Issuer
 from phantomgate.resolvers.cached import Cached, Counts
-from phantomgate.resolvers.held import Fixed, Held
 from phantomgate.resolvers.introspect import Introspect
-from phantomgate.resolvers.keys import Keys, endpoint_in, keys_at, keys_in, metadata_of
-from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
+
+if TYPE_CHECKING:
+    from phantomgate.oauth.discovery import Form, Metadata
+    from phantomgate.resolvers.held import Held
+    from phantomgate.resolvers.keys import Keys
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
@@ -71,15 +69,27 @@ class Made(NamedTuple):
 def make(tools: Tools, secrets: dict[str, str]) -> Made:
     """The resolver that these settings describe. *secrets* are the client secrets by their place."""
     settings = tools.settings
+    if not settings.issuers:
+        cached, introspect, probe = _default(tools, settings.introspection.issuer, secrets["introspection"])
+        return Made(cached, introspect, (probe,))
+    from phantomgate.resolvers.by_issuer import ByIssuer, Issuer
+
     issuers: list[Issuer] = []
     probes: list[Probe] = []
     for place, one in enumerate(settings.issuers, 1):
         resolver = _resolver(tools, one, secrets[f"issuers[{place}].introspection"], probes)
         issuers.append(Issuer(one.name, one.issuer, resolver, one.mode == "introspect", one.prefix))
-    introspection = settings.introspection
-    if issuers and introspection == Introspection():
+    if settings.introspection == Introspection():
         return Made(ByIssuer(issuers), None, tuple(probes))
-    name = introspection.issuer or (DEFAULT_NAME if issuers else "")
+    name = settings.introspection.issuer or DEFAULT_NAME
+    cached, introspect, probe = _default(tools, name, secrets["introspection"])
+    issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
+    return Made(ByIssuer(issuers), introspect, (*probes, probe))
+
+
+def _default(tools: Tools, name: str, secret: str) -> tuple[Cached, Introspect, Probe]:
+    """The server of [introspection], which is called *name*."""
+    introspection = tools.settings.introspection
     one = IssuerRule(
         name=name,
         issuer=introspection.issuer,
@@ -89,17 +99,16 @@ def make(tools: Tools, secrets: dict[str, str]) -> Made:
         timeout=introspection.timeout,
         introspection=introspection,
     )
-    introspect = _introspect(tools, one, secrets["introspection"], _metadata(tools, one))
-    probes.append(_probe_introspection(tools, one, introspect))
+    introspect = _introspect(tools, one, secret, None if introspection.endpoint else _metadata(tools, one))
     cached = _cached(tools, introspect, name, _asked(one))
-    if not issuers:
-        return Made(cached, introspect, tuple(probes))
-    issuers.append(Issuer(name, introspection.issuer, cached, True))
-    return Made(ByIssuer(issuers), introspect, tuple(probes))
+    return cached, introspect, _probe_introspection(tools, one, introspect)
 
 
 def _resolver(tools: Tools, one: IssuerRule, secret: str, probes: list[Probe]) -> Resolver:
-    metadata = _metadata(tools, one)
+    from phantomgate.config.issuer_checks import discovers, introspects, rules_of, verifies
+    from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
+
+    metadata = _metadata(tools, one) if discovers(one) else None
     context: tuple[str, ...] = ()
     verify = introspect = None
     if verifies(one):
@@ -147,9 +156,9 @@ def _asked(one: IssuerRule) -> tuple[str, ...]:
     return one.issuer, asked.endpoint, asked.client_id, asked.answer
 
 
-def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata] | None:
-    if not discovers(one):
-        return None
+def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
+    from phantomgate.resolvers.keys import metadata_of
+
     fetch = metadata_of(
         tools.http(one.name, one.ca_file, one.introspection.max_connections),
         one.issuer,
@@ -162,10 +171,16 @@ def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata] | None:
 
 
 def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Keys:
+    from phantomgate.oauth.jwks import read_key_set
+    from phantomgate.resolvers.held import Fixed
+    from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in
+
     algorithms = one.algorithms
     if one.jwks:
         return Fixed(read_key_set(one.jwks.encode(), algorithms))
     if one.keys.startswith("file:"):
+        from pathlib import Path
+
         name = one.keys.removeprefix("file:")
         return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms))
     where = _at(one.keys) if one.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
@@ -174,6 +189,8 @@ def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Key
 
 
 def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
+    from phantomgate.resolvers.held import Held
+
     return Held(
         f"{what} of {one.name}",
         fetch,
@@ -193,10 +210,15 @@ def _at(url: str) -> Callable[[], Awaitable[str]]:
 
 def _introspect(tools: Tools, one: IssuerRule, secret: str, metadata: Held[Metadata] | None) -> Introspect:
     asked = one.introspection
+    endpoint: str | Callable[[], Awaitable[str]] = asked.endpoint
+    if metadata is not None and not endpoint:
+        from phantomgate.resolvers.keys import endpoint_in
+
+        endpoint = endpoint_in(metadata, "introspection_endpoint")
     authenticate = client_secret_basic if asked.client_auth == "basic" else client_secret_post
     return Introspect(
         tools.http(one.name, asked.ca_file or one.ca_file, asked.max_connections),
-        asked.endpoint or endpoint_in(cast("Held[Metadata]", metadata), "introspection_endpoint"),
+        endpoint,
         authenticate(asked.client_id, secret),
         now=tools.now,
         ticks=tools.ticks,

@@ -40,22 +40,13 @@ class NoMetadata(Refused):
 
 
 def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
-    """The question for the document of *issuer*, which `check_issuer` has taken."""
+    """The question for the document of *issuer*, which `urls.check_issuer` has taken."""
     origin, target = split_url(issuer)
     path = "" if target == "/" else target.rstrip("/")  # §3.1: a terminating "/" is removed
     place = f"/.well-known/{_PLACES[form]}"
     # RFC 8414 §3.1 puts the well-known part between host and path, OpenID Connect Discovery §4.1 after the path
     at = place + path if form == "oauth" else path + place
     return HttpCall("GET", f"{origin}{at}", (("Accept", "application/json"),), timeout=timeout, max_bytes=MAX_BYTES)
-
-
-def check_issuer(issuer: str, *, allow_insecure_http: bool = False) -> None:
-    """RFC 8414 §2: https, without query and fragment; http on loopback or if allowed. Raises ValueError."""
-    _, target = split_url(issuer)
-    if "?" in target:
-        raise ValueError("has a query, which no issuer has (RFC 8414 §2)")
-    if insecure(issuer) and not allow_insecure_http:
-        raise ValueError("is http, so anybody on the way could give us keys of his own")
 
 
 def read_metadata(

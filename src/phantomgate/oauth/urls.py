@@ -79,3 +79,12 @@ def insecure(text: str) -> bool:
     """Whether calling this URL would send secrets in the clear over a network."""
     origin, _ = split_url(text)
     return origin.scheme == "http" and not is_loopback(origin.host)
+
+
+def check_issuer(issuer: str, *, allow_insecure_http: bool = False) -> None:
+    """RFC 8414 §2: https, without query and fragment; http on loopback or if allowed. Raises ValueError."""
+    _, target = split_url(issuer)
+    if "?" in target:
+        raise ValueError("has a query, which no issuer has (RFC 8414 §2)")
+    if insecure(issuer) and not allow_insecure_http:
+        raise ValueError("is http, so anybody on the way could give us keys of his own")
