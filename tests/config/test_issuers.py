@@ -322,6 +322,23 @@ def test_types_other_than_the_issuer_s_are_refused(clock, world):
     assert reason(ask(gate(clock, world, settings(replace(MAIN, typ=("none",)))), untyped)) is None
 
 
+def test_facts_are_found_only_under_the_rules_that_they_were_verified_by(clock, world):
+    first = gate(clock, world, settings(MAIN))
+    assert reason(ask(first, signed())) is None
+    for stricter in (replace(MAIN, algorithms=("RS256",)), replace(MAIN, typ=("JWT",)), replace(MAIN, mode="verify")):
+        second = gate(clock, world, settings(stricter))
+        second.gateway.resolver.issuers[0].resolver.cache = first.gateway.resolver.issuers[0].resolver.cache
+        assert reason(ask(second, signed())) is (None if stricter == MAIN else Reason.INVALID_TOKEN)
+
+
+def test_the_origin_of_an_endpoint_that_settings_name_is_still_https(clock, world):
+    world.places[f"{ISS}/.well-known/oauth-authorization-server"] = metadata(jwks_uri="http://keys.example/")
+    world.places["http://keys.example/"] = key_reply("k1")
+    one = replace(MAIN, endpoint_origins=("http://keys.example",))
+    assert reason(ask(gate(clock, world, settings(one)), signed())) is Reason.BAD_ANSWER
+    assert reason(ask(gate(clock, world, settings(replace(one, allow_insecure_http=True))), signed())) is None
+
+
 def test_failing_to_get_keys_is_said_in_the_log_and_good_tokens_go_on(clock, world):
     lines: list = []
     wired = gate(clock, world, settings(MAIN, cache=Cache(max_age=1.0)), lines=lines)

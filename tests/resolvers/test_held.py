@@ -247,3 +247,31 @@ def test_background_work_ends_with_its_owner_and_its_failures_are_nobody_s():
 
     asyncio.run(story())
     assert ["broken", "forever"] == ended
+
+
+def test_after_a_recovery_what_is_missing_is_missing(clock):
+    source = Source()
+    thing = held(clock, source)
+    first = get(thing)
+    source.trouble = Unavailable("down")
+    with pytest.raises(Unavailable):
+        finish(thing.other_than(first))
+    source.trouble = None
+    clock.advance(100)
+    second = get(thing)
+    third = finish(thing.other_than(second)).value
+    assert third == finish(thing.other_than(third)).value
+
+
+def test_whoever_joins_a_flight_that_had_nothing_to_do_asks_again(clock):
+    source = Source()
+    joined: list[bytes] = []
+
+    async def once(key, fill):
+        joined.append(key)
+        return await fill() if len(joined) != 2 else None  # the second finds a flight that is about to land
+
+    thing = Held("a thing", source, once, ticks=clock.ticks)
+    first = get(thing)
+    assert "version 2" == finish(thing.other_than(first)).value
+    assert 3 == len(joined)

@@ -215,3 +215,10 @@ def test_a_wrapper_that_does_not_verify_is_never_asked_about(clock, claims):
 def test_a_wrapper_that_the_server_has_revoked_is_refused(clock):
     resolver, _ = wrapped(clock, reply(204))
     assert Reason.INACTIVE is refused(resolver, signed())
+
+
+def test_a_wrapper_is_remembered_no_longer_than_its_keys(clock):
+    keys = held(clock, FakeHttp(key_reply("k1", max_age=60)))
+    verify = Verify(keys, wrapper_rules(RULES), now=clock.now, ticks=clock.ticks, name="main")
+    answer = FakeHttp(reply(200, jwt(), content_type="application/jwt"))
+    assert clock.ticks() + 60 == resolve(Wrapped(verify, introspecting(clock, answer)), signed()).fresh_until
