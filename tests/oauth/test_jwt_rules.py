@@ -335,6 +335,23 @@ def test_times_with_a_fraction_are_times():
     assert accepted(exp=NOW + 10.25, iat=NOW - 0.5, nbf=NOW + 4.999)
 
 
+# -- scope ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["scope", "scp"])
+@pytest.mark.parametrize("value", ["read", "read write", "", "a:b.c/d?e", "!#[]~ x", ["read", "write"], []])
+def test_a_scope_is_words(name, value):
+    assert value == accepted(**{name: value})[name]
+
+
+@pytest.mark.parametrize("name", ["scope", "scp"])
+@pytest.mark.parametrize(
+    "value", ["read  write", " read", "read ", " ", "read\twrite", "read\n", "r\u00a0w", 'a"b', "a\\b", "\x7f", "é"]
+)
+def test_a_scope_that_others_might_split_differently_is_refused(name, value):
+    assert f"{name} is {value!a}, want words with one space between" == invalid(**{name: value})
+
+
 # -- bound to a key ------------------------------------------------------------------------------------------------
 
 

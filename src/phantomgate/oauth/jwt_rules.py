@@ -7,8 +7,10 @@ versa. Every check says what it found and what it wanted.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
@@ -146,6 +148,14 @@ def check_begun(header: Header, claims: Mapping[str, Any], rules: Rules, now: fl
                 raise _refused(f"{name} is {ahead:.0f} s in the future, want at most {rules.clock_skew:g}")
 
 
+def check_scope(header: Header, claims: Mapping[str, Any], rules: Rules, now: float) -> None:
+    """`scope` or `scp`, if it is text, is words with one space between (RFC 6749 §3.3), or empty."""
+    for name in ("scope", "scp"):
+        value = claims.get(name)
+        if isinstance(value, str) and not _is_scope(value):
+            raise _refused(f"{name} is {shown(value)}, want words with one space between")
+
+
 def check_bearer(header: Header, claims: Mapping[str, Any], rules: Rules, now: float) -> None:
     """The token is not bound to a key: it came as Bearer (RFC 9449 §7.2)."""
     check_unbound(claims)
@@ -161,9 +171,11 @@ ACCESS_TOKEN: tuple[Check, ...] = (
     check_audience,
     check_expiry,
     check_begun,
+    check_scope,
     check_bearer,
 )
 
+_SCOPE = re.compile(r"(?:[!#-\[\]-~]+(?: [!#-\[\]-~]+)*)?").fullmatch
 # Types of tokens that are for somebody else or say something else (RFC 8725 §3.12)
 _OTHER_TYPES = frozenset(
     (
@@ -196,6 +208,11 @@ _KINDS = {
     "purpose": frozenset(("id", "id_token", "refresh", "refresh_token")),
 }
 _MARKS = frozenset(_FOREIGN) | frozenset(_KINDS)
+
+
+@lru_cache(maxsize=256)  # an issuer's tokens have few different scopes; only what it has signed comes here
+def _is_scope(text: str) -> bool:
+    return _SCOPE(text) is not None
 
 
 def _check_marks(claims: Mapping[str, Any]) -> None:
