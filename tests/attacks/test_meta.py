@@ -227,6 +227,21 @@ def test_after_an_outage_the_new_keys_replace_the_old(case, clock):
     assert ask(wired, signed("k1", jti="3")).reason is Reason.INVALID_TOKEN
 
 
+@pytest.mark.parametrize("case", ["JWT-017"])
+def test_random_key_names_cost_the_issuer_two_calls_a_minute_at_most(case, clock):
+    http = FakeHttp(key_reply("k1", max_age=3600))
+    wired = gate(clock, http, replace(MAIN, keys=f"{ISS}/keys"))
+    good = signed(exp=NOW + 86_400)
+    assert 200 == status(ask(wired, good))
+    rest = good.split(".", 1)[1]
+    for n in range(2000):
+        clock.advance(0.06)  # two minutes in all
+        head = segment({"alg": "ES256", "typ": "at+jwt", "kid": f"random-{n}"})
+        assert 401 == status(ask(wired, f"{head}.{rest}"))
+    assert len(http.calls) <= 1 + 2 * 2
+    assert 200 == status(ask(wired, good))
+
+
 def test_an_opaque_token_is_asked_about_where_discovery_says(clock):
     http = places(oauth_authorization=metadata(), introspect=reply(200, jwt(), content_type="application/jwt"))
     assert 200 == status(ask(gate(clock, http, introspection=replace(CLIENT, issuer=ISS)), "opaque"))
