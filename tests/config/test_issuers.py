@@ -323,12 +323,12 @@ def test_types_other_than_the_issuer_s_are_refused(clock, world):
 
 
 def test_facts_are_found_only_under_the_rules_that_they_were_verified_by(clock, world):
-    first = gate(clock, world, settings(MAIN))
-    assert reason(ask(first, signed())) is None
+    first, token = gate(clock, world, settings(MAIN)), signed()
+    assert reason(ask(first, token)) is None
     for stricter in (replace(MAIN, algorithms=("RS256",)), replace(MAIN, typ=("JWT",)), replace(MAIN, mode="verify")):
         second = gate(clock, world, settings(stricter))
         second.gateway.resolver.issuers[0].resolver.cache = first.gateway.resolver.issuers[0].resolver.cache
-        assert reason(ask(second, signed())) is (None if stricter == MAIN else Reason.INVALID_TOKEN)
+        assert reason(ask(second, token)) is (None if stricter == MAIN else Reason.INVALID_TOKEN)
 
 
 def test_the_origin_of_an_endpoint_that_settings_name_is_still_https(clock, world):
