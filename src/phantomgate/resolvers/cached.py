@@ -34,7 +34,8 @@ class Cached:
 
     Its state: parsed tokens for the credentials seen lately (`hot`, bounded), and tokens that the server called
     inactive (`negative`, bounded, at most *negative_seconds* each, 5 at the most). *secret* keys the HMAC; *context*
-    is what else the answer depends on: issuer, endpoint, client, answer format.
+    is what else the answer depends on: issuer, endpoint, client, answer format, or the rules it was verified by.
+    *issuer* is the configured issuer's name; *counts* may be shared with others.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Cached:
         ticks: Clock,
         negative_seconds: float = 5.0,
         issuer: str = "",
+        counts: Counts | None = None,
     ) -> None:
         self.inner = inner
         self.cache = cache
@@ -57,7 +59,7 @@ class Cached:
         self.ticks = ticks
         self.negative_seconds = min(negative_seconds, 5.0)
         self.issuer = issuer
-        self.counts = Counts()
+        self.counts = Counts() if counts is None else counts
         self._secret = secret
         self._prefix = b"".join(_measured(part.encode("utf-8")) for part in context)
         self._hot: dict[Credential, Token] = {}
