@@ -51,12 +51,13 @@ def base64url(segment: str) -> bytes:
     left = len(segment) % 4
     if left == 1:
         raise ValueError("a base64url segment of impossible length")
-    data = binascii.a2b_base64(segment.translate(_TO_STANDARD) + "=" * (-left % 4), strict_mode=True)
+    standard = segment.encode("ascii").translate(_TO_STANDARD)  # UnicodeEncodeError is a ValueError
+    data = binascii.a2b_base64(standard + b"=" * (-left % 4), strict_mode=True)
     if left and _LAST_BITS[left].find(segment[-1]) < 0:
         raise ValueError("a base64url segment with bits left over")
     return data
 
 
-_TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("+"): "!", ord("/"): "!", ord("="): "!"}  # not in our alphabet
+_TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # `!` for what is not in our alphabet: refused
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST_BITS = {2: _ALPHABET[::16], 3: _ALPHABET[::4]}
