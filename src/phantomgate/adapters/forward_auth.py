@@ -131,23 +131,24 @@ def _unreadable(headers: Headers, peer: str, why: str) -> Request:
 
 
 def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
-    """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it.
+    """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it."""
+    return [*write_upstream(allow), *write_times(seconds)]
+
+
+def write_upstream(allow: Allow) -> tuple[tuple[str, str], ...]:
+    """What goes upstream."""
+    return allow.upstream.set
+
+
+def write_times(seconds: int) -> list[tuple[str, str]]:
+    """For how many *seconds* a gateway may remember an answer.
 
     nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first.
     """
-    return [
-        *allow.upstream.set,
-        ("X-Accel-Expires", str(seconds)),
-        ("Cache-Control", f"private, max-age={seconds}"),
-    ]
+    return [("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
 
 
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:
     """Fields and body of an `/exchange` answer (the shape of RFC 6749 §5.1)."""
     body = {"token_type": "Bearer", "access_token": allow.token.jwt, "expires_in": seconds}
-    fields = [
-        ("Content-Type", "application/json"),
-        ("X-Accel-Expires", str(seconds)),
-        ("Cache-Control", f"private, max-age={seconds}"),
-    ]
-    return fields, json.dumps(body).encode("ascii")
+    return [("Content-Type", "application/json"), *write_times(seconds)], json.dumps(body).encode("ascii")
