@@ -5,6 +5,7 @@ of one second have in common. Neither is made again because the other changed.
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
@@ -18,8 +19,8 @@ REMEMBERED_ANSWERS = 4096
 
 
 class Rendering:
-    """Renders for one listener. Its state: the fields that go upstream as bytes, by header change (bounded, and
-    started anew when full), and the current second's Date and lifetimes as bytes.
+    """Renders for one listener. Its state: the fields that go upstream as bytes, by header change (bounded; the
+    oldest goes first), and the current second's Date and lifetimes as bytes.
     """
 
     def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock) -> None:
@@ -27,7 +28,7 @@ class Rendering:
         self.nginx = nginx
         self.now = now
         self.ticks = ticks
-        self._upstream: dict[HeaderChange, bytes] = {}
+        self._upstream: OrderedDict[HeaderChange, bytes] = OrderedDict()
         self._second = -1
         self._date = b""
         self._times: dict[int, bytes] = {}
@@ -42,7 +43,7 @@ class Rendering:
         head = self._upstream.get(change)
         if head is None:
             if len(self._upstream) >= REMEMBERED_ANSWERS:
-                self._upstream.clear()
+                self._upstream.popitem(last=False)
             head = self._upstream[change] = _STATUS_LINE[200] + _fields(write_upstream(allow))
         times = self._times.get(seconds)
         if times is None:  # as many as there are different lifetimes, for one second
