@@ -20,7 +20,7 @@ FORWARDED = (
 
 
 def read(*fields, source="auto", target="", trusted=True, method="GET", reader=read_decide):
-    return reader(source)(method, target, Headers.of(fields), trusted, "127.0.0.1")
+    return reader(source)(method.encode(), target.encode(), Headers.of(fields), trusted, "127.0.0.1")
 
 
 def test_original_fields_name_the_request():

@@ -1,9 +1,12 @@
 """First match wins, no match is refused, and a path with two readings is never matched at all."""
 
 import pytest
+from hypothesis import given
+from hypothesis.strategies import text
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request, Route
+from phantomgate.gateway import routes
 from phantomgate.gateway.routes import Rule, policy_only, route_table
 
 POLICY = Route("policy")
@@ -146,3 +149,8 @@ def test_a_long_hostile_path_takes_linear_time():
     with pytest.raises(Refused) as no:
         table(Request("GET", "/a" * 30_000, Headers()))
     assert no.value.reason is Reason.NO_ROUTE
+
+
+@given(text(alphabet="/a.~%2eF;_*:@", max_size=12))
+def test_what_is_plain_at_a_glance_is_never_ambiguous(path):
+    assert routes._PLAIN(path) is None or (path.startswith("/") and routes._AMBIGUOUS(path) is None)

@@ -359,6 +359,22 @@ def test_a_body_is_read_over_and_ignored(on_loop):
     on_loop(story())
 
 
+def test_fields_after_a_chunked_body_are_not_fields_before_it(on_loop):
+    async def story():
+        async with Service() as service:
+            client = await service.connect()
+            trailer = "X-T: 1\r\nX-T: 2\r\nAuthorization: Bearer now\r\n\r\n"
+            client.send(f"{ASK}Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n{trailer}")
+            assert (await client.answer())[0] == 401
+            client.send(
+                f"{ASK}Authorization: Bearer now\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n{trailer}{bearer('now')}"
+            )
+            assert (await client.answer())[0] == 200
+            assert (await client.answer())[0] == 200
+
+    on_loop(story())
+
+
 def test_http_1_0_and_connection_close_end_the_connection(on_loop):
     async def story():
         async with Service() as service:
@@ -442,6 +458,7 @@ def test_a_drain_lets_answers_finish_and_closes_the_rest(on_loop):
             future = await service.resolver.asked("later")
             service.server.close()
             service.listener.begin_drain()
+            drained = asyncio.create_task(service.listener.drained(5.0))
             assert await idle.ended() == b""
             future.set_result(None)
             partial.send("Authorization: Bearer now\r\n\r\n")
@@ -449,7 +466,7 @@ def test_a_drain_lets_answers_finish_and_closes_the_rest(on_loop):
                 status, fields, _ = await client.answer()
                 assert (status, dict(fields)["Connection"]) == (200, "close")
                 assert await client.ended() == b""
-            assert await service.listener.drained(5.0) is True
+            assert await drained is True
 
     on_loop(story())
 

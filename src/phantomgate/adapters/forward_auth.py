@@ -13,7 +13,7 @@ from typing import TypeAlias
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Headers, Request
 
-Read: TypeAlias = Callable[[str, str, Headers, bool, str], Request]
+Read: TypeAlias = Callable[[bytes, bytes, Headers, bool, str], Request]
 """(method, target below the endpoint, headers, whether the peer is trusted, peer) -> the request to be judged."""
 
 _ORIGINAL = (b"x-original-method", b"x-original-uri", b"x-original-host", b"x-original-proto")
@@ -31,51 +31,52 @@ def read_decide(source: str) -> Read:
     field, a `Connection` that names a credential, an upgrade to h2c. Fields of an untrusted peer are not looked at.
     """
     if source == "path":
-        return _checked(_read_path)
+        return _read_path
     if source == "original":
-        return _checked(_family(_ORIGINAL))
+        return _family(_ORIGINAL)
     if source == "forwarded":
-        return _checked(_family(_FORWARDED))
+        return _family(_FORWARDED)
     original, forwarded = _family(_ORIGINAL), _family(_FORWARDED)
 
-    def read(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:
+    def read(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:
         fields = headers.fields
         found = []
         if trusted and (b"x-original-uri" in fields or b"x-original-method" in fields):
             found.append(original)
         if trusted and (b"x-forwarded-uri" in fields or b"x-forwarded-method" in fields):
             found.append(forwarded)
-        if target.startswith("/") or not found:
+        if target.startswith(b"/") or not found:
             found.append(_read_path)
         if len(found) > 1:
             return _unreadable(headers, peer, "more than one of X-Original-*, X-Forwarded-* and a path below /decide")
         return found[0](method, target, headers, trusted, peer)
 
-    return _checked(read)
+    return read
 
 
 def read_exchange(source: str) -> Read:
     """Reads an `/exchange` call: judged by the same fields when they are sent, and by `[policy]` alone when not."""
     decide = read_decide("auto" if source == "path" else source)
 
-    def read(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
+    def read(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
         if trusted and any(name in headers.fields for name in _NAMING):
-            return decide(method, "", headers, trusted, peer)
-        return Request(method, "", headers, peer=peer, routed=False)
+            return decide(method, b"", headers, trusted, peer)
+        request = Request(method.decode("latin-1"), "", headers, peer=peer, routed=False)
+        return _checked(request, trusted)
 
-    return _checked(read)
+    return read
 
 
-def _read_path(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
-    path, _, query = target.partition("?")
-    return Request(method, path, headers, query, peer=peer)
+def _read_path(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:
+    path, _, query = target.decode("latin-1").partition("?")
+    return _checked(Request(method.decode("latin-1"), path, headers, query, peer), trusted)
 
 
 def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
     """Reads the four fields of one family, from a peer that is trusted to set them."""
     method_name, uri_name, host_name, scheme_name = names
 
-    def read(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
+    def read(method: bytes, target: bytes, headers: Headers, trusted: bool, peer: str) -> Request:  # noqa: ARG001
         fields = headers.fields
         asked = fields.get(method_name)
         uri = fields.get(uri_name)
@@ -87,34 +88,29 @@ def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
                 if name in headers.repeated:
                     return _unreadable(headers, peer, f"{name.decode()} came more than once")
         path, _, query = uri.decode("latin-1").partition("?")
-        request = Request(asked.decode("latin-1"), path, headers, query, peer=peer)
+        request = Request(asked.decode("latin-1"), path, headers, query, peer)
         if host_name in fields:
             request.host = fields[host_name].decode("latin-1")
         if scheme_name in fields:
             request.scheme = fields[scheme_name].decode("latin-1")
+        if b"connection" in fields or b"upgrade" in fields:
+            _check_hops(request)
         return request
 
     return read
 
 
-def _checked(read: Read) -> Read:
-    """*read*, and then what holds for every source: hop-by-hop tricks are refused, ignored fields are noted."""
-
-    def checked(method: str, target: str, headers: Headers, trusted: bool, peer: str) -> Request:
-        request = read(method, target, headers, trusted, peer)
-        fields = headers.fields
-        if b"connection" in fields or b"upgrade" in fields:
-            _check_hops(request)
-        if not trusted and any(name in fields for name in (*_ORIGINAL, *_FORWARDED)):
-            request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
-        return request
-
-    return checked
+def _checked(request: Request, trusted: bool) -> Request:
+    fields = request.headers.fields
+    if b"connection" in fields or b"upgrade" in fields:
+        _check_hops(request)
+    if not trusted and any(name in fields for name in (*_ORIGINAL, *_FORWARDED)):
+        request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
+    return request
 
 
 def _check_hops(request: Request) -> None:
-    if request.problem is not None:
-        return
+    """Hop-by-hop tricks are refused, whatever the source."""
     headers = request.headers
     fields = headers.fields
     if fields.get(b"connection") not in _PLAIN_CONNECTION or b"connection" in headers.repeated:

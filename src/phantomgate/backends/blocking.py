@@ -1,4 +1,4 @@
-"""The blocking driver: coroutines that never suspend, finished by one `send(None)`.
+"""The blocking driver: coroutines that never suspend, finished by one `send(None)`; and single-flight among threads.
 
 A blocking `async def` is a small lie, told in this folder only. It spares Lambda and WSGI an event loop, and spares us
 a second copy of the decision path.
@@ -6,8 +6,12 @@ a second copy of the decision path.
 
 from __future__ import annotations
 
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from threading import Event, Lock
 from typing import Any, TypeVar
+
+from phantomgate.backends.shared_failure import anew
+from phantomgate.core.errors import Unavailable
 
 T = TypeVar("T")
 
@@ -21,3 +25,54 @@ def finish(coroutine: Coroutine[Any, Any, T]) -> T:
         return result
     coroutine.close()
     raise RuntimeError("a part of this gateway needs an event loop; give it blocking back ends")
+
+
+class _Flight:
+    """One fill under way in some thread. State: what came of it, once `landed` is set."""
+
+    __slots__ = ("failure", "landed", "result")
+
+    def __init__(self) -> None:
+        self.landed = Event()
+        self.result: Any = None
+        self.failure: BaseException | None = None
+
+
+class SingleFlight:
+    """A `Once` for threads (WSGI); where there is one thread, as on Lambda, it costs a lock. State: what is under way.
+
+    The first caller fills in its own thread. The others wait, *patience* seconds at most, and then get Unavailable:
+    `fill` has a deadline of its own, so that is only for one that got stuck.
+    """
+
+    def __init__(self, *, patience: float = 10.0) -> None:
+        self._patience = patience
+        self._lock = Lock()
+        self._flights: dict[bytes, _Flight] = {}
+
+    async def __call__(self, key: bytes, fill: Callable[[], Awaitable[T]]) -> T:
+        """What *fill* gives, run once for all threads that ask for *key* meanwhile. Raises Refused as the port says."""
+        with self._lock:
+            flight = self._flights.get(key)
+            if flight is None:
+                mine = self._flights[key] = _Flight()
+        if flight is None:
+            return await self._fly(key, mine, fill)
+        if not flight.landed.wait(self._patience):
+            raise Unavailable(f"waited {self._patience:g} s for a call that is under way")
+        if flight.failure is not None:
+            raise anew(flight.failure)
+        result: T = flight.result
+        return result
+
+    async def _fly(self, key: bytes, flight: _Flight, fill: Callable[[], Awaitable[T]]) -> T:
+        try:
+            flight.result = result = await fill()
+        except BaseException as failure:  # also the end of this thread, which the others must hear of
+            flight.failure = failure
+            raise
+        finally:
+            with self._lock:
+                del self._flights[key]
+            flight.landed.set()
+        return result

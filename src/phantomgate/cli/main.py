@@ -1,13 +1,104 @@
-"""The `phantomgate` command: one table of commands, each in a module of its own."""
+"""The `phantomgate` command: one table of commands, each in a module of its own that is imported when it is asked for.
+
+The shape of a command module, `phantomgate.cli.NAME`:
+
+    def add(parser: argparse.ArgumentParser) -> None       its options, and the text of `--help`, with an example
+    def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int       what it does; the exit code
+
+Results go to stdout and errors to stderr. A command may raise SettingsError and needn't catch it.
+"""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from importlib import import_module
+
+from phantomgate.config.loading import process_environ
+from phantomgate.core.errors import SettingsError
+
+GOOD, SERVER, SETTINGS = 0, 1, 2
+"""Exit codes: all is well; the authorization server is not; the settings or the command line are not."""
+
+COMMANDS = {
+    "serve": "the decision service",
+    "check": "say everything that is wrong with the settings and the authorization server",
+    "explain": "decide one request and show every step",
+    "init": "write the configuration of a gateway from the settings",
+    "keygen": "make a key",
+    "demo": "the phantom token pattern at work, with a development authorization server",
+}
+
+EXTRAS = {
+    "serve": ("aiohttp", "httptools", "uvloop", "prometheus_client"),
+    "jwt": ("cryptography", "joserfc"),
+    "redis": ("redis",),
+}
+"""Which extra of the package brings which library."""
+
+EXAMPLES = """\
+start here:
+  phantomgate check                        is everything right?
+  phantomgate serve --config gateway.toml  run
+  phantomgate explain --path /orders --header 'Authorization: Bearer ...'
+                                           why is this request let in, or not?
+
+Every command explains itself: phantomgate COMMAND --help
+"""
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command; the result is the exit code (0 good, 1 the authorization server, 2 settings or usage)."""
-    parser = argparse.ArgumentParser(prog="phantomgate")
-    parser.parse_args(arguments)
-    return 0
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    options = _parser(given[0] if given else "").parse_args(given or ["--help"])
+    return exit_code(lambda: options.run(options, process_environ() if environ is None else environ))
+
+
+def exit_code(act: Callable[[], int]) -> int:
+    """What *act* gives; or, when it can't go on, the code that says why, and why on stderr."""
+    try:
+        return act()
+    except SettingsError as wrong:
+        print(wrong, file=sys.stderr)
+        return SETTINGS
+    except ModuleNotFoundError as missing:
+        print(_remedy(missing), file=sys.stderr)
+        return SETTINGS
+    except KeyboardInterrupt:
+        return 130  # 128 + SIGINT, as shells have it
+
+
+def _parser(wanted: str) -> argparse.ArgumentParser:
+    """The command line; only the module of the *wanted* command is imported."""
+    parser = argparse.ArgumentParser(
+        prog="phantomgate",
+        description="Turns opaque access tokens into JWTs your API can trust, behind any API gateway.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"phantomgate {_version()}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for name, summary in COMMANDS.items():
+        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        if name == wanted:
+            module = import_module(f"phantomgate.cli.{name}")
+            command.description = f"{summary[0].upper()}{summary[1:]}."
+            module.add(command)
+            command.set_defaults(run=module.run)
+    return parser
+
+
+def _version() -> str:
+    from phantomgate import __version__
+
+    return __version__
+
+
+def _remedy(missing: ModuleNotFoundError) -> str:
+    """What to install for a library that is not there. Raises *missing* again when it is a part of ours."""
+    library = (missing.name or "").partition(".")[0]
+    for extra, libraries in EXTRAS.items():
+        if library in libraries:
+            return f"this needs {library}, which is not installed; try: pip install 'phantomgate[{extra}]'"
+    raise missing

@@ -91,9 +91,9 @@ class Request:
     path: str
     headers: Headers
     query: str = field(default="", repr=False)
+    peer: str = ""
     host: str = ""
     scheme: str = ""
-    peer: str = ""
     problem: Refused | None = None
     note: str = ""
     """What an operator should know although it changes nothing: fields of an untrusted peer were ignored, say."""
@@ -181,9 +181,12 @@ def plain_name(name: str) -> str:
     return name.lower().replace("_", "-").replace(".", "-")
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Allow:
-    """The request may go on, with these changes. Built on one line of `Gateway.decide`, nowhere else."""
+    """The request may go on, with these changes. Built on one line of `Gateway.decide`, nowhere else.
+
+    Not frozen for the same reason as `Request`, and nobody may change one either.
+    """
 
     token: Token
     route: Route

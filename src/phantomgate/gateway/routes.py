@@ -20,6 +20,8 @@ _AMBIGUOUS = re.compile(
     r"//|/\.{1,2}(?:/|\Z)|[;\\#\x00-\x20\x7f-\U0010ffff]"
     r"|%(?:2[eEfF53]|5[cC]|3[bB]|[01][0-9a-fA-F]|20|7[fF])|%(?![0-9a-fA-F]{2})"
 ).search
+# Nearly every path is plain at a glance: segments that begin with a letter, a digit or such, and have no `%`.
+_PLAIN = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~!$&'()*+,=:@]*)+/?").fullmatch
 _NAME = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 _TEMPLATE = re.compile(rf"(?:/(?:\*\*|\*|{_NAME}|[A-Za-z0-9\-._~!$&'()+,=:@%]*))+").fullmatch
 
@@ -53,11 +55,11 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
         if not request.routed:
             return policy
         path = request.path
-        if not path.startswith("/") or _AMBIGUOUS(path):
+        if _PLAIN(path) is None and (not path.startswith("/") or _AMBIGUOUS(path)):
             raise Refused(Reason.MALFORMED_REQUEST, "the path can be read in more than one way")
         method = request.method
         for fits, methods, route in table:
-            if fits(path) is not None and (not methods or method in methods):
+            if (not methods or method in methods) and fits(path) is not None:
                 return route
         raise Refused(Reason.NO_ROUTE, "no route matches this method and path")
 
@@ -70,11 +72,13 @@ def _compiled(template: str) -> Callable[[str], re.Match[str] | None]:
     if template.count("**") > 1:  # more than one, and matching a long path could take quadratic time
         raise ValueError(f'"{template}" has more than one "**"')
     pieces = []
-    for segment in template[1:].split("/"):
+    below = template.endswith("/**")
+    for segment in template.removesuffix("/**")[1:].split("/") if template != "/**" else ():
         if segment == "**":
-            pieces.append(r"(?:/[^/]*)*")  # zero or more segments: /orders/** is /orders too
+            pieces.append(r"(?:/[^/]*)*")
         elif segment == "*" or segment.startswith("{"):
             pieces.append(r"/[^/]+")
         else:
             pieces.append("/" + re.escape(segment))
-    return re.compile("".join(pieces)).fullmatch
+    # zero or more segments: /orders/** is /orders too
+    return re.compile("".join(pieces) + (r"(?:/.*)?" if below else ""), re.DOTALL).fullmatch

@@ -30,19 +30,26 @@ LINGER_SECONDS = 2.0
 class Asked(NamedTuple):
     """One request off the wire, before anything has been made of it."""
 
-    method: str
     url: bytes
     headers: Headers
-    keep_alive: bool
+    goes_on: bool
+    """Whether the connection is kept for another request."""
+    method: bytes
     problem: Refused | None
 
 
 class Connection(asyncio.Protocol):
     """One client connection: parses, asks for a decision, answers in order. Nothing is shared but the listener."""
 
+    __slots__ = (
+        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large", "lingering",
+        "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task", "transport", "trusted", "url",
+    )  # fmt: skip
+
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
         self.decide = listener.gateway.decide
+        self.max_header_bytes = listener.limits.max_header_bytes
         self.trusted = False
         self.peer = ""
         self.age = 0.0
@@ -57,6 +64,7 @@ class Connection(asyncio.Protocol):
         self.url = b""
         self.headers = Headers()
         self.fields: dict[bytes, bytes] = {}
+        self.asked_headers: Headers | None = None  # the fields before a chunked body, once it has begun
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -84,7 +92,7 @@ class Connection(asyncio.Protocol):
         if self.ending:
             return
         size = len(data)
-        if size > self.listener.limits.max_header_bytes:
+        if size > self.max_header_bytes:
             self.large = True
         try:
             self.parser.feed_data(data)
@@ -99,7 +107,7 @@ class Connection(asyncio.Protocol):
             self._refuse_reading("not a well-formed HTTP/1.1 request")
         if self.reading:
             self.head_bytes += size
-            if self.head_bytes > self.listener.limits.max_header_bytes:
+            if self.head_bytes > self.max_header_bytes:
                 self._refuse_reading("the header section is too large")
 
     def eof_received(self) -> bool:
@@ -115,17 +123,15 @@ class Connection(asyncio.Protocol):
 
     # -- httptools, in the order it calls ------------------------------------------------------------------------
 
-    def on_message_begin(self) -> None:
+    def on_url(self, url: bytes) -> None:
+        if self.reading:
+            self.url += url  # it came in pieces
+            return
         self.reading = True
         self.age = 0.0
-        self.head_bytes = 0
-        self.body_bytes = 0
-        self.url = b""
-        self.headers = headers = Headers()
+        self.url = url
+        self.headers = headers = Headers({}, {})
         self.fields = headers.fields
-
-    def on_url(self, url: bytes) -> None:
-        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         name = name.lower()
@@ -141,48 +147,63 @@ class Connection(asyncio.Protocol):
         if self.body_bytes > MAX_BODY_BYTES:
             self._refuse_reading("the request body is too large")
 
+    def on_chunk_header(self) -> None:
+        if self.asked_headers is None:
+            # Fields after the body are not fields before it (RFC 9110 §6.5.1): they are read into a bin.
+            self.asked_headers = self.headers
+            self.headers = Headers({}, {})
+            self.fields = self.headers.fields
+
     def on_message_complete(self) -> None:
         self.reading = False
         if self.ending:
             return
-        parser = self.parser
         headers = self.headers
+        if self.body_bytes or self.head_bytes or self.asked_headers is not None:
+            headers = self.asked_headers or headers
+            self.asked_headers = None
+            self.body_bytes = self.head_bytes = 0
+        listener = self.listener
         problem = None
-        if self.large or headers.repeated or len(headers.fields) > self.listener.limits.max_headers:
+        if self.large or headers.repeated or len(headers.fields) > listener.max_headers:
             problem = self._too_much(headers)
-        method = parser.get_method().decode("latin-1")
-        goes_on = problem is None and parser.should_keep_alive()
-        if self.task is None:
-            self._take(method, self.url, headers, goes_on, problem)
-        else:
-            self.queue.append(Asked(method, self.url, headers, goes_on, problem))
+        goes_on = self.parser.should_keep_alive() and problem is None
+        if self.task is not None:
+            self.queue.append(Asked(self.url, headers, goes_on, self.parser.get_method(), problem))
             if len(self.queue) >= MAX_WAITING:
                 self.transport.pause_reading()
+        else:
+            self._take(self.url, headers, goes_on, self.parser.get_method(), problem)
 
     # -- asking and answering -------------------------------------------------------------------------------------
 
-    def _take(self, method: str, url: bytes, headers: Headers, goes_on: bool, problem: Refused | None) -> None:
+    def _take(self, url: bytes, headers: Headers, goes_on: bool, method: bytes, problem: Refused | None) -> None:
         """Decide what was asked: at once if nothing has to be waited for, else in a task that holds the queue back."""
         listener = self.listener
         exchange = False
         if url == b"/decide":
-            request = listener.read_decide(method, "", headers, self.trusted, self.peer)
+            request = listener.read_decide(method, b"", headers, self.trusted, self.peer)
         elif url.startswith((b"/decide/", b"/decide?")):
-            request = listener.read_decide(method, url[7:].decode("latin-1"), headers, self.trusted, self.peer)
+            request = listener.read_decide(method, url[7:], headers, self.trusted, self.peer)
         elif url != b"/exchange" and not url.startswith(b"/exchange?"):
             return self._write(*listener.rendering.plain(404), goes_on)
-        elif method not in ("GET", "POST"):
+        elif method not in (b"GET", b"POST"):
             return self._write(*listener.rendering.plain(405), goes_on)
         else:
             exchange = True
-            request = listener.read_exchange(method, "", headers, self.trusted, self.peer)
+            request = listener.read_exchange(method, b"", headers, self.trusted, self.peer)
         if problem is not None:
             request.problem = problem
         deciding = self.decide(request)
         try:
             future = deciding.send(None)
         except StopIteration as done:
-            return self._answer(done.value, method, goes_on, exchange)
+            decision = done.value
+            if type(decision) is Allow and goes_on and not exchange and not self.ending and not listener.draining:
+                self.transport.write(listener.rendering.allow(decision)[0])  # nearly every request ends here
+            else:
+                self._answer(decision, method, goes_on, exchange)
+            return None
         except BaseException:
             self.abort()
             raise
@@ -191,7 +212,7 @@ class Connection(asyncio.Protocol):
         return None
 
     async def _wait(
-        self, deciding: Coroutine[Any, Any, Decision], future: Any, method: str, goes_on: bool, exchange: bool
+        self, deciding: Coroutine[Any, Any, Decision], future: Any, method: bytes, goes_on: bool, exchange: bool
     ) -> None:
         try:
             decision = await _continued(deciding, future)
@@ -211,13 +232,13 @@ class Connection(asyncio.Protocol):
         if self.ending or self.listener.draining:
             self._close_when_done()
 
-    def _answer(self, decision: Decision, method: str, goes_on: bool, exchange: bool) -> None:
+    def _answer(self, decision: Decision, method: bytes, goes_on: bool, exchange: bool) -> None:
         rendering = self.listener.rendering
         if isinstance(decision, Allow):
             head, body = rendering.exchange(decision) if exchange else rendering.allow(decision)
         else:
             head, body = rendering.refusal(decision)
-        if method == "HEAD":
+        if method == b"HEAD":
             body = b""
         self._write(head, body, goes_on)
 
@@ -257,7 +278,7 @@ class Connection(asyncio.Protocol):
         self.reading = False
         self.lingering = True
         self.age = 0.0
-        asked = Asked("", b"/decide", Headers(), False, Refused(Reason.MALFORMED_REQUEST, why))
+        asked = Asked(b"/decide", Headers(), False, b"", Refused(Reason.MALFORMED_REQUEST, why))
         if self.task is None:
             self._take(*asked)
         else:

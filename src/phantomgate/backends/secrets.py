@@ -1,0 +1,58 @@
+"""Secrets, read from where a setting says they are: a variable or a file.
+
+Rule: what is read is returned and never kept, printed or repeated in an error. There is no default secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+_MOST_BYTES = 65536
+
+
+def read_secret(reference: str, environ: Mapping[str, str]) -> str:
+    """The secret that "env:NAME" or "file:PATH" refers to; one newline at a file's end is not part of it.
+
+    Raises ValueError, saying what to do, when it is not there, empty, or can't be a secret.
+    """
+    scheme, _, place = reference.partition(":")
+    if scheme == "env":
+        secret = _from_variable(place, environ)
+    elif scheme == "file":
+        secret = _from_file(place)
+    else:
+        raise ValueError('is not a reference that can be read; write "env:NAME" or "file:PATH"')
+    if not secret:
+        raise ValueError(f"refers to {_name(scheme, place)}, which is empty; an empty secret is no secret")
+    if not secret.isprintable():
+        raise ValueError(
+            f"refers to {_name(scheme, place)}, which holds a control character or a line break; write the secret alone"
+        )
+    return secret
+
+
+def _name(scheme: str, place: str) -> str:
+    return f"the {'variable' if scheme == 'env' else 'file'} {place}"
+
+
+def _from_variable(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise ValueError(f"refers to the variable {name}, which is not set; set it, or write where the secret is")
+    return environ[name]
+
+
+def _from_file(path: str) -> str:
+    from pathlib import Path  # a cold start with a variable does without
+
+    try:
+        with Path(path).open("rb") as file:
+            data = file.read(_MOST_BYTES + 1)
+        text = data.decode()
+    except UnicodeDecodeError:
+        raise ValueError(f"refers to the file {path!r}, which is not UTF-8 text") from None
+    except (OSError, ValueError) as no:
+        why = no.strerror if isinstance(no, OSError) and no.strerror else "not a file's name"
+        raise ValueError(f"refers to the file {path!r}, which can't be read: {why}") from None
+    if len(data) > _MOST_BYTES:
+        raise ValueError(f"refers to the file {path!r}, which is over {_MOST_BYTES} bytes; is it the right file?")
+    return text.removesuffix("\n").removesuffix("\r")

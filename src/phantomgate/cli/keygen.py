@@ -1,0 +1,27 @@
+"""`phantomgate keygen`: a new key, in the form that settings want."""
+
+from __future__ import annotations
+
+import argparse
+import secrets
+from collections.abc import Mapping
+
+EXPLANATION = """\
+Prints 32 random bytes (256 bits) from the operating system as 64 hexadecimal characters: the key for what is sealed,
+such as session cookies. Whoever has it can read and make what it seals, so keep it as you keep passwords, and never
+in the settings themselves:
+
+  phantomgate keygen > /run/secrets/phantomgate-key       then refer to it as "file:/run/secrets/phantomgate-key"
+  export SEALING_KEY=$(phantomgate keygen)                then refer to it as "env:SEALING_KEY"
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """No options."""
+    parser.epilog = EXPLANATION
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:  # noqa: ARG001 - the shape of a command
+    """Print a key."""
+    print(secrets.token_hex(32))
+    return 0

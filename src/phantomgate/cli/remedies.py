@@ -1,0 +1,155 @@
+"""What to do about a refusal, for the person who runs the gateway: shown by `check` and `explain`, never to a client.
+
+Rule: one line a remedy, found by the reason and a piece of its detail; the first that fits is the one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phantomgate.core.errors import Reason
+
+
+def remedy(reason: Reason, detail: str) -> str:
+    """What to look at, and what to change."""
+    return next(text for piece, text in _REMEDIES[reason] if piece in detail.lower())
+
+
+_REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
+    # the authorization server can't be asked
+    Reason.UNAVAILABLE: (
+        (
+            "no address for",
+            (
+                "The name can't be resolved from here: check the spelling of introspection.endpoint, and DNS on this "
+                "machine."
+            ),
+        ),
+        (
+            "no connection to",
+            (
+                "Nobody accepts connections there: is the authorization server up, is the port right, is a firewall "
+                "between?"
+            ),
+        ),
+        (
+            "no tls with",
+            (
+                "The server's certificate must be valid for the name in introspection.endpoint and come from an "
+                "authority that is trusted here; for a private one, write introspection.ca_file. Verification can't "
+                "be turned off."
+            ),
+        ),
+        (
+            "gave no whole answer within",
+            (
+                "The server is too slow, or a firewall drops the packets: try the endpoint with curl from this "
+                "machine, or raise introspection.timeout."
+            ),
+        ),
+        (
+            "closed the connection",
+            (
+                "The server, or something between, hangs up: does the endpoint begin with the right one of https and "
+                "http?"
+            ),
+        ),
+        (
+            "answered 429",
+            ("The server limits how often we may ask: raise the limit for this client there, or cache.max_age here."),
+        ),
+        ("", "The server has trouble of its own; its log says which."),
+    ),
+    Reason.OVERLOADED: (
+        ("", "More calls are waiting than may: raise introspection.max_connections, or ask why it is slow."),
+    ),
+    # it answers, but not to us
+    Reason.CLIENT_REFUSED: (
+        (
+            "",
+            (
+                "Check introspection.client_id and what client_secret refers to; if they are right, the server wants "
+                'the secret sent the other way (client_auth = "post" or "basic"), or the client may not introspect '
+                "there."
+            ),
+        ),
+    ),
+    # it answers something else
+    Reason.BAD_ANSWER: (
+        (
+            "content-type is",
+            (
+                "This is not the kind of answer that was asked for. Is introspection.endpoint the introspection "
+                'endpoint? With answer = "jwt" the server must give application/jwt (the phantom token flow); else '
+                'write answer = "json".'
+            ),
+        ),
+        ("content-type fields", "Is introspection.endpoint the introspection endpoint?"),
+        (
+            "status 3",
+            (
+                "The server redirects, which we never follow: write the address it redirects to as "
+                "introspection.endpoint."
+            ),
+        ),
+        ("status ", "introspection.endpoint is probably not the introspection endpoint: check its path."),
+        (
+            "holds no jwt",
+            (
+                "The server says the token is active and gives no JWT for it. Have it answer application/jwt and "
+                'write answer = "jwt", or have it put the JWT into a member phantom_token of its JSON.'
+            ),
+        ),
+        (
+            "token-introspection+jwt",
+            (
+                "The server answers with a signed introspection response (RFC 9701), which is about the token and no "
+                "access token; have it answer with the access token as a JWT (the phantom token flow)."
+            ),
+        ),
+        ("is not signed", "The server must sign its JWTs; have it use RS256, ES256 or EdDSA."),
+        ("`iss`", "introspection.issuer must be exactly what the server writes as iss."),
+        (
+            "never issued",
+            ("An endpoint that calls any token active protects nothing: is it the introspection endpoint, or a stub?"),
+        ),
+        ("not http", "Something else than HTTP answers there: check the port, and https or http."),
+        ("", "What came is no introspection answer; is a proxy in between that rewrites it?"),
+    ),
+    # the token
+    Reason.INACTIVE: (
+        (
+            "",
+            ("The authorization server says so: the token has expired, was revoked, or was issued by another server."),
+        ),
+    ),
+    Reason.EXPIRED: (
+        ("exp is missing", "The server must put exp into its JWTs: a token without an end is not accepted."),
+        ("", "The client must get a new token; if it just did, compare this machine's clock and the server's."),
+    ),
+    Reason.INVALID_TOKEN: (
+        ("future", "Compare this machine's clock with the server's; policy.clock_skew allows for a little."),
+        ("", "The server's own facts say that this token can't be used."),
+    ),
+    Reason.BOUND_TOKEN: (("", "The token proves possession of a key (cnf) and must not be sent as Bearer."),),
+    Reason.WRONG_ISSUER: (
+        ("", "policy.issuers must list the iss of this token, letter by letter, if it is to be let in."),
+    ),
+    Reason.WRONG_AUDIENCE: (("", "The token was made for another API: the client must ask for this one's audience."),),
+    Reason.INSUFFICIENT_SCOPE: (("", "The client must ask for the missing scope when it gets its token."),),
+    # the request
+    Reason.MISSING_CREDENTIAL: (
+        ("", "The client must send Authorization: Bearer TOKEN; does your gateway pass it on to us?"),
+    ),
+    Reason.MALFORMED_REQUEST: (
+        ("x-", "Your gateway must set both fields of one family, and only those; serve.source names the family."),
+        ("query", "The client must not send the token in the query as well; best nowhere but in the field."),
+        ("connection names", "The client's Connection field would have a proxy drop what we judge by."),
+        ("path can be", "No route is matched against a path that two servers may read in two ways."),
+        ("", "The client must send one Authorization field: Bearer, a space, and the token."),
+    ),
+    Reason.NO_ROUTE: (("", "With [[routes]], what no route matches is refused: add one for this method and path."),),
+    Reason.FORGED_REQUEST: (("", "The request came from an origin that isn't trusted."),),
+    Reason.SERVER_ERROR: (("", "This is a fault of ours: please report it with the type of the error."),),
+}
+"""For each reason, (what its detail holds, what to do); the last of each fits every detail."""

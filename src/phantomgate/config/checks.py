@@ -1,0 +1,100 @@
+"""What two settings say together: problems that stop us, and warnings that `check` prints.
+
+Rule: pure, one function a check, and each text ends with what to write instead. A check that looks at a setting which
+couldn't be read is skipped, so that one mistake is one problem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+
+from phantomgate.config.network import insecure, is_loopback, read_address
+from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.core.model import Route
+from phantomgate.gateway.routes import Rule, route_table
+
+_ANY = Route("any")
+
+
+def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """(setting, what is wrong with it and how to mend it) for every check that fails."""
+    for name, also, check in _CHECKS:
+        if name not in unread and not any(other in unread for other in also):
+            text = check(settings)
+            if text:
+                yield name, text
+    for place, rule in enumerate(settings.routes, 1):
+        name = f"routes[{place}].path"
+        if name not in unread and rule.path:
+            text = _template(rule)
+            if text:
+                yield name, text
+
+
+def _endpoint_is_there(settings: Settings) -> str:
+    if settings.introspection.endpoint:
+        return ""
+    return _missing("introspection", "endpoint", "https://as.example/oauth/v2/oauth-introspect") + (
+        "; it isn't discovered from an issuer in this release"
+    )
+
+
+def _client_is_there(settings: Settings) -> str:
+    return "" if settings.introspection.client_id else _missing("introspection", "client_id", "api-gateway")
+
+
+def _secret_is_there(settings: Settings) -> str:
+    return "" if settings.introspection.client_secret else _missing("introspection", "client_secret", "env:NAME")
+
+
+def _missing(section: str, key: str, example: str) -> str:
+    variable = f"PHANTOMGATE__{section}__{key}".upper()
+    return f'is missing; write {key} = "{example}" under [{section}], or set {variable}'
+
+
+def _endpoint_is_private(settings: Settings) -> str:
+    """RFC 7662 §4: introspection needs TLS. Loopback is our own machine."""
+    endpoint = settings.introspection.endpoint
+    if not endpoint or settings.introspection.allow_insecure_http or not insecure(endpoint):
+        return ""
+    return "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
+allow_insecure_http = true)"
+
+
+def _callers_are_named(settings: Settings) -> str:
+    """Whoever reaches the decision listener can try tokens and say which request is judged."""
+    serve = settings.serve
+    if read_address(serve.listen).local or serve.allow_any_caller:
+        return ""
+    if any(not is_loopback(network.partition("/")[0]) for network in serve.trusted_proxies):
+        return ""
+    return f'is "{serve.listen}", which others can reach, but serve.trusted_proxies names nobody beyond this machine; \
+write trusted_proxies = ["10.0.0.0/8"] with your gateway\'s network (or, where something else keeps strangers away, \
+allow_any_caller = true)'
+
+
+def _listeners_are_apart(settings: Settings) -> str:
+    manage = read_address(settings.serve.manage)
+    if read_address(settings.serve.listen) != manage or (not manage.unix and manage.port == 0):
+        return ""
+    return "is the address of serve.listen too; choose another, so that gateways can't reach the metrics"
+
+
+def _template(rule: RouteRule) -> str:
+    """The gateway's own reader is the judge of a path template."""
+    try:
+        route_table([Rule(rule.path, rule.methods, _ANY)], _ANY)
+    except ValueError as no:
+        return f"can't be used: {no}"
+    return ""
+
+
+_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
+    ("introspection.endpoint", (), _endpoint_is_there),
+    ("introspection.endpoint", ("introspection.allow_insecure_http",), _endpoint_is_private),
+    ("introspection.client_id", (), _client_is_there),
+    ("introspection.client_secret", (), _secret_is_there),
+    ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
+    ("serve.manage", ("serve.listen",), _listeners_are_apart),
+)
+"""(the setting that is blamed, the others it looks at, the check)."""

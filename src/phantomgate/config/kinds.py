@@ -1,0 +1,146 @@
+"""Kinds of values: how each is read from TOML and from a variable, and how the reference describes it.
+
+Rule: reading is strict and pure. A wrong value raises ValueError whose text says what was found and what to write
+instead, and never shows a secret; types are never bent ("2" is not 2, true is not 1).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+def as_it_is(text: str) -> object:
+    """A variable's text stands for itself."""
+    return text
+
+
+@dataclass(frozen=True, slots=True)
+class Kind(Generic[T]):
+    """One kind of value: its *name* for people, how it is read, and its JSON Schema."""
+
+    name: str
+    read: Callable[[object], T]
+    """From what TOML gives to what `Settings` holds; raises ValueError."""
+    schema: Mapping[str, Any]
+    from_text: Callable[[str], object] = as_it_is
+    """From a variable's text to what TOML would have given; raises ValueError."""
+
+
+def setting(kind: Kind[T], default: object) -> T:
+    """One setting of a section, with its *default* as a person would write it in the file."""
+    made: T = field(default_factory=lambda: kind.read(default), metadata={"kind": kind, "default": default})
+    return made
+
+
+def found(value: object) -> str:
+    """*value* for an error message: as TOML would have it, and short."""
+    if isinstance(value, str):
+        return json.dumps(value if len(value) <= 60 else value[:57] + "...", ensure_ascii=True)
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return str(value) if isinstance(value, float) or abs(value) < 10**20 else "a very large number"
+    if isinstance(value, (list, tuple)):
+        return "a list"
+    return "a table" if isinstance(value, dict) else f"a {type(value).__name__}"
+
+
+def text_of(value: object, want: str) -> str:
+    """*value* if it is text; raises ValueError naming what is wanted otherwise."""
+    if not isinstance(value, str):
+        raise ValueError(f"is {found(value)}; want {want}")
+    return value
+
+
+def number(least: int, most: int) -> Kind[int]:
+    """A whole number within bounds."""
+    want = f"a whole number from {least} to {most}"
+
+    def read(value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not least <= value <= most:
+            raise ValueError(f"is {found(value)}; want {want}")
+        return value
+
+    def from_text(text: str) -> object:
+        return int(text) if len(text) <= 20 and re.fullmatch(r"-?[0-9]+(_[0-9]+)*", text) else text
+
+    return Kind(want, read, {"type": "integer", "minimum": least, "maximum": most}, from_text)
+
+
+def _read_switch(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(f"is {found(value)}; want true or false")
+    return value
+
+
+def _switch_from_text(text: str) -> object:
+    return {"true": True, "false": False}.get(text, text)
+
+
+SWITCH = Kind("true or false", _read_switch, {"type": "boolean"}, _switch_from_text)
+
+
+def choice(*words: str) -> Kind[str]:
+    """One of *words*."""
+    want = "one of " + ", ".join(f'"{word}"' for word in words)
+
+    def read(value: object) -> str:
+        if value not in words or not isinstance(value, str):
+            raise ValueError(f"is {found(value)}; want {want}")
+        return value
+
+    return Kind(want, read, {"enum": list(words)})
+
+
+def words(name: str, pattern: str, want: str, *, optional: bool = True) -> Kind[str]:
+    """Text that matches *pattern* as a whole; an empty one means "not set" where it is *optional*."""
+    whole = re.compile(pattern)
+
+    def read(value: object) -> str:
+        text = text_of(value, want)
+        if not (whole.fullmatch(text) or (optional and not text)):
+            raise ValueError(f"is {found(text)}; want {want}")
+        return text
+
+    return Kind(name, read, {"type": "string"})
+
+
+def list_of(kind: Kind[T], *, want: str) -> Kind[tuple[T, ...]]:
+    """A list; *want* shows one. A variable holds it as JSON or separated by commas."""
+
+    def read(value: object) -> tuple[T, ...]:
+        if not isinstance(value, (list, tuple)):
+            raise ValueError(f"is {found(value)}; want a list, such as {want}")
+        items: list[T] = []
+        wrong: list[str] = []
+        for place, item in enumerate(value, 1):
+            try:
+                items.append(kind.read(item))
+            except ValueError as no:
+                wrong.append(f"item {place} {no}")
+        if wrong:
+            raise ValueError("; ".join(wrong))
+        return tuple(items)
+
+    def from_text(text: str) -> object:
+        if text.lstrip().startswith("["):
+            return from_json(text)
+        return [item.strip() for item in text.split(",")] if text.strip() else []
+
+    return Kind(f"list of {kind.name}", read, {"type": "array", "items": dict(kind.schema)}, from_text)
+
+
+def from_json(text: str) -> object:
+    """What the JSON *text* of a variable holds. Raises ValueError that doesn't quote it."""
+    try:
+        value: object = json.loads(text)
+    except (ValueError, RecursionError) as no:
+        where = f"line {no.lineno}, column {no.colno}" if isinstance(no, json.JSONDecodeError) else "too deep or large"
+        raise ValueError(f"is not JSON ({where})") from None
+    return value

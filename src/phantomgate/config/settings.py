@@ -1,0 +1,201 @@
+"""Every setting there is, as one tree of frozen values. The docstrings below are the reference that users read.
+
+Rule: a setting is one line with its kind and its default, as a person would write it, and a docstring that says what
+it does and when to change it. Here are no checks and no reading: `kinds` knows what a value may be, `checks` what two
+settings say together, `loading` where they come from. Durations are held in seconds, sizes in bytes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from phantomgate.config.durations import duration, size
+from phantomgate.config.kinds import SWITCH, choice, number, setting
+from phantomgate.config.network import ADDRESS, NETWORKS, url
+from phantomgate.config.vocabulary import (
+    CLAIMS,
+    CLIENT_ID,
+    FILE,
+    ISSUER,
+    METHODS,
+    PATH,
+    REALM,
+    SCOPES,
+    SECRET,
+    TEXTS,
+)
+
+_ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
+_UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
+
+
+@dataclass(frozen=True, slots=True)
+class Serve:
+    """Where the decision service listens, whom it believes, and its limits."""
+
+    listen: str = setting(ADDRESS, "127.0.0.1:9090")
+    """The decision listener: `"127.0.0.1:9090"`, `"[::1]:9090"` or `"unix:/run/phantomgate.sock"`; port 0 takes any
+    that is free. Whoever reaches it can try tokens, so an address beyond this machine needs `trusted_proxies` that
+    name the callers, or `allow_any_caller`."""
+    manage: str = setting(ADDRESS, "127.0.0.1:9091")
+    """The management listener: `/healthz`, `/readyz` and `/metrics`."""
+    workers: int = setting(number(1, 256), 1)
+    """How many processes decide. Each is one event loop on one CPU; they share the listener and divide the cache."""
+    trusted_proxies: tuple[str, ...] = setting(NETWORKS, ["127.0.0.0/8", "::1/128"])
+    """Whose `X-Forwarded-*` and `X-Original-*` are believed. A peer on a unix socket always is. Networks that cover
+    every address are refused."""
+    allow_any_caller: bool = setting(SWITCH, False)
+    """Listen beyond this machine although `trusted_proxies` names nobody there. Only where something else, such as a
+    network policy, keeps strangers away from the listener."""
+    source: str = setting(choice("auto", "forwarded", "original", "path"), "auto")
+    """Where the request to be judged is read from: `forwarded` is `X-Forwarded-Method` and `-Uri` (Traefik, Caddy,
+    HAProxy), `original` is `X-Original-Method` and `-URI` (nginx), `path` is the request's own method and the path
+    below `/decide` (Envoy). `auto` takes the one that is there and refuses a mixture; name the one your gateway sends
+    when you have `[[routes]]`."""
+    nginx: bool = setting(SWITCH, False)
+    """Answer 401 where it would be 400: nginx's `auth_request` understands only 401 and 403."""
+    realm: str = setting(REALM, "api")
+    """The realm in `WWW-Authenticate` (RFC 6750 §3)."""
+    upstream: str = setting(_UPSTREAM, "")
+    """Be the gateway: a reverse proxy in front of this URL. Empty: only decide."""
+    drain: float = setting(duration("0s", "10m"), "25s")
+    """After SIGTERM, how long requests in flight may take to end."""
+    idle_timeout: float = setting(duration("100ms", "1h"), "75s")
+    """How long a connection without a request is kept. Longer than your gateway keeps its own."""
+    header_timeout: float = setting(duration("100ms", "5m"), "10s")
+    """How long a client may take to send the whole head of a request."""
+    max_headers: int = setting(number(10, 10_000), 100)
+    """How many header fields a request may have."""
+    max_header_bytes: int = setting(size("1KiB", "1MiB"), "64KiB")
+    """How long the head of a request may be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Introspection:
+    """The authorization server that knows what an opaque token means (RFC 7662)."""
+
+    endpoint: str = setting(_ENDPOINT, "")
+    """The introspection endpoint: https, or http on loopback. Required."""
+    client_id: str = setting(CLIENT_ID, "")
+    """Our name at the authorization server. Required."""
+    client_secret: str = setting(SECRET, "")
+    """Where our secret is kept: `"env:NAME"` (a variable) or `"file:/run/secrets/NAME"` (a file; one newline at its
+    end is not part of the secret). Never the secret itself, in a variable neither. Required."""
+    client_auth: str = setting(choice("basic", "post"), "basic")
+    """How the secret is sent: `basic` (`client_secret_basic`, an Authorization header) or `post`
+    (`client_secret_post`, in the form). RFC 6749 §2.3.1."""
+    answer: str = setting(choice("jwt", "json"), "jwt")
+    """What is asked for: `jwt` (`Accept: application/jwt`, the phantom token itself) or `json` (RFC 7662, with the
+    JWT in a member `phantom_token` or `jwt`)."""
+    timeout: float = setting(duration("10ms", "60s"), "2s")
+    """How long one call may take, all in all. Keep it below your gateway's own timeout."""
+    issuer: str = setting(ISSUER, "")
+    """Who the authorization server says it is: an answer with another `iss` is not used. Compared letter by letter;
+    empty: not checked."""
+    allow_insecure_http: bool = setting(SWITCH, False)
+    """Send our secret and the tokens over plain http to an endpoint beyond this machine. For tests only."""
+    ca_file: str = setting(FILE, "")
+    """The authorities, in PEM, that may vouch for the endpoint, instead of the system's. Verification itself can't be
+    turned off."""
+    max_connections: int = setting(number(1, 10_000), 64)
+    """How many connections each worker may have open to the authorization server."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cache:
+    """What is remembered of the authorization server's answers. Policies are judged anew for every request."""
+
+    max_age: float = setting(duration("0s", "8760h"), "5m")
+    """The longest that an answer is used, and so the longest that a revoked token still works; `exp` and the server's
+    `Cache-Control` may end it sooner. `"0s"` asks for every request."""
+    max_entries: int = setting(number(1, 1_000_000_000), 1_000_000)
+    """How many answers are kept, in all workers together."""
+    max_bytes: int = setting(size("64KiB", "1024GiB"), "512MiB")
+    """How much memory they may take, in all workers together; whichever bound is reached first."""
+    negative_max_age: float = setting(duration("0s", "5s"), "5s")
+    """How long "this token is not active" is remembered, at most `"5s"`; `"0s"` asks every time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """What every token must have, on every route."""
+
+    scopes: tuple[str, ...] = setting(SCOPES, [])
+    """All of these scopes."""
+    any_scopes: tuple[str, ...] = setting(SCOPES, [])
+    """At least one of these scopes."""
+    scope_strategy: str = setting(choice("exact", "hierarchic", "wildcard"), "exact")
+    """When a granted scope counts as a wanted one: `exact`, the same; `hierarchic`, `orders` also grants
+    `orders.read`; `wildcard`, `orders.*` also grants `orders.read`."""
+    issuers: tuple[str, ...] = setting(TEXTS, [])
+    """The `iss` claim is one of these. Empty: not checked."""
+    audiences: tuple[str, ...] = setting(TEXTS, [])
+    """The `aud` claim names one of these. Empty: not checked."""
+    clock_skew: float = setting(duration("0s", "5m"), "5s")
+    """How far in the future `nbf` and `iat` may be. `exp` has no leeway."""
+
+
+@dataclass(frozen=True, slots=True)
+class RouteRule:
+    """One rule by path and method, on top of `[policy]`. The first that matches applies; with any, no match refuses."""
+
+    path: str = setting(PATH, "")
+    """The path of the request: `*` is one segment, `**` any number, `{name}` one segment; the query plays no part.
+    Required."""
+    methods: tuple[str, ...] = setting(METHODS, [])
+    """The methods it is for. Empty: every method."""
+    scopes: tuple[str, ...] = setting(SCOPES, [])
+    """All of these scopes too."""
+    any_scopes: tuple[str, ...] = setting(SCOPES, [])
+    """At least one of these scopes too."""
+    audiences: tuple[str, ...] = setting(TEXTS, [])
+    """The `aud` claim names one of these too. Empty: only the policy's `audiences` are checked."""
+
+
+@dataclass(frozen=True, slots=True)
+class ForwardRule:
+    """What the API behind the gateway is told, besides the JWT."""
+
+    claims: Mapping[str, str] = setting(CLAIMS, {})
+    """Headers made from claims, such as `{ "X-User" = "sub" }`. They are always sent, empty when the token lacks the
+    claim, so that a client can't forge them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Log:
+    """The log: one JSON line an event, on stderr."""
+
+    level: str = setting(choice("debug", "info", "warning", "error"), "info")
+    """The least important lines to write. A refusal is always written."""
+    allows: bool = setting(SWITCH, False)
+    """Also write a line for every request that is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """All settings. `origins` says where each that is not a default was read, by its name ("cache.max_age")."""
+
+    serve: Serve = field(default_factory=Serve)
+    introspection: Introspection = field(default_factory=Introspection)
+    cache: Cache = field(default_factory=Cache)
+    policy: Policy = field(default_factory=Policy)
+    routes: tuple[RouteRule, ...] = ()
+    forward: ForwardRule = field(default_factory=ForwardRule)
+    log: Log = field(default_factory=Log)
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    def origin(self, name: str) -> str:
+        """Where the setting *name* was read: a file, a variable or "default"."""
+        return self.origins.get(name) or self.origins.get("", "default")
+
+
+SECTIONS: Mapping[str, type] = {
+    "serve": Serve,
+    "introspection": Introspection,
+    "cache": Cache,
+    "policy": Policy,
+    "forward": ForwardRule,
+    "log": Log,
+}
+"""The sections that are tables; `[[routes]]` is a list of `RouteRule`."""

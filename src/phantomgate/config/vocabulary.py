@@ -1,0 +1,98 @@
+"""Words of HTTP and OAuth as settings: scopes, methods, header names, claims, secret references.
+
+Rule: a word that HTTP or OAuth couldn't carry is refused here, so that no later code has to quote or escape one.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from phantomgate.config.kinds import Kind, found, from_json, list_of, words
+from phantomgate.core.model import plain_name
+
+TEXT = words("text", r"[!-~]([ -~]*[!-~])?", "printable ASCII text", optional=False)
+TEXTS = list_of(TEXT, want='["api"]')
+
+CLIENT_ID = words("text", r"[ -~]+", 'the name under which the authorization server knows us, such as "api-gateway"')
+"""RFC 6749 appendix A.1: printable ASCII."""
+
+REALM = words("text", r"[ !#-\[\]-~]+", "printable ASCII text without quotes and backslashes", optional=False)
+"""RFC 9110 §11.5: a quoted-string, here one that needs no escapes."""
+
+ISSUER = words("text", r"[!-~]+", 'the issuer exactly as the server writes it, such as "https://as.example"')
+
+SCOPES = list_of(
+    words("scope", r"[!#-\[\]-~]+", "one scope, without spaces, quotes and backslashes", optional=False),
+    want='["read", "orders:write"]',
+)
+"""RFC 6749 §3.3: scope-token."""
+
+METHODS = list_of(
+    words("method", r"[!#$%&'*+.^_`|~0-9A-Z-]+", 'an HTTP method in capitals, such as "POST"', optional=False),
+    want='["GET", "POST"]',
+)
+"""RFC 9110 §9.1: methods are tokens and case-sensitive, so "post" would never match."""
+
+PATH = words("path", r"/[!-~]*", 'a path such as "/orders/**"')
+
+FILE = words("file", r"[^\0]+", "the name of a file")
+
+RESERVED = frozenset(
+    {"authorization", "cookie", "set-cookie", "www-authenticate", "host", "expect", "forwarded", "cache-control"}
+    | {"content-length", "content-type", "content-encoding", "connection", "keep-alive", "te", "trailer", "upgrade"}
+    | {"proxy-authenticate", "proxy-authorization", "proxy-connection", "transfer-encoding"}
+)
+"""Headers that HTTP (RFC 9110 §7.6.1), the gateway or we give a meaning of their own, as `plain_name` writes them."""
+_RESERVED_PREFIXES = ("x-forwarded-", "x-original-", "x-accel-")
+
+
+def _claims(value: object) -> Mapping[str, str]:
+    """Header name -> claim."""
+    want = 'want a table of header = claim, such as { "X-User" = "sub" }'
+    if not isinstance(value, dict):
+        raise ValueError(f"is {found(value)}; {want}")
+    wrong: list[str] = []
+    seen: dict[str, str] = {}
+    for header, claim in value.items():
+        plain = plain_name(header)
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", header):  # RFC 9110 §5.6.2: token
+            wrong.append(f"{found(header)} can't be the name of a header")
+        elif plain in RESERVED or plain.startswith(_RESERVED_PREFIXES):
+            wrong.append(f'{found(header)} has a meaning of its own; choose another name, such as "X-User"')
+        elif plain in seen:
+            wrong.append(f"{found(header)} and {found(seen[plain])} are one header to many servers; keep one")
+        if not isinstance(claim, str) or not re.fullmatch(r"[!-~]([ -~]*[!-~])?", claim):
+            wrong.append(f"{found(header)} = {found(claim)}; {want}")
+        seen.setdefault(plain, header)
+    if wrong:
+        raise ValueError("; ".join(wrong))
+    return dict(value)
+
+
+CLAIMS = Kind(
+    "table of header = claim",
+    _claims,
+    {"type": "object", "additionalProperties": {"type": "string"}},
+    from_json,
+)
+
+_KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
+
+
+def _secret(value: object) -> str:
+    """A reference to a secret; whatever else is there is never repeated."""
+    if not isinstance(value, str):
+        raise ValueError(f"is not text; {_KEPT}")
+    if value.startswith(("aws-sm:", "aws-ssm:")):
+        raise ValueError(
+            f'"{value.partition(":")[0]}:" is read on AWS Lambda only; not available in this release; {_KEPT}'
+        )
+    if value and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+", value):
+        raise ValueError(
+            f"is not a reference, perhaps the secret itself, which belongs in no setting or its variable; {_KEPT}"
+        )
+    return value
+
+
+SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file):.+$"})

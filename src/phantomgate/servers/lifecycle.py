@@ -1,0 +1,175 @@
+"""The life of a worker process: it takes a listening socket and a channel from the supervisor,
+serves, and ends when told to.
+
+Rule: a worker obeys its channel and nothing else. Signals that reach the whole process group (Ctrl-C, systemd) are the
+supervisor's to answer, so none of them may cut a request off here; when the channel ends, so does the worker.
+
+    supervisor -> worker   {"do": "serve", ...}                  once, first: what to serve
+                           {"do": "count", "of": N}              how much has been counted?
+                           {"do": "drain", "seconds": S}         end; requests in flight have S seconds
+    worker -> supervisor   {"is": "ready"}                       connections are being accepted
+                           {"is": "counted", "of": N, "counts": {...}}
+                           {"is": "done", "whole": true, "counts": {...}}    the last word
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+
+from phantomgate.config.log import Level, Log, frames, kinds_of
+from phantomgate.config.observe import Metrics
+from phantomgate.core.errors import SettingsError
+from phantomgate.servers.channel import Channel, Message
+from phantomgate.servers.sockets import BACKLOG
+
+ORPHAN_SECONDS = 5.0
+"""How long requests in flight have when the supervisor is gone: there may be a new one that wants our address."""
+
+
+class Listens(Protocol):
+    """What a worker serves: the decision listener or the reverse proxy."""
+
+    def protocol(self) -> asyncio.BaseProtocol:
+        """A protocol for one more connection."""
+        ...
+
+    def sweep(self, seconds: float) -> None:
+        """*seconds* have passed: close what is idle or too slow."""
+        ...
+
+    def begin_drain(self) -> None:
+        """No answer from now on keeps its connection."""
+        ...
+
+    async def drained(self, deadline: float) -> bool:
+        """Whether every connection ended by itself within *deadline* seconds; those that did not are cut off."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A listener, and how to give back what it holds besides its connections."""
+
+    listener: Listens
+    close: Callable[[], Awaitable[None]]
+
+
+Build: TypeAlias = Callable[[Message, Log, Metrics], Awaitable[Served]]
+"""From the supervisor's first message to what is served; raises SettingsError where that can't be."""
+
+
+def run(descriptors: Sequence[str], build: Build) -> int:
+    """Be a worker on the given file descriptors: the listening socket's and the channel's. The exit code."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    listening, channel = (socket.socket(fileno=int(number)) for number in descriptors)
+    metrics = Metrics()
+    log = Log(2, now=time.time, dropped=metrics.drop_line)
+    with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
+        runner.get_loop().set_exception_handler(_logged(log))
+        try:
+            return runner.run(work(listening, channel, build, log, metrics))
+        except SettingsError as wrong:
+            for problem in wrong.problems:
+                log.say(Level.ERROR, "settings", **problem._asdict(), pid=os.getpid())
+            return 2
+        except Exception as bug:  # noqa: BLE001 - the last place that can say what happened
+            log.say(Level.ERROR, "worker_failed", pid=os.getpid(), cause=kinds_of(bug), trace=frames(bug))
+            return 1
+
+
+async def work(listening: socket.socket, end: socket.socket, build: Build, log: Log, metrics: Metrics) -> int:
+    """Serve on *listening* until the channel at *end* says drain, or ends. The exit code."""
+    channel = await Channel.over(end)
+    start = await channel.receive()
+    if start is None:
+        return 0
+    served = await build(start, log, metrics)
+    listener = served.listener
+    loop = asyncio.get_running_loop()
+    own = listening.dup()  # the loop closes the one it gets, before we have taken the last connection from it
+    accept = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
+    server = await accept(listener.protocol, sock=listening, backlog=BACKLOG)
+    sweeping = loop.create_task(_sweep(listener))
+    channel.send({"is": "ready"})
+    seconds = await _obey(channel, metrics)
+    answering = loop.create_task(_obey(channel, metrics))
+    try:
+        listener.begin_drain()
+        server.close()
+        while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
+            await asyncio.sleep(0)
+        await _take_backlog(own, listener)
+        whole = await listener.drained(seconds)
+        channel.send({"is": "done", "whole": whole, "counts": metrics.snapshot()})
+    finally:
+        answering.cancel()
+        sweeping.cancel()
+        await asyncio.gather(answering, sweeping, return_exceptions=True)
+        await served.close()
+        await channel.close()
+    return 0
+
+
+async def _obey(channel: Channel, metrics: Metrics) -> float:
+    """Answer the supervisor until it wants an end; how many seconds requests in flight have then."""
+    while (message := await channel.receive()) is not None:
+        if message.get("do") == "count":
+            channel.send({"is": "counted", "of": message.get("of"), "counts": metrics.snapshot()})
+        elif message.get("do") == "drain":
+            return float(message["seconds"])
+    return ORPHAN_SECONDS
+
+
+async def _take_backlog(listening: socket.socket, listener: Listens) -> None:
+    """Take every connection that the kernel has made for us already, then stop listening.
+
+    Whoever is in that queue is connected and may have sent a request; closing on them would lose it.
+    """
+    loop = asyncio.get_running_loop()
+    listening.setblocking(False)
+    while True:
+        try:
+            connection, _ = listening.accept()
+        except OSError:  # no more; or no descriptor for one more
+            break
+        await loop.connect_accepted_socket(listener.protocol, connection)
+    listening.close()
+
+
+async def _sweep(listener: Listens) -> None:
+    """Tell *listener* the time, every second."""
+    loop = asyncio.get_running_loop()
+    last = loop.time()
+    while True:
+        await asyncio.sleep(1.0)
+        now = loop.time()
+        listener.sweep(now - last)
+        last = now
+
+
+def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
+    try:
+        import uvloop
+    except ImportError:
+        return asyncio.new_event_loop
+    return uvloop.new_event_loop
+
+
+def _logged(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
+    """What the loop does with an exception that nobody caught: one line, without the values, which may be secrets."""
+
+    def caught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001 - asyncio's shape
+        bug = context.get("exception")
+        what = str(context.get("message", "")).partition("(")[0]
+        told = {"cause": kinds_of(bug), "trace": frames(bug)} if isinstance(bug, BaseException) else {}
+        log.say(Level.ERROR, "bug", pid=os.getpid(), what=what, **told)
+
+    return caught

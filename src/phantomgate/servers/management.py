@@ -1,0 +1,123 @@
+"""The management listener: is it up, is it ready, what has it counted. Never a decision.
+
+Rule: nothing here waits for the authorization server or for a worker longer than a second, and nothing tells more than
+a monitoring system needs: labels come from closed lists.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from typing import Protocol
+
+from aiohttp import web
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.exposition import choose_encoder
+from prometheus_client.registry import Collector, CollectorRegistry
+
+from phantomgate import __version__
+from phantomgate.config.observe import BUCKETS, Snapshot
+
+
+class State(Protocol):
+    """What the management listener asks the service about."""
+
+    @property
+    def ready(self) -> int:
+        """How many workers accept connections."""
+        ...
+
+    @property
+    def restarts(self) -> int:
+        """How often a worker had to be started again."""
+        ...
+
+    def unready(self) -> dict[str, str]:
+        """Why requests should go elsewhere, empty when they shouldn't: `reason`, and what to do about it."""
+        ...
+
+    async def count(self) -> Snapshot:
+        """What all workers have counted."""
+        ...
+
+
+def management(state: State) -> web.Application:
+    """The application with `/healthz`, `/readyz` and `/metrics`."""
+
+    async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
+        return web.json_response({"status": "up"})
+
+    async def readyz(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
+        why = state.unready()
+        return web.json_response(
+            {"status": "unready", **why} if why else {"status": "ready"}, status=503 if why else 200
+        )
+
+    async def metrics(request: web.Request) -> web.Response:
+        registry = CollectorRegistry(auto_describe=False)
+        registry.register(_Counted(await state.count(), state))
+        encode, content_type = choose_encoder(request.headers.get("Accept", ""))
+        return web.Response(body=encode(registry), headers={"Content-Type": content_type})
+
+    app = web.Application(client_max_size=1024)
+    app.router.add_get("/healthz", healthz)
+    app.router.add_get("/readyz", readyz)
+    app.router.add_get("/metrics", metrics)
+    return app
+
+
+class _Counted(Collector):
+    """One scrape: a snapshot in Prometheus' words. docs/reference/metrics.md explains each."""
+
+    def __init__(self, counts: Snapshot, state: State) -> None:
+        self._counts = counts
+        self._state = state
+
+    def collect(self) -> Iterator[Metric]:
+        counts = self._counts
+        decisions = CounterMetricFamily(
+            "phantomgate_decisions", "Decisions by outcome and, for refusals, reason.", labels=("outcome", "reason")
+        )
+        decisions.add_metric(("allowed", ""), counts["allowed"])
+        for reason, count in counts["refused"].items():
+            decisions.add_metric(("refused", reason), count)
+        decisions.add_metric(("abandoned", ""), counts["abandoned"])
+        yield decisions
+
+        cache = CounterMetricFamily("phantomgate_cache", "Look-ups by level and result.", labels=("level", "result"))
+        for level, results in counts["cache"].items():
+            for result, count in results.items():
+                cache.add_metric((level, result), count)
+        yield cache
+
+        introspection = HistogramMetricFamily(
+            "phantomgate_introspection_seconds", "How long the authorization server took to answer, or not to."
+        )
+        buckets, total = [], 0
+        for bound, count in zip((*map(str, BUCKETS), "+Inf"), counts["latency"], strict=True):
+            total += count
+            buckets.append((bound, total))
+        introspection.add_metric((), buckets, counts["latency_sum"])
+        yield introspection
+
+        upstream = CounterMetricFamily(
+            "phantomgate_upstream_failures", "Requests that the API behind the proxy did not answer.", labels=("kind",)
+        )
+        for kind, count in counts["upstream_failures"].items():
+            upstream.add_metric((kind,), count)
+        yield upstream
+
+        yield GaugeMetricFamily("phantomgate_in_flight", "Requests that wait for an answer.", counts["in_flight"])
+        yield CounterMetricFamily(
+            "phantomgate_log_lines_dropped", "Log lines that could not be written.", counts["lines_dropped"]
+        )
+        yield GaugeMetricFamily("phantomgate_workers", "Workers that accept connections.", self._state.ready)
+        yield CounterMetricFamily(
+            "phantomgate_worker_restarts", "Workers that had to be started again.", self._state.restarts
+        )
+        yield GaugeMetricFamily(
+            "phantomgate_ready", "1 when /readyz says so, else 0.", 0 if self._state.unready() else 1
+        )
+        build = GaugeMetricFamily("phantomgate_build_info", "1, with the version.", labels=("version", "python"))
+        build.add_metric((__version__, platform.python_version()), 1)
+        yield build

@@ -1,0 +1,152 @@
+"""The service as one run: workers, management listener, the probe of the authorization server, and a good end.
+
+Rule: readiness is told before anything changes. It is "no" until a worker accepts connections and the authorization
+server has been seen, and "no" from the first signal on, while every request in flight is still being answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from aiohttp import web
+
+from phantomgate import __version__
+from phantomgate.config.log import Level, Log, kinds_of
+from phantomgate.config.observe import Snapshot
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.ports import Clock
+from phantomgate.servers.management import management
+from phantomgate.servers.sockets import Bound
+from phantomgate.servers.supervisor import Supervisor
+
+FIRST_PROBE, LONGEST_PROBE = 0.5, 15.0
+"""Seconds between probes of an authorization server that was not seen yet: doubled each time."""
+CUT_SHORT = 1
+"""The exit code when a second signal ended what the first one let go on."""
+
+Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
+"""Asks the authorization server something harmless; what is wrong, or None."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """All that a run needs. *command* runs one worker, *start* is its first message, *drain* is in seconds."""
+
+    listen: Bound
+    manage: Bound
+    workers: int
+    drain: float
+    command: Sequence[str]
+    start: Mapping[str, Any]
+    probe: Probe
+    log: Log
+    ticks: Clock
+    jitter: Callable[[], float]
+
+
+class Run:
+    """One run of *plan*. Its state: whether the authorization server was seen, and what was wrong when it wasn't."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.supervisor = Supervisor(
+            plan.listen,
+            plan.workers,
+            command=plan.command,
+            start=plan.start,
+            log=plan.log,
+            ticks=plan.ticks,
+            jitter=plan.jitter,
+        )
+        self.seen = False
+        self.trouble = "not asked yet"
+        self.code = 0
+
+    @property
+    def ready(self) -> int:
+        """As `management.State`."""
+        return self.supervisor.ready
+
+    @property
+    def restarts(self) -> int:
+        """As `management.State`."""
+        return self.supervisor.restarts
+
+    async def count(self) -> Snapshot:
+        """As `management.State`."""
+        return await self.supervisor.count()
+
+    def unready(self) -> dict[str, str]:
+        """As `management.State`."""
+        if self.supervisor.draining.is_set():
+            return {"reason": "draining", "detail": "told to end; requests in flight are still answered"}
+        if not self.supervisor.ready:
+            return {"reason": "no_worker", "detail": "no worker accepts connections; the log says why"}
+        if not self.seen:
+            return {"reason": "authorization_server", "detail": self.trouble}
+        return {}
+
+    async def until_end(self) -> int:
+        """Run until a signal has ended it. The exit code: 0, or `CUT_SHORT`."""
+        plan = self.plan
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._told, number)
+        runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)
+        await runner.setup()
+        await web.SockSite(runner, plan.manage.sockets[0]).start()
+        plan.log.say(
+            Level.INFO,
+            "started",
+            version=__version__,
+            listen=plan.listen.name,
+            manage=plan.manage.name,
+            workers=plan.workers,
+            pid=os.getpid(),
+        )
+        probing = loop.create_task(self._probe_until_seen())
+        try:
+            await self.supervisor.run()
+        finally:
+            probing.cancel()
+            with suppress(asyncio.CancelledError):
+                await probing
+            await runner.cleanup()
+            plan.manage.close()
+        plan.log.say(Level.INFO, "stopped")
+        return self.code
+
+    def _told(self, number: signal.Signals) -> None:
+        """What a signal does: the first ends us in good order, the next at once."""
+        if self.supervisor.draining.is_set():
+            self.plan.log.say(Level.WARNING, "cut_short", signal=number.name)
+            self.code = CUT_SHORT
+            self.supervisor.kill()
+            return
+        self.plan.log.say(Level.INFO, "draining", signal=number.name, seconds=self.plan.drain)
+        self.supervisor.drain(self.plan.drain)
+
+    async def _probe_until_seen(self) -> None:
+        """Ask the authorization server until it answers as it should; after that, requests will tell."""
+        log, delay, told = self.plan.log, FIRST_PROBE, ""
+        while (no := await self._probe()) is not None:
+            self.trouble = str(no)
+            if self.trouble != told:
+                log.say(Level.WARNING, "authorization_server_unseen", reason=no.reason.label, detail=no.detail)
+                told = self.trouble
+            await asyncio.sleep(delay * (0.5 + 0.5 * self.plan.jitter()))
+            delay = min(delay * 2, LONGEST_PROBE)
+        self.seen = True
+        log.say(Level.INFO, "authorization_server_seen")
+
+    async def _probe(self) -> Refused | None:
+        try:
+            return await self.plan.probe()
+        except Exception as bug:  # noqa: BLE001 - a bug in the probe must not look like success, nor end the probing
+            return Refused(Reason.SERVER_ERROR, kinds_of(bug))

@@ -1,0 +1,265 @@
+"""The supervisor: starts workers, starts them again, knows what they counted, and ends them in good order.
+
+Rule: it holds the listening sockets for as long as anybody is to connect, so a worker's death refuses nobody, and it
+never serves a request itself. What a worker has told of its counts outlives it: totals don't go back.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+from phantomgate.config.log import Level, Log
+from phantomgate.config.observe import Snapshot, ended, merge
+from phantomgate.core.ports import Clock
+from phantomgate.servers.channel import Channel
+from phantomgate.servers.sockets import Bound
+
+FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
+"""Seconds before a worker that fails again and again is started again: doubled each time."""
+STEADY_SECONDS = 30.0
+"""A worker that lived this long did not fail at start; its successor is started at once."""
+ASK_EVERY, SILENT = 10.0, 3
+"""How often every worker is asked for its counts, in seconds, and after how many of these rounds without a word from it
+a worker counts as stuck and is killed."""
+GRACE_SECONDS = 3.0
+"""What a worker has beyond the drain to end by itself."""
+
+
+def worker_command(module: str) -> tuple[str, ...]:
+    """How to run *module* as we are run ourselves: the same interpreter, import path rules and warnings."""
+    flags = [*(["-O"] * sys.flags.optimize), *(f"-W{option}" for option in sys.warnoptions)]
+    if sys.flags.isolated:
+        flags.append("-I")
+    elif sys.path[:1] != [""]:
+        flags.append("-P")  # `-m` would look in the working directory first, where anybody may have put a file
+    return (sys.executable, *flags, "-m", module)
+
+
+@dataclass(slots=True, eq=False)
+class Worker:
+    """One place for a worker. Its state: the process that holds it now, and what that told us."""
+
+    number: int
+    process: asyncio.subprocess.Process | None = None
+    channel: Channel | None = None
+    ready: bool = False
+    counts: Snapshot = field(default_factory=dict)
+    asked: dict[int, asyncio.Future[None]] = field(default_factory=dict)
+    silent: int = 0
+    failures: int = 0
+
+
+class Supervisor:
+    """The workers of one service. Its state: who they are, what those before them counted, and whether we are ending.
+
+    *start* is the message every worker is started with; *command* is what runs one, which gets two numbers of file
+    descriptors behind it; *jitter* gives a number from 0 to 1.
+    """
+
+    def __init__(
+        self,
+        bound: Bound,
+        workers: int,
+        *,
+        command: Sequence[str],
+        start: Mapping[str, Any],
+        log: Log,
+        ticks: Clock,
+        jitter: Callable[[], float],
+    ) -> None:
+        self.bound = bound
+        self.workers = [Worker(number) for number in range(workers)]
+        self.restarts = 0
+        self.draining = asyncio.Event()
+        self._command = command
+        self._start = start
+        self._log = log
+        self._ticks = ticks
+        self._jitter = jitter
+        self._past = merge([])
+        self._seconds = 0.0
+        self._questions = 0
+
+    @property
+    def ready(self) -> int:
+        """How many workers accept connections."""
+        return sum(worker.ready for worker in self.workers)
+
+    async def run(self) -> None:
+        """Keep every worker going until the drain has ended."""
+        asking = asyncio.create_task(self._ask_regularly())
+        try:
+            async with asyncio.TaskGroup() as keeping:
+                for worker in self.workers:
+                    keeping.create_task(self._keep(worker))
+        finally:
+            asking.cancel()
+            self.bound.close()
+            self.kill()
+
+    async def count(self, seconds: float = 1.0) -> Snapshot:
+        """What all workers, those before them included, have counted; at most *seconds* old where one answers."""
+        answers = [asked for worker in self.workers if (asked := self._ask(worker)) is not None]
+        if answers:
+            await asyncio.wait(answers, timeout=seconds)
+        return merge([self._past, *(worker.counts for worker in self.workers)])
+
+    def drain(self, seconds: float) -> None:
+        """Stop listening and let the workers end; requests in flight have *seconds*.
+
+        Our copies of the sockets go first: each worker then is the last to hold its own, so that no connection can
+        arrive after it has looked for the last time.
+        """
+        if self.draining.is_set():
+            return
+        self._seconds = seconds
+        self.draining.set()
+        self.bound.close()
+        for worker in self.workers:
+            if worker.channel is not None:
+                worker.channel.send({"do": "drain", "seconds": seconds})
+
+    def kill(self) -> None:
+        """End every worker now."""
+        for worker in self.workers:
+            _kill(worker)
+
+    async def _keep(self, worker: Worker) -> None:
+        """Start *worker*, and again when it ends, until we drain."""
+        while not self.draining.is_set():
+            born = self._ticks()
+            try:
+                code = await self._live(worker)
+            except OSError as no:  # no process, no descriptor, no memory: all of that may pass
+                self._log.say(Level.ERROR, "worker_not_started", worker=worker.number, detail=no.strerror)
+                code = -1
+            if self.draining.is_set():
+                return
+            self.restarts += 1
+            worker.failures = 0 if self._ticks() - born >= STEADY_SECONDS else worker.failures + 1
+            delay = self._delay(worker.failures)
+            self._log.say(Level.ERROR, "worker_died", worker=worker.number, how=_told(code), restart_in=round(delay, 1))
+            if delay:
+                self.bound.release(worker.number)  # nobody is to wait in a queue that nobody may ever look at
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.draining.wait(), delay)
+
+    def _delay(self, failures: int) -> float:
+        """Seconds until a worker is started again that failed *failures* times in a row soon after its start."""
+        if failures <= 1:
+            return 0.0
+        longest = min(FIRST_DELAY * 2.0 ** min(failures - 2, 10), LONGEST_DELAY)
+        return longest * (0.5 + 0.5 * self._jitter())
+
+    async def _live(self, worker: Worker) -> int:
+        """One life of *worker*, from its start to its end; the exit code, negative for a signal."""
+        ours, theirs = socket.socketpair()
+        try:
+            with theirs:
+                numbers = (self.bound.socket(worker.number).fileno(), theirs.fileno())
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    *map(str, numbers),
+                    pass_fds=numbers,
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+            channel = await Channel.over(ours)
+        except BaseException:
+            ours.close()
+            raise
+        worker.process, worker.channel = process, channel
+        channel.send({**self._start, "do": "serve", "worker": worker.number})
+        if self.draining.is_set():
+            channel.send({"do": "drain", "seconds": self._seconds})
+        overtime = asyncio.create_task(self._end_overtime(worker))
+        try:
+            await self._listen(worker, process, channel)
+            return await _wait(process)
+        finally:
+            overtime.cancel()
+            _kill(worker)
+            await channel.close()
+            self._past = merge([self._past, ended(worker.counts)])
+            worker.process = worker.channel = None
+            worker.ready, worker.counts, worker.silent = False, {}, 0
+            for open_question in worker.asked.values():
+                open_question.cancel()
+            worker.asked.clear()
+
+    async def _listen(self, worker: Worker, process: asyncio.subprocess.Process, channel: Channel) -> None:
+        """Hear what *worker* has to say, until it says no more."""
+        while (message := await channel.receive()) is not None:
+            worker.silent = 0
+            said = message.get("is")
+            if said == "ready":
+                worker.ready = True
+                self._log.say(Level.INFO, "worker_ready", worker=worker.number, pid=process.pid)
+                continue
+            worker.counts = message["counts"]
+            if said == "done":
+                worker.ready = False
+                if not message["whole"]:
+                    self._log.say(Level.WARNING, "drain_cut_off", worker=worker.number, seconds=self._seconds)
+                continue
+            answered = worker.asked.pop(message["of"], None)
+            if answered is not None and not answered.done():
+                answered.set_result(None)
+
+    async def _end_overtime(self, worker: Worker) -> None:
+        """Kill *worker* if it is still there well after the drain should have been over."""
+        await self.draining.wait()
+        await asyncio.sleep(self._seconds + GRACE_SECONDS)
+        self._log.say(Level.WARNING, "drain_overdue", worker=worker.number)
+        _kill(worker)
+
+    async def _ask_regularly(self) -> None:
+        """Keep our copy of every worker's counts fresh, and kill one that has stopped to answer."""
+        while True:
+            await asyncio.sleep(ASK_EVERY)
+            for worker in self.workers:
+                if worker.silent >= SILENT and not self.draining.is_set():
+                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, seconds=SILENT * ASK_EVERY)
+                    _kill(worker)
+                elif self._ask(worker) is not None:
+                    worker.silent += 1
+
+    def _ask(self, worker: Worker) -> asyncio.Future[None] | None:
+        """Ask *worker* for its counts; done when it has answered or ended. None when it can't answer yet."""
+        if worker.channel is None or not worker.ready:
+            return None
+        self._questions += 1
+        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        worker.asked[self._questions] = asked
+        worker.channel.send({"do": "count", "of": self._questions})
+        return asked
+
+
+async def _wait(process: asyncio.subprocess.Process) -> int:
+    """The exit code of *process*, which has closed its channel and so should be about to end."""
+    try:
+        return await asyncio.wait_for(process.wait(), GRACE_SECONDS)
+    except TimeoutError:
+        process.kill()
+        return await process.wait()
+
+
+def _kill(worker: Worker) -> None:
+    if worker.process is not None and worker.process.returncode is None:
+        with suppress(ProcessLookupError):
+            worker.process.kill()
+
+
+def _told(code: int) -> str:
+    """An exit code in words."""
+    if code >= 0:
+        return f"exit code {code}"
+    with suppress(ValueError):
+        return signal.Signals(-code).name
+    return f"signal {-code}"

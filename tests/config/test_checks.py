@@ -1,0 +1,104 @@
+"""What two settings say together: each check stops what it is for, and nothing else."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from phantomgate.config.checks import problems_between
+from phantomgate.config.settings import Introspection, RouteRule, Serve, Settings
+
+GOOD = Settings(
+    introspection=Introspection(endpoint="https://as.example/", client_id="gateway", client_secret="env:SECRET")
+)
+
+
+def told(serve: dict | None = None, introspection: dict | None = None, **sections: object) -> dict[str, str]:
+    settings = replace(
+        GOOD,
+        serve=Serve(**(serve or {})),
+        introspection=replace(GOOD.introspection, **(introspection or {})),
+        **sections,
+    )
+    return dict(problems_between(settings))
+
+
+def test_good_settings_have_no_problems():
+    assert told() == {}
+
+
+@pytest.mark.parametrize("name", ["endpoint", "client_id", "client_secret"])
+def test_what_is_needed_must_be_there(name):
+    assert "is missing" in told(introspection={name: ""})[f"introspection.{name}"]
+
+
+def test_http_beyond_this_machine_is_a_problem():
+    said = told(introspection={"endpoint": "http://as.example/"})
+    assert "write https://" in said["introspection.endpoint"]
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"endpoint": "http://127.0.0.1:8080/"},
+        {"endpoint": "http://[::1]:8080/"},
+        {"endpoint": "http://localhost/"},
+        {"endpoint": "http://as.example/", "allow_insecure_http": True},
+    ],
+)
+def test_http_on_this_machine_or_allowed_by_a_frightening_name_is_none(fine):
+    assert told(introspection=fine) == {}
+
+
+@pytest.mark.parametrize("listen", ["0.0.0.0:9090", "[::]:9090", "192.0.2.7:9090", "gate.example:9090"])
+def test_a_listener_that_others_can_reach_must_name_its_callers(listen):
+    assert "names nobody beyond this machine" in told(serve={"listen": listen})["serve.listen"]
+
+
+@pytest.mark.parametrize("nobody", [(), ("127.0.0.0/8",), ("::1/128", "127.0.0.1/32")])
+def test_naming_only_this_machine_names_nobody(nobody):
+    assert list(told(serve={"listen": "0.0.0.0:9090", "trusted_proxies": nobody})) == ["serve.listen"]
+
+
+@pytest.mark.parametrize(
+    "fine",
+    [
+        {"listen": "0.0.0.0:9090", "trusted_proxies": ("10.0.0.0/8",)},
+        {"listen": "0.0.0.0:9090", "trusted_proxies": ("127.0.0.0/8", "fd00::/8")},
+        {"listen": "0.0.0.0:9090", "allow_any_caller": True},
+        {"listen": "127.0.0.1:9090"},
+        {"listen": "[::1]:9090"},
+        {"listen": "unix:/run/gate.sock"},
+    ],
+)
+def test_a_listener_that_names_its_callers_or_that_nobody_else_can_reach_is_fine(fine):
+    assert told(serve=fine) == {}
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9090", "unix:/run/gate.sock"])
+def test_two_listeners_on_one_address_are_a_problem(address):
+    assert "is the address of serve.listen too" in told(serve={"listen": address, "manage": address})["serve.manage"]
+
+
+def test_two_listeners_on_any_free_port_are_two():
+    assert told(serve={"listen": "127.0.0.1:0", "manage": "127.0.0.1:0"}) == {}
+
+
+def test_every_path_template_is_read_by_who_will_match_it():
+    said = told(routes=(RouteRule("/a"), RouteRule("/a/**/b/**"), RouteRule("/a;b")))
+    assert list(said) == ["routes[2].path", "routes[3].path"]
+
+
+def test_nothing_is_concluded_from_what_could_not_be_read():
+    settings = replace(
+        GOOD, serve=Serve(listen="0.0.0.0:9090"), introspection=Introspection(), routes=(RouteRule("a"),)
+    )
+    unread = {
+        "serve.trusted_proxies",
+        "introspection.endpoint",
+        "introspection.client_id",
+        "introspection.client_secret",
+        "routes[1].path",
+    }
+    assert dict(problems_between(settings, unread)) == {}
