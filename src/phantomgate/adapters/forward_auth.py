@@ -128,12 +128,7 @@ def _unreadable(headers: Headers, peer: str, why: str) -> Request:
 
 def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
     """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it."""
-    return [*write_upstream(allow), *write_times(seconds)]
-
-
-def write_upstream(allow: Allow) -> tuple[tuple[str, str], ...]:
-    """What goes upstream."""
-    return allow.upstream.set
+    return [*allow.upstream.set, *write_times(seconds)]
 
 
 def write_times(seconds: int) -> list[tuple[str, str]]:

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from phantomgate.adapters.forward_auth import write_exchange, write_times, write_upstream
+from phantomgate.adapters.forward_auth import write_exchange, write_times
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.model import Allow, HeaderChange, Refuse
 from phantomgate.core.ports import Clock
@@ -44,7 +44,7 @@ class Rendering:
         if head is None:
             if len(self._upstream) >= REMEMBERED_ANSWERS:
                 self._upstream.popitem(last=False)
-            head = self._upstream[change] = _STATUS_LINE[200] + _fields(write_upstream(allow))
+            head = self._upstream[change] = _STATUS_LINE[200] + _fields(change.set)
         times = self._times.get(seconds)
         if times is None:  # as many as there are different lifetimes, for one second
             times = self._times[seconds] = _fields(write_times(seconds)) + b"Content-Length: 0\r\n" + self._date
