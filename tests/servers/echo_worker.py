@@ -68,8 +68,12 @@ class Lines:
     def sweep(self, seconds):
         pass
 
-    def begin_drain(self):
+    def last_call(self):
         self.draining = True
+
+    def begin_drain(self):
+        for connection in list(self.connections):
+            connection.close_if_idle()
 
     async def drained(self, deadline):
         try:

@@ -94,7 +94,7 @@ def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
         if scheme_name in fields:
             request.scheme = fields[scheme_name].decode("latin-1")
         if b"connection" in fields or b"upgrade" in fields:
-            _check_hops(request)
+            check_hops(request)
         return request
 
     return read
@@ -103,14 +103,14 @@ def _family(names: tuple[bytes, bytes, bytes, bytes]) -> Read:
 def _checked(request: Request, trusted: bool) -> Request:
     fields = request.headers.fields
     if b"connection" in fields or b"upgrade" in fields:
-        _check_hops(request)
+        check_hops(request)
     if not trusted and any(name in fields for name in (*_ORIGINAL, *_FORWARDED)):
         request.note = "X-Forwarded-* or X-Original-* of an untrusted peer ignored"
     return request
 
 
-def _check_hops(request: Request) -> None:
-    """Hop-by-hop tricks are refused, whatever the source."""
+def check_hops(request: Request) -> None:
+    """Give *request* its `problem` when a hop was told to drop what we judge by, or to become a tunnel."""
     headers = request.headers
     fields = headers.fields
     if fields.get(b"connection") not in _PLAIN_CONNECTION or b"connection" in headers.repeated:

@@ -19,7 +19,8 @@ class Refusal(NamedTuple):
 
 
 def write_refusal(refuse: Refuse, realm: str, nginx: bool = False) -> Refusal:
-    """The response for *refuse*. With *nginx*, 400 becomes 401, which is all that `auth_request` understands.
+    """The response for *refuse*. With *nginx*, 400 becomes 401, which is all that `auth_request` understands, and the
+    body stands in a header too, since nginx throws the body of a refusal away.
 
     The body's `decision` finds the log line; why exactly it was refused stands only there.
     """
@@ -29,6 +30,8 @@ def write_refusal(refuse: Refuse, realm: str, nginx: bool = False) -> Refusal:
         headers.append(("WWW-Authenticate", challenge(refuse, realm)))
     if refuse.retry_after is not None:
         headers.append(("Retry-After", str(refuse.retry_after)))
-    body = {"error": reason.error, "error_description": reason.description, "decision": refuse.id}
+    body = json.dumps({"error": reason.error, "error_description": reason.description, "decision": refuse.id})
+    if nginx:
+        headers.append(("X-Phantomgate-Refusal", body))
     status = 401 if nginx and reason is Reason.MALFORMED_REQUEST else reason.status
-    return Refusal(status, tuple(headers), json.dumps(body).encode("ascii"))
+    return Refusal(status, tuple(headers), body.encode("ascii"))

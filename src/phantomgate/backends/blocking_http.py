@@ -78,6 +78,8 @@ class BlockingHttp:
 
     async def send(self, call: HttpCall) -> HttpReply:
         """The reply to *call*, as `Http.send`. Raises ValueError when *call* can't be sent as it is."""
+        if self._closed:
+            raise Unavailable("shutting down")
         origin, target = split_url(call.url)
         request = request_bytes(call, origin, target)
         deadline = _Deadline(origin, call.timeout, self._ticks)
@@ -93,7 +95,7 @@ class BlockingHttp:
         raise reply
 
     async def close(self) -> None:
-        """Close the idle connections, and keep none from now on."""
+        """Close the idle connections, and those in use when their calls end, and refuse whatever comes later."""
         with self._lock:
             self._closed = True
             idle, self._idle = self._idle, {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import select
 from contextvars import ContextVar
 from typing import Any, cast
 
@@ -37,7 +38,7 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None,
 class _Exchange:
     """One call under way. State: its reader, what that refused, and how its connection was had."""
 
-    __slots__ = ("origin", "reader", "refused", "retried", "reused")
+    __slots__ = ("origin", "reader", "refused", "retried", "reused", "stale")
 
     def __init__(self, origin: Origin, max_bytes: int) -> None:
         self.origin = origin
@@ -45,9 +46,15 @@ class _Exchange:
         self.refused: Refused | None = None
         self.reused = False
         self.retried = False
+        self.stale = False
 
     def may_retry(self) -> bool:
-        """True once, if the server ended an idle connection just when we used it, as it may (RFC 9112 §9.3.1)."""
+        """Whether the connection was one that had stood idle and ended before it gave us anything (RFC 9112 §9.3.1).
+
+        True once for a connection that we wrote to, and always for one that we did not.
+        """
+        if self.stale:
+            return True
         once_more = self.reused and not self.reader.begun and not self.retried
         self.retried = True
         return once_more
@@ -83,8 +90,11 @@ class _StrictProtocol(ResponseHandler):
 
     def set_response_params(self, **params: Any) -> None:
         """Called by aiohttp before each request on this connection."""
-        self._now = _exchange.get()
-        self._now.reused, self._served = self._served, True
+        exchange = self._now = _exchange.get()
+        exchange.reused, self._served = self._served, True
+        exchange.stale = exchange.reused and not self._is_quiet()
+        if exchange.stale:
+            self._drop()
         super().set_response_params(**params)
 
     def data_received(self, data: bytes) -> None:
@@ -108,6 +118,14 @@ class _StrictProtocol(ResponseHandler):
             if not exchange.reader.reusable:
                 self.force_close()
         super().data_received(data[: len(data) - len(surplus)])
+
+    def _is_quiet(self) -> bool:
+        """Whether nothing has come that the loop has not yet told us of: an end, or bytes that nobody asked for."""
+        if self.transport is None:
+            return False
+        poll = select.poll()
+        poll.register(self.transport.get_extra_info("socket"), select.POLLIN)
+        return not poll.poll(0)
 
     def _drop(self) -> None:
         self.force_close()

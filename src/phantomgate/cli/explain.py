@@ -99,19 +99,21 @@ def explain(settings: Settings, raw: Raw, environ: Mapping[str, str]) -> Story:
 
 def judged(raw: Raw, settings: Settings) -> Request:
     """The request to be judged: what was typed, or what that says when it is a gateway's call to us."""
+    method = raw.method.encode("ascii")
     if raw.path == "/decide" or raw.path.startswith("/decide/"):
         target = raw.path.removeprefix("/decide") + (f"?{raw.query}" if raw.query else "")
-        return read_decide(settings.serve.source)(raw.method, target, raw.headers, True, "explain")
+        return read_decide(settings.serve.source)(method, target.encode("latin-1"), raw.headers, True, "explain")
     if raw.path == "/exchange":
-        return read_exchange(settings.serve.source)(raw.method, "", raw.headers, True, "explain")
+        return read_exchange(settings.serve.source)(method, b"", raw.headers, True, "explain")
     return Request(raw.method, raw.path, raw.headers, raw.query, peer="explain")
 
 
 def _asked(options: argparse.Namespace) -> Raw:
     """The request of the options, or else of stdin. Raises ValueError."""
     if options.path is not None:
-        fields = [_field(line.encode("latin-1", "strict")) for line in options.header]
-        return _raw(options.method or "GET", options.path, Headers.of(fields))
+        fields = [_field(line.encode("utf-8", "surrogateescape")) for line in options.header]
+        target = options.path.encode("utf-8", "surrogateescape").decode("latin-1")  # as the listener reads bytes
+        return _raw(options.method or "GET", target, Headers.of(fields))
     if options.method or options.header:
         raise ValueError("--method and --header need --path, such as --path /orders/7")
     if sys.stdin.isatty():

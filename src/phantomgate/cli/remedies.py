@@ -32,8 +32,9 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
                 "between?"
             ),
         ),
+        ("wrong_version_number", "TLS is not spoken at this port: is the endpoint http, or its https on another port?"),
         (
-            "no tls with",
+            "no tls",
             (
                 "The server's certificate must be valid for the name in introspection.endpoint and come from an "
                 "authority that is trusted here; for a private one, write introspection.ca_file. Verification can't "

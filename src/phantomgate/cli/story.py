@@ -15,7 +15,7 @@ from phantomgate.adapters.refusal import write_refusal
 from phantomgate.cli.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Refused
-from phantomgate.core.model import Allow, Credential, Decision, HeaderChange, Refuse, Request, Route, Token
+from phantomgate.core.model import Allow, Credential, Decision, HeaderChange, Refuse, Request, Route, Source, Token
 from phantomgate.gateway.explain import Gave, Step
 
 Story: TypeAlias = dict[str, Any]
@@ -56,7 +56,7 @@ def mask(secret: str) -> str:
 
 def _swept(value: Any, secrets: Iterable[str]) -> Any:
     if isinstance(value, dict):
-        return {name: _swept(item, secrets) for name, item in value.items()}
+        return {_swept(name, secrets): _swept(item, secrets) for name, item in value.items()}
     if isinstance(value, list):
         return [_swept(item, secrets) for item in value]
     if isinstance(value, str):
@@ -161,7 +161,8 @@ def _step_lines(step: dict[str, Any]) -> list[str]:
             claims = [_line("", f"{name} = {json.dumps(value)[:200]}") for name, value in step["claims"].items()]
             others = [_line("", f"and {', '.join(map(_plain, step['other_claims']))}")] if step["other_claims"] else []
             ends = f"expires in {step['expires_in']} s, may be remembered for {step['usable_for']} s"
-            return [_line("resolve", f"active, says the {step['source']}; {ends}{ms}"), *claims, *others]
+            who = "the authorization server" if step["source"] == Source.NETWORK.value else f"the {step['source']}"
+            return [_line("resolve", f"active, says {who}; {ends}{ms}"), *claims, *others]
         case "judge":
             return [_line("judge", f"{step['policy']}: good")]
         case "forward":

@@ -176,7 +176,6 @@ class _Loading:
                 try:
                     self._given[setting] = from_text(text), name
                 except ValueError as no:
-                    self._given.pop(setting, None)
                     self._problem(setting, str(no), name)
             elif _single(name) in _SINGLE:
                 text = f'is not a variable we know; did you mean "{_SINGLE[_single(name)]}"?'

@@ -16,7 +16,7 @@ _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 _HOST_PORT = re.compile(rf"(?:\[(?P<six>[0-9A-Fa-f:.]{{2,45}})\]|(?P<host>{_NAME})):(?P<port>[0-9]{{1,5}})")
 _WANT_ADDRESS = 'an address such as "127.0.0.1:9090", "[::1]:9090" or "unix:/run/phantomgate.sock"'
 _WANT_NETWORK = 'a network such as "10.0.0.0/8" or "10.1.2.3"'
-_LOOPBACK = ("127.0.0.0/8", "::1/128")
+_LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ ADDRESS = Kind("address", _address, {"type": "string"})
 
 def _networks(value: object) -> tuple[str, ...]:
     if value == _LOOPBACK:
-        return _LOOPBACK  # the default; spares the import
+        return tuple(_LOOPBACK)  # the default; spares the import
     if not isinstance(value, (list, tuple)):
         raise ValueError(f'is {found(value)}; want a list, such as ["10.0.0.0/8"]')
     from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network

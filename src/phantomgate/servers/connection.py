@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Generator
-from types import coroutine
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
@@ -18,6 +17,7 @@ import httptools
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
 from phantomgate.servers.rendering import closing
+from phantomgate.servers.trampoline import continued
 
 if TYPE_CHECKING:
     from phantomgate.servers.listener import Listener
@@ -42,8 +42,9 @@ class Connection(asyncio.Protocol):
     """One client connection: parses, asks for a decision, answers in order. Nothing is shared but the listener."""
 
     __slots__ = (
-        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large", "lingering",
-        "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task", "transport", "trusted", "url",
+        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large",
+        "lingering", "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task",
+        "transport", "trusted", "url",
     )  # fmt: skip
 
     def __init__(self, listener: Listener) -> None:
@@ -215,7 +216,7 @@ class Connection(asyncio.Protocol):
         self, deciding: Coroutine[Any, Any, Decision], future: Any, method: bytes, goes_on: bool, exchange: bool
     ) -> None:
         try:
-            decision = await _continued(deciding, future)
+            decision = await continued(deciding, future)
             if not self.transport.is_closing():
                 self._answer(decision, method, goes_on, exchange)
         except BaseException:
@@ -309,25 +310,3 @@ class Connection(asyncio.Protocol):
         """Close at once, without an answer."""
         self.ending = True
         self.transport.abort()
-
-
-@coroutine
-def _continued(deciding: Coroutine[Any, Any, Decision], future: Any) -> Generator[Any, Any, Decision]:
-    """Go on with *deciding*, which was driven to its first wait outside any task and waits for *future*.
-
-    The future is handed to the task that runs us exactly as if the coroutine had been its own from the start, and
-    what comes back, a value or a cancellation, is handed in.
-    """
-    step: Callable[[Any], Any]
-    while True:
-        try:
-            value = yield future
-        except BaseException as error:  # noqa: BLE001 - every way to be woken belongs to the coroutine
-            step, argument = deciding.throw, error
-        else:
-            step, argument = deciding.send, value
-        try:
-            future = step(argument)
-        except StopIteration as done:
-            decision: Decision = done.value
-            return decision

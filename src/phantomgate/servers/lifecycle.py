@@ -19,7 +19,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -33,8 +33,19 @@ ORPHAN_SECONDS = 5.0
 """How long requests in flight have when the supervisor is gone: there may be a new one that wants our address."""
 
 
+LAST_CALL_SECONDS = 1.0
+"""How long an idle connection is kept, once we are to end: a request may be on its way, and closing would lose it."""
+
+POLL_SECONDS = 0.02
+
+
 class Listens(Protocol):
     """What a worker serves: the decision listener or the reverse proxy."""
+
+    @property
+    def connections(self) -> Collection[object]:
+        """The open connections."""
+        ...
 
     def protocol(self) -> asyncio.BaseProtocol:
         """A protocol for one more connection."""
@@ -44,8 +55,12 @@ class Listens(Protocol):
         """*seconds* have passed: close what is idle or too slow."""
         ...
 
-    def begin_drain(self) -> None:
+    def last_call(self) -> None:
         """No answer from now on keeps its connection."""
+        ...
+
+    def begin_drain(self) -> None:
+        """Close the connections that are idle."""
         ...
 
     async def drained(self, deadline: float) -> bool:
@@ -102,12 +117,15 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     seconds = await _obey(channel, metrics)
     answering = loop.create_task(_obey(channel, metrics))
     try:
-        listener.begin_drain()
+        listener.last_call()
         server.close()
         while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
             await asyncio.sleep(0)
         await _take_backlog(own, listener)
-        whole = await listener.drained(seconds)
+        grace = min(LAST_CALL_SECONDS, seconds / 2)
+        await _emptied(listener, grace)
+        listener.begin_drain()
+        whole = await listener.drained(seconds - grace)
         channel.send({"is": "done", "whole": whole, "counts": metrics.snapshot()})
     finally:
         answering.cancel()
@@ -142,6 +160,14 @@ async def _take_backlog(listening: socket.socket, listener: Listens) -> None:
             break
         await loop.connect_accepted_socket(listener.protocol, connection)
     listening.close()
+
+
+async def _emptied(listener: Listens, seconds: float) -> None:
+    """The last connection has ended, or *seconds* have passed."""
+    for _ in range(int(seconds / POLL_SECONDS)):
+        if not listener.connections:
+            return
+        await asyncio.sleep(POLL_SECONDS)
 
 
 async def _sweep(listener: Listens) -> None:

@@ -14,9 +14,6 @@ from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.connection import Connection
 from phantomgate.servers.rendering import Rendering
 
-LAST_REQUEST_SECONDS = 1.0
-"""How long an idle connection is kept, once we are to end, for a request that is already on its way."""
-
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,31 +67,26 @@ class Listener:
         for connection in list(self.connections):
             connection.grow_older(seconds)
 
-    def begin_drain(self) -> None:
-        """From now on every answer ends its connection."""
+    def last_call(self) -> None:
+        """Every answer from now on ends its connection; one that is idle may still bring a request."""
         self.draining = True
 
-    async def drained(self, deadline: float) -> bool:
-        """Whether every connection ended within *deadline* seconds; those that did not are cut off.
-
-        One that is idle may have a request under way to us right now, which closing would lose, so it gets a moment.
-        """
-        grace = min(LAST_REQUEST_SECONDS, deadline / 2)
-        await self._emptied(grace)
+    def begin_drain(self) -> None:
+        """Close idle connections; the others end after the answer they are owed."""
+        self.draining = True
         for connection in list(self.connections):
             connection.close_if_idle()
-        await self._emptied(deadline - grace)
+
+    async def drained(self, deadline: float) -> bool:
+        """Whether every connection ended within *deadline* seconds; those that did not are cut off."""
+        if self.connections:
+            self.empty.clear()  # set when an earlier last one ended
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.empty.wait(), deadline)
         left = list(self.connections)
         for connection in left:
             connection.abort()
         return not left
-
-    async def _emptied(self, seconds: float) -> None:
-        """The last connection has ended, or *seconds* have passed."""
-        if self.connections:
-            self.empty.clear()  # set when an earlier last one ended
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self.empty.wait(), seconds)
 
 
 def trusted_peers(networks: Iterable[str]) -> Callable[[str], bool]:

@@ -1,0 +1,119 @@
+"""From settings to the files of an nginx that asks phantomgate: pure, text in and text out.
+
+Rule: the templates beside this file are nginx configuration that a person can read. `@name@` is a value; a line that
+begins with `%word ` is there only when that word is true, and nothing else is special.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+
+from phantomgate.config.network import read_address
+from phantomgate.config.settings import Settings
+from phantomgate.core.errors import Problem, SettingsError
+
+MARK = "Written by `phantomgate init nginx`"
+"""In the first lines of every file we write, so that we never overwrite anybody else's."""
+
+_FILES = ("nginx.conf", "phantomgate.conf", "phantomgate-server.conf", "phantomgate-location.conf")
+_CACHED_FILES = (*_FILES, "phantomgate.js")
+_EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, never bound
+_SAFE = re.compile(r"[A-Za-z0-9._/:@\[\]-]+").fullmatch
+_HEADER = re.compile(r"[A-Za-z0-9-]+").fullmatch
+
+
+@dataclass(frozen=True, slots=True)
+class Nginx:
+    """What the settings don't say. Addresses are as nginx writes them."""
+
+    cached: bool = False
+    """Whether nginx remembers decisions."""
+    bind: str = "127.0.0.1:8080"
+    """Where the example listens."""
+    api: str = "127.0.0.1:8000"
+    """The API behind it."""
+    cache: str = "/run/nginx-phantomgate"
+    """The folder of the remembered decisions; on tmpfs."""
+
+
+def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
+    """The files by name. Raises SettingsError when nginx can't work with these settings."""
+    if problems := [*_problems(settings, nginx)]:
+        raise SettingsError(problems)
+    headers = sorted(settings.forward.claims)
+    words = {
+        "direct": not nginx.cached,
+        "cached": nginx.cached,
+        "tokens": nginx.cached and not settings.routes,
+        "requests": nginx.cached and bool(settings.routes),
+    }
+    values = {
+        "listen": _reachable(settings.serve.listen),
+        "bind": nginx.bind,
+        "api": nginx.api,
+        "cache": nginx.cache.rstrip("/"),
+        "inactive": f"{max(math.ceil(settings.cache.max_age), 1)}s",
+        "timeout": f"{math.ceil(settings.introspection.timeout) + 3}s",
+        "read_claims": "\n".join(
+            f"auth_request_set {_variable(name)} $upstream_http_{_plain(name)};" for name in headers
+        ),
+        "set_claims": "\n".join(f"proxy_set_header {name} {_variable(name)};" for name in headers),
+    }
+    folder = files(__name__)
+    return {
+        name: _filled((folder / name).read_text("utf-8"), words, values)
+        for name in (_CACHED_FILES if nginx.cached else _FILES)
+    }
+
+
+def _filled(template: str, words: Mapping[str, bool], values: Mapping[str, str]) -> str:
+    lines = []
+    for line in template.splitlines():
+        if line.startswith("%"):
+            word, _, line = line[1:].partition(" ")
+            if not words[word]:
+                continue
+        line = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], line)
+        lines.append(line)
+    return "\n".join(lines) + "\n"
+
+
+def _problems(settings: Settings, nginx: Nginx) -> Iterator[Problem]:
+    serve = settings.serve
+    if serve.source in ("forwarded", "path"):
+        text = f'is "{serve.source}", and nginx says which request is judged in X-Original-*; write source = "original"'
+        yield Problem("serve.source", text, settings.origin("serve.source"))
+    if serve.listen.endswith(":0"):
+        yield Problem(
+            "serve.listen", "has port 0, any that is free; nginx needs to know it", settings.origin("serve.listen")
+        )
+    if not _SAFE(serve.listen):
+        yield Problem("serve.listen", "has characters that mean something to nginx", settings.origin("serve.listen"))
+    for name in settings.forward.claims:
+        if not _HEADER(name):
+            text = f'has "{name}", which nginx can\'t read from an answer; use letters, digits and "-"'
+            yield Problem("forward.claims", text, settings.origin("forward.claims"))
+    for option, value in (("--bind", nginx.bind), ("--api", nginx.api), ("--cache", nginx.cache)):
+        if not _SAFE(value):
+            yield Problem(option, f'is "{value}"; want letters, digits and ._/:@[]- only', "command line")
+
+
+def _reachable(listen: str) -> str:
+    """Where nginx, on the same machine, finds what listens on *listen*."""
+    address = read_address(listen)
+    if address.unix:
+        return listen
+    host = _EVERYWHERE.get(address.host, address.host)
+    return f"[{host}]:{address.port}" if ":" in host else f"{host}:{address.port}"
+
+
+def _plain(header: str) -> str:
+    return header.lower().replace("-", "_")
+
+
+def _variable(header: str) -> str:
+    return f"$phantomgate_claim_{_plain(header)}"

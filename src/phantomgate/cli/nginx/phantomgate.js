@@ -1,0 +1,27 @@
+// Written by `phantomgate init nginx`; write it again when the settings change.
+// The key under which nginx remembers a decision: a hash of all that the decision depends on. "" means "ask each time".
+
+import crypto from 'crypto';
+
+%tokens // Without [[routes]] only the token matters.
+%requests // With [[routes]] the same token may be good for one method and path and not for another.
+function key(r) {
+    const v = r.variables;
+    const authorization = v.http_authorization;
+    // As the client sent it. `args` would be the query of nginx's own question, which has none.
+    const uri = v.request_uri;
+    const mark = uri.indexOf('?');
+%requests     const path = mark < 0 ? uri : uri.slice(0, mark);
+    const query = mark < 0 ? '' : uri.slice(mark + 1);
+    // A cookie may be a credential too, and a token in the query is refused beside one in the header: both are judged
+    // each time. A name that is percent-encoded may be that name.
+    if (!authorization || v.http_cookie || /(^|[&;])[^=&;]*(%|access_token)/.test(query)) {
+        return '';
+    }
+%tokens     return crypto.createHash('sha256').update(authorization).digest('hex');
+%requests     // None of these can hold a line break, so no two requests make the same text.
+%requests     const request = `${v.request_method}\n${v.scheme}://${v.host}\n${path}\n${authorization}`;
+%requests     return crypto.createHash('sha256').update(request).digest('hex');
+}
+
+export default { key };

@@ -1,0 +1,267 @@
+"""The reverse proxy: phantomgate as the gateway itself, in front of one API.
+
+Rule: nothing reaches the API that was not allowed, and what reaches it is the request that was judged. Bodies are
+passed on as they come, both ways, never collected; whoever is slow slows the other side down, and whoever leaves ends
+the request on the other side.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Collection
+from typing import Any, Protocol, TypeVar
+
+import aiohttp
+from aiohttp import web
+from multidict import CIMultiDict
+from yarl import URL
+
+from phantomgate.adapters.proxy import read_proxied, to_client, to_upstream, wants_websocket, write_trouble
+from phantomgate.adapters.refusal import Refusal, write_refusal
+from phantomgate.config.log import Level, Log, kinds_of
+from phantomgate.config.observe import Metrics
+from phantomgate.core.model import Decision, Headers, Refuse, Request
+from phantomgate.servers.tunnel import Refusing, Tunnels
+
+CONNECT_SECONDS = 5.0
+STALL_SECONDS = 60.0
+"""How long the API may take for the first piece of its answer, and either side for the next piece of a body."""
+CHUNK = 65536
+MAX_ANSWER_FIELD = 65536
+
+SERVER_OPTIONS: dict[str, Any] = {
+    "auto_decompress": False,  # a body goes on as it came, and so does its Content-Encoding
+    "handler_cancellation": True,  # a client that leaves takes its request with it
+    "max_field_size": 65536,
+    "max_line_size": 65536,
+}
+"""How an aiohttp server must be run for its requests to be forwarded: `web.AppRunner(app, **SERVER_OPTIONS)`."""
+
+_R = TypeVar("_R", bound=web.StreamResponse)
+_AUTOMATIC = ("Accept", "Accept-Encoding", "Content-Type", "User-Agent")
+
+
+class Decides(Protocol):
+    """The part of a `Gateway` that a proxy needs."""
+
+    async def decide(self, request: Request) -> Decision:
+        """Whatever goes wrong, the request is refused."""
+        ...
+
+
+def reverse_proxy(gateway: Decides, upstream: str, **options: Any) -> web.Application:
+    """An application that forwards every request it is mounted for; *options* as for `Proxy`. Run it as said there."""
+    app = web.Application()
+
+    async def proxied(_: web.Application) -> AsyncIterator[None]:
+        yield
+        await proxy.close()
+
+    proxy = Proxy(gateway, upstream, **options)
+    app.cleanup_ctx.append(proxied)
+    app.router.add_route("*", "/{whatever:.*}", proxy.handle)
+    return app
+
+
+class Proxy:
+    """A handler for aiohttp that decides, and forwards what is allowed to *upstream* ("http://127.0.0.1:8080").
+
+    Its state: the pool of connections to the API, the WebSockets that are open, and whether we are to end. Make it
+    within a running loop, let a server with `SERVER_OPTIONS` call `handle`, and `close` it. *owned* are the fields
+    that `gateway` sets besides Authorization.
+    """
+
+    def __init__(
+        self,
+        gateway: Decides,
+        upstream: str,
+        *,
+        owned: Collection[str] = (),
+        realm: str = "api",
+        metrics: Metrics | None = None,
+        log: Log | None = None,
+        max_header_bytes: int = 65536,
+        connect_seconds: float = CONNECT_SECONDS,
+        stall_seconds: float = STALL_SECONDS,
+        random: Callable[[int], bytes] = os.urandom,
+    ) -> None:
+        self.gateway = gateway
+        self.ending = False
+        self.tunnels = Tunnels()
+        self._upstream = URL(upstream, encoded=True)
+        self._prefix = self._upstream.raw_path.rstrip("/")
+        self._owned = owned
+        self._realm = realm
+        self._metrics = metrics or Metrics()
+        self._log = log
+        self._max_header_bytes = max_header_bytes
+        self._stall = stall_seconds
+        self._random = random
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
+            cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=connect_seconds, sock_read=stall_seconds),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=_AUTOMATIC,
+            read_bufsize=CHUNK,
+            max_line_size=MAX_ANSWER_FIELD,
+            max_field_size=MAX_ANSWER_FIELD,
+        )
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """Decide *request*, and answer with the refusal or with what the API says."""
+        self._metrics.in_flight += 1
+        try:
+            return await self._handle(request)
+        finally:
+            self._metrics.in_flight -= 1
+
+    async def refuse(self, asked: Request) -> web.StreamResponse:
+        """The answer to a request that can't be read; it is decided like any other, and so counted and logged."""
+        decision = await self.gateway.decide(asked)
+        if not isinstance(decision, Refuse):
+            raise RuntimeError("an unreadable request was allowed")
+        return self._answer(write_refusal(decision, self._realm))
+
+    async def close(self) -> None:
+        """Give back the connections to the API."""
+        await self._session.close()
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        asked = read_proxied(
+            request.method,
+            request.raw_path,
+            Headers.of(request.raw_headers),
+            peer=request.remote or "unix",
+            limit=self._max_header_bytes,
+            owned=self._owned,
+        )
+        decision = await self.gateway.decide(asked)
+        if isinstance(decision, Refuse):
+            answer = self._answer(write_refusal(decision, self._realm))
+            if request.can_read_body:
+                return _unread(answer)
+            return answer
+        url, fields = self._url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))
+        body = _Body(request, self._stall) if request.can_read_body else None
+        try:
+            if wants_websocket(asked):
+                return await self.tunnels.open(request, self._session, url, fields)
+            upstream = await self._session.request(
+                request.method, url, headers=fields, data=body and body.pieces(), allow_redirects=False
+            )
+        except Refusing as no:
+            return self._end_if_ending(web.Response(status=no.status))
+        except (aiohttp.ClientError, OSError) as no:  # a timeout is one too
+            if body is not None and body.failed:
+                return _unread(web.Response(status=400))
+            return self._trouble(asked, _kind(no), no)
+        async with upstream:
+            if upstream.status < 200:  # we asked for no other protocol
+                return self._trouble(asked, "broken", None)
+            return await self._pass_back(request, upstream)
+
+    def _url(self, target: str) -> URL:
+        """Where *target* is at the API, as it was judged: nothing in it is decoded, encoded or resolved.
+
+        The query goes along as part of the path, which keeps even an empty one. Raises ValueError otherwise.
+        """
+        origin, whole = self._upstream, self._prefix + target
+        url = URL.build(scheme=origin.scheme, authority=origin.raw_authority, path=whole, encoded=True)
+        if url.raw_path_qs != whole:
+            raise ValueError("the URL library has changed the target")
+        return url
+
+    async def _pass_back(self, request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+        """The API's answer, piece by piece. Half an answer is cut off, so that nobody takes it for a whole one."""
+        answer = web.StreamResponse(status=upstream.status, reason=upstream.reason)
+        answer.headers.extend(to_client(upstream.raw_headers))
+        self._end_if_ending(answer)
+        try:
+            await answer.prepare(request)
+            while piece := await _next_piece(upstream):
+                async with asyncio.timeout(self._stall):
+                    await answer.write(piece)
+        except _Broken:
+            self._metrics.upstream_failures["broken"] += 1
+            _cut(request)
+        except OSError:  # the client is gone, or has not read for too long
+            _cut(request)
+        return answer
+
+    def _answer(self, refusal: Refusal) -> web.Response:
+        answer = web.Response(status=refusal.status, body=refusal.body, headers=CIMultiDict(refusal.headers))
+        return self._end_if_ending(answer)
+
+    def _end_if_ending(self, answer: _R) -> _R:
+        answer.headers.setdefault("Server", "phantomgate")  # aiohttp would tell its version
+        if self.ending:
+            answer.force_close()
+        return answer
+
+    def _trouble(self, asked: Request, kind: str, error: Exception | None) -> web.Response:
+        """The answer when the API failed; counted, and one line in the log."""
+        self._metrics.upstream_failures[kind] += 1
+        number = self._random(8).hex()
+        if self._log is not None:
+            cause = kinds_of(error) if error else ""
+            told = {"kind": kind, "decision": number, "method": asked.method, "path": asked.path, "cause": cause}
+            self._log.say(Level.ERROR, "upstream_failed", **told)
+        return self._answer(write_trouble(kind, number))
+
+
+class _Body:
+    """The client's body on its way to the API. Its state: whether the client stopped in the middle of it."""
+
+    def __init__(self, request: web.BaseRequest, seconds: float) -> None:
+        self.failed = False
+        self._request = request
+        self._seconds = seconds
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """What comes, as it comes, while each piece comes in time."""
+        request = self._request
+        if request.headers.get("Expect", "").lower() == "100-continue" and not isinstance(request, web.Request):
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            request.writer.output_size = 0  # that was no part of the answer
+        while True:
+            try:
+                async with asyncio.timeout(self._seconds):
+                    piece = await request.content.readany()
+            except Exception:
+                self.failed = True
+                raise
+            if not piece:
+                return
+            yield piece
+
+
+class _Broken(Exception):
+    """The API's answer ended before it was whole."""
+
+
+async def _next_piece(upstream: aiohttp.ClientResponse) -> bytes:
+    try:
+        return await upstream.content.readany()
+    except (aiohttp.ClientError, OSError) as no:
+        raise _Broken from no
+
+
+def _kind(error: Exception) -> str:
+    """Which failure of the API *error* is: one of `UPSTREAM_FAILURES`."""
+    if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
+        return "unreachable"
+    return "timeout" if isinstance(error, TimeoutError) else "broken"
+
+
+def _unread(answer: web.Response) -> web.Response:
+    """*answer* to a request that was not read to its end: the connection can't be used again."""
+    answer.force_close()
+    return answer
+
+
+def _cut(request: web.BaseRequest) -> None:
+    if request.transport is not None:
+        request.transport.abort()

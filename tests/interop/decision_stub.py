@@ -1,0 +1,71 @@
+"""A decision service that is wrong in every way: for what phantomgate never says, but something on its port might."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+@dataclass
+class DecisionStub:
+    """What it answers (status, fields, body), and the requests that it saw: (method, path, fields in order).
+
+    "{number}" in a field's value is how many requests it has seen.
+    """
+
+    port: int = 0
+    status: int = 200
+    fields: list[tuple[str, str]] = field(default_factory=list)
+    body: bytes = b""
+    closes: bool = False
+    """Close without an answer."""
+    seen: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
+
+    def says(self, status: int, *fields: tuple[str, str], body: bytes = b"") -> None:
+        """From now on, this."""
+        self.status, self.fields, self.body, self.closes = status, list(fields), body, False
+
+
+@contextmanager
+def running() -> Iterator[DecisionStub]:
+    """The stub, in a thread, while the block runs."""
+    stub = DecisionStub()
+    counting = threading.Lock()
+
+    class Decide(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, *args: object) -> None:
+            """Says nothing."""
+
+        def answer(self) -> None:
+            with counting:
+                stub.seen.append((self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()]))
+                number = str(len(stub.seen))
+            if stub.closes:
+                self.close_connection = True
+                return
+            self.send_response_only(stub.status)
+            for name, value in stub.fields:
+                self.send_header(name, value.replace("{number}", number))
+            self.send_header("Content-Length", str(len(stub.body)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(stub.body)
+
+        do_GET = do_POST = do_HEAD = answer  # noqa: N815
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Decide)
+    server.daemon_threads = True
+    stub.port = server.server_address[1]
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="stub")
+    thread.start()
+    try:
+        yield stub
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()

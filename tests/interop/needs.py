@@ -1,0 +1,46 @@
+"""Servers that are not ours: which are here, and what becomes of a test when one isn't.
+
+Rule: a test that lacks its server is skipped with the server's name, so that the summary lists what was not tried; with
+CI=true it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).parent
+MODULES = Path("/usr/lib/nginx/modules")
+GLEWLWYD_TABLES = Path("/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz")
+
+
+def command(name: str) -> str | None:
+    """The path of a program, also of one that only root's PATH has."""
+    return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+
+
+SERVERS: Mapping[str, Callable[[], object]] = {
+    "nginx": lambda: command("nginx"),
+    "nginx's JavaScript module": (MODULES / "ngx_http_js_module.so").is_file,
+    "nginx's Lua module": (MODULES / "ngx_http_lua_module.so").is_file,
+    "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
+    "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
+    "Chromium": lambda: command("chromium"),
+    "wrk": lambda: command("wrk"),
+}
+"""Name -> whether it is here."""
+
+
+def needs(*names: str) -> None:
+    """Go on only if all these servers are here."""
+    missing = [name for name in names if not SERVERS[name]()]
+    if not missing:
+        return
+    text = f"needs {' and '.join(missing)}; sh tests/interop/install.sh installs it"
+    if os.environ.get("CI", "").lower() in ("true", "1"):
+        pytest.fail(text, pytrace=False)
+    pytest.skip(text)

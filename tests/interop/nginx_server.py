@@ -1,0 +1,75 @@
+"""nginx with the files of `phantomgate init nginx`, not one byte changed: what can be chosen is chosen by its options."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from interop.needs import command, needs
+from interop.processes import free_port, listens, process
+
+from phantomgate.cli.main import main
+
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it
+
+
+@dataclass(frozen=True)
+class Nginx:
+    """A running nginx: where it listens, its folder, and the folder of remembered decisions."""
+
+    port: int
+    folder: Path
+    cache: Path | None
+
+    def log(self) -> str:
+        """Its error log."""
+        return (self.folder / "error.log").read_text(errors="replace")
+
+    def access_log(self) -> list[str]:
+        """Its access log, by lines."""
+        return (self.folder / "access.log").read_text(errors="replace").splitlines()
+
+    def files(self) -> dict[str, bytes]:
+        """Every file that it wrote, in its own folder and in the cache."""
+        folders = [self.folder, *([self.cache] if self.cache else [])]
+        return {
+            str(file): file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()
+        }
+
+
+@contextmanager
+def nginx(settings: Path, api: int, *, cached: bool = False) -> Iterator[Nginx]:
+    """An nginx in front of the API on port *api*, configured from the settings file, while the block runs."""
+    needs("nginx", *(["nginx's JavaScript module"] if cached else []))
+    memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
+    folder = Path(tempfile.mkdtemp(prefix="phantomgate-nginx-"))
+    cache = Path(tempfile.mkdtemp(prefix="phantomgate-cache-", dir=memory)) if cached else None
+    port = free_port()
+    try:
+        written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", cache=cache)
+        with running(folder, port):
+            yield Nginx(port, folder, cache)
+    finally:
+        shutil.rmtree(folder)
+        if cache:
+            shutil.rmtree(cache)
+
+
+def written(settings: Path, folder: Path, *options: str, cache: Path | None = None) -> None:
+    """Run `phantomgate init nginx`."""
+    more: Sequence[str] = ["--cached", "--cache", str(cache)] if cache else []
+    assert main(["init", "nginx", "--config", str(settings), "--output", str(folder), *options, *more], {}) == 0
+
+
+@contextmanager
+def running(folder: Path, port: int) -> Iterator[None]:
+    """The nginx of *folder*, while the block runs."""
+    alone = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # a test's folders are root's, then
+    start = [command("nginx") or "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-g", alone]
+    with process(start, folder / "stderr.log", ready=lambda: listens(port)):
+        yield
