@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import settings
 
 from phantomgate.backends.blocking import finish
 from phantomgate.testing import FakeClock, on_a_loop
+
+settings.register_profile("phantomgate", deadline=None)  # a slow machine is not a failure
+settings.load_profile("phantomgate")
 
 
 @pytest.fixture(params=[finish, on_a_loop], ids=["blocking", "loop"])

@@ -11,7 +11,7 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 from phantomgate.core.errors import Reason
 
@@ -39,6 +39,7 @@ class Peer:
         while len(body) < int(lengths[0] if lengths else 0):
             body += self.connection.recv(65536)
         self.server.requests.append(head + b"\r\n\r\n" + body)
+        self.server.asked.set()
         return head + b"\r\n\r\n" + body
 
     def send(self, data: bytes) -> None:
@@ -54,6 +55,11 @@ class Peer:
     def stall(self) -> None:
         """Long enough for any deadline of a test to pass."""
         self.server.stopping.wait(SLOW_SECONDS)
+
+    def sip(self) -> None:
+        """Read, but so slowly that a large request never ends."""
+        while not self.server.stopping.wait(DRIP_SECONDS) and self.connection.recv(65536):
+            pass
 
     def end(self) -> None:
         """Close in order, at once; the client's kernel knows when this returns."""
@@ -82,6 +88,7 @@ class FaultyServer:
         self.behaviours = behaviours
         self.context = context
         self.requests: list[bytes] = []
+        self.asked = threading.Event()
         self.connections = 0
         self.stopping = threading.Event()
         self.listener = socket.create_server(("127.0.0.1", 0))
@@ -97,7 +104,7 @@ class FaultyServer:
     def url(self) -> str:
         return f"{self.origin}/introspect"
 
-    def __enter__(self) -> FaultyServer:
+    def __enter__(self) -> Self:
         self.threads[0].start()
         return self
 
@@ -258,7 +265,9 @@ FAULTS: dict[str, Fault] = {
     "a length beyond what comes": Fault(ends_after(with_fields(b"Content-Length: 12")), _DOWN, "in the middle"),
     "answers late": Fault(answers_late, _DOWN, _LATE, in_time=False),
     "drips the header section": Fault(drips(b"", GOOD), _DOWN, _LATE, in_time=False),
-    "drips the body": Fault(drips(with_fields(b"Content-Length: 99", body=b""), b"a" * 99), _DOWN, _LATE, in_time=False),
+    "drips the body": Fault(
+        drips(with_fields(b"Content-Length: 99", body=b""), b"a" * 99), _DOWN, _LATE, in_time=False
+    ),
     "drips chunks": Fault(drips(chunked(), b"1\r\na\r\n" * 30 + b"0\r\n\r\n"), _DOWN, _LATE, in_time=False),
     "interim replies without end": Fault(floods(b"", b"HTTP/1.1 100 Continue\r\n\r\n"), _BAD, "interim"),
     "switches protocols": Fault(answers(b"HTTP/1.1 101 Switching Protocols\r\n\r\n" + GOOD), _BAD, "101"),

@@ -140,9 +140,9 @@ def test_an_exchange_is_routed_only_when_it_names_a_request():
     assert read(*ORIGINAL, reader=read_exchange, trusted=False).routed is False
 
 
-def allow():
+def allow(route=None):
     change = HeaderChange((("Authorization", f"Bearer {jwt()}"), ("X-User", "")), frozenset())
-    return Allow(Token(jwt(), {}, frozenset(), NOW + 60.0, 60.0), Route("r"), change)
+    return Allow(Token(jwt(), {}, frozenset(), NOW + 60.0, 60.0), route or Route("r"), change)
 
 
 def test_an_allow_says_nginx_first_how_long_it_holds():
@@ -154,6 +154,10 @@ def test_an_allow_says_nginx_first_how_long_it_holds():
         ("X-Accel-Expires", "42"),
         ("Cache-Control", "private, max-age=42"),
     ]
+
+
+def test_an_allow_by_routes_says_that_the_token_alone_was_not_enough():
+    assert ("Vary", "*") in write_allow(allow(Route("GET /a", of_table=True)), 42)
 
 
 def test_an_exchange_gives_the_jwt_as_a_token_response():
@@ -186,3 +190,15 @@ def test_for_nginx_400_is_401_and_says_what_it_was():
     assert 'error="invalid_request"' in dict(headers)["WWW-Authenticate"]
     assert json.loads(body)["error"] == "invalid_request"
     assert write_refusal(Refuse(Reason.UNAVAILABLE, "id"), "api", nginx=True).status == 503
+
+
+def test_nginx_gets_a_refusals_body_in_a_header_too_since_it_drops_bodies():
+    refusal = write_refusal(Refuse(Reason.INSUFFICIENT_SCOPE, "id-1", scope="read"), "api", nginx=True)
+
+    assert ("X-Phantomgate-Refusal", refusal.body.decode()) in refusal.headers
+
+
+def test_nobody_else_gets_it():
+    names = [name for name, _ in write_refusal(Refuse(Reason.INACTIVE, "id-1"), "api").headers]
+
+    assert "X-Phantomgate-Refusal" not in names

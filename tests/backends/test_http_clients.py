@@ -1,12 +1,13 @@
 """What both HTTP back ends send, accept and keep; one suite, so that they can't differ."""
 
 import socket
+import warnings
 from threading import Barrier, Event, Semaphore
 
 import pytest
 
 from faults import GOOD, JWT_LIKE, FaultyServer, answers, chunked, closes_at_once, ends_after, good, with_fields
-from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.errors import Refused, Unavailable
 from phantomgate.core.ports import HttpCall
 
 
@@ -53,7 +54,7 @@ def test_a_post_without_a_body_says_so(client):
         (GOOD, 200, JWT_LIKE),
         (GOOD.replace(b" OK", b""), 200, JWT_LIKE),
         (chunked(b"b\r\naaa.bbb.ccc\r\n0\r\n\r\n"), 200, JWT_LIKE),
-        (chunked(b"00B;note=\"x\"\r\naaa.bbb.ccc\r\n0\r\nDigest: x\r\n\r\n"), 200, JWT_LIKE),
+        (chunked(b'00B;note="x"\r\naaa.bbb.ccc\r\n0\r\nDigest: x\r\n\r\n'), 200, JWT_LIKE),
         (with_fields(b"Content-Length: 11", b"Content-Encoding: identity"), 200, JWT_LIKE),
         (with_fields(b"content-LENGTH:11 ", b"Connection: Keep-Alive, TE"), 200, JWT_LIKE),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + GOOD, 200, JWT_LIKE),
@@ -202,7 +203,7 @@ def test_a_connection_that_falls_silent_is_not_tried_again(client):
 
     with FaultyServer(silent, good) as server:
         client.post(server.url)
-        with pytest.raises(Unavailable, match="no whole answer within 0.2 s"):
+        with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
             client.post(server.url, timeout=0.2)
         assert server.connections == 1
 
@@ -346,9 +347,8 @@ def test_the_next_address_is_tried_when_one_does_not_answer(make_client, resolvi
 
 def test_no_address_answers(make_client, resolving):
     client = make_client(**resolving(["127.0.0.2", "127.0.0.3"]))
-    with FaultyServer(good) as server:
-        with pytest.raises(Unavailable, match="no connection to http://as.example"):
-            client.post(f"http://as.example:{server.port}/")
+    with FaultyServer(good) as server, pytest.raises(Unavailable, match=r"no connection to http://as\.example"):
+        client.post(f"http://as.example:{server.port}/")
 
 
 def test_an_address_that_swallows_packets_does_not_outlast_the_deadline(client):
@@ -359,11 +359,27 @@ def test_an_address_that_swallows_packets_does_not_outlast_the_deadline(client):
             other.setblocking(False)
             other.connect_ex(address)
         try:
-            with pytest.raises(Unavailable, match="no whole answer within 0.2 s"):
+            with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
                 client.post(f"http://127.0.0.1:{address[1]}/", timeout=0.2)
         finally:
             for other in waiting:
                 other.close()
+
+
+def test_a_server_that_never_reads_does_not_outlast_the_deadline(client):
+    with (
+        FaultyServer(lambda peer: peer.stall()) as server,
+        pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"),
+    ):
+        client.post(server.url, body=b"a" * 1_000_000, timeout=0.2)
+
+
+def test_nor_does_one_that_reads_slowly(client):
+    """aiohttp warns about bodies of this size; ours are hundreds of bytes."""
+    with FaultyServer(lambda peer: peer.sip()) as server, warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        with pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"):
+            client.post(server.url, body=b"a" * (1 << 25), timeout=0.2)
 
 
 def test_a_deadline_that_has_passed_already(client):

@@ -3,8 +3,7 @@
 import pytest
 
 from faults import FAULTS, FaultyServer, closed_port, good
-from phantomgate.core.errors import Refused, Unavailable
-from phantomgate.core.errors import Reason
+from phantomgate.core.errors import Reason, Refused, Unavailable
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -105,21 +105,22 @@ def test_the_server_is_told_the_name_that_is_meant(trusting, authority, host, na
 
 def test_a_server_that_speaks_no_tls(trusting):
     with FaultyServer(lambda peer: peer.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as server:
-        with pytest.raises(Unavailable, match="no TLS connection to|no connection to"):
+        with pytest.raises(Unavailable, match="connection to"):
             trusting.post(f"https://127.0.0.1:{server.port}/")
         assert server.requests == []
 
 
 def test_a_server_that_closes_in_the_handshake(trusting):
-    with FaultyServer(closes_at_once) as server:
-        with pytest.raises(Unavailable, match="no TLS connection to|no connection to"):
-            trusting.post(f"https://127.0.0.1:{server.port}/")
+    with FaultyServer(closes_at_once) as server, pytest.raises(Unavailable, match="connection to"):
+        trusting.post(f"https://127.0.0.1:{server.port}/")
 
 
 def test_a_handshake_that_never_ends(trusting):
-    with FaultyServer(lambda peer: peer.stall()) as server:
-        with pytest.raises(Unavailable, match="no whole answer within 0.2 s"):
-            trusting.post(f"https://127.0.0.1:{server.port}/", timeout=0.2)
+    with (
+        FaultyServer(lambda peer: peer.stall()) as server,
+        pytest.raises(Unavailable, match=r"no whole answer within 0\.2 s"),
+    ):
+        trusting.post(f"https://127.0.0.1:{server.port}/", timeout=0.2)
 
 
 def test_a_server_that_wants_a_certificate_of_ours(trusting, authority):

@@ -287,7 +287,7 @@ class Hand:
         while True:
             try:
                 value = yield self.future
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001 - as the listener does
                 step, argument = self.coroutine.throw, error
             else:
                 step, argument = self.coroutine.send, value
@@ -413,7 +413,7 @@ def test_a_thread_does_not_wait_for_ever():
     with ThreadPoolExecutor(1) as threads:
         first = threads.submit(finish, once(b"key", fill))
         fill.begun.acquire()
-        with pytest.raises(Unavailable, match="waited 0.01 s"):
+        with pytest.raises(Unavailable, match=r"waited 0\.01 s"):
             finish(once(b"key", fill))
         fill.release.set()
 

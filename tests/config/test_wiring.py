@@ -141,6 +141,13 @@ def test_no_route_means_no(clock):
     assert http.calls == []
 
 
+def test_a_decision_by_the_table_knows_that_it_holds_here_only(clock):
+    made, _, _ = wired(clock, replace(GOOD, routes=(RouteRule("/a"),)))
+    assert ask(made, path="/a").route.of_table
+    made, _, _ = wired(clock, GOOD)
+    assert not ask(made, path="/a").route.of_table
+
+
 @pytest.mark.parametrize(
     ("claims", "reason"),
     [

@@ -43,7 +43,9 @@ def running() -> Iterator[DecisionStub]:
 
         def answer(self) -> None:
             with counting:
-                stub.seen.append((self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()]))
+                stub.seen.append(
+                    (self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()])
+                )
                 number = str(len(stub.seen))
             if stub.closes:
                 self.close_connection = True

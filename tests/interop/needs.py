@@ -15,7 +15,7 @@ import pytest
 
 HERE = Path(__file__).parent
 MODULES = Path("/usr/lib/nginx/modules")
-GLEWLWYD_TABLES = Path("/usr/share/doc/glewlwyd/database/init.sqlite3.sql.gz")
+GLEWLWYD_TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
 
 
 def command(name: str) -> str | None:

@@ -1,18 +1,17 @@
-"""nginx with the files of `phantomgate init nginx`, not one byte changed: what can be chosen is chosen by its options."""
+"""nginx with the files of `phantomgate init nginx`, not one byte changed: what differs is said by its options."""
 
 from __future__ import annotations
 
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from interop.needs import command, needs
 from interop.processes import free_port, listens, process
-
 from phantomgate.cli.main import main
 
 SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it
@@ -37,14 +36,17 @@ class Nginx:
     def files(self) -> dict[str, bytes]:
         """Every file that it wrote, in its own folder and in the cache."""
         folders = [self.folder, *([self.cache] if self.cache else [])]
-        return {
-            str(file): file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()
-        }
+        return {str(file): file.read_bytes() for folder in folders for file in folder.rglob("*") if file.is_file()}
 
 
 @contextmanager
-def nginx(settings: Path, api: int, *, cached: bool = False) -> Iterator[Nginx]:
-    """An nginx in front of the API on port *api*, configured from the settings file, while the block runs."""
+def nginx(
+    settings: Path, api: int, *, cached: bool = False, own: Callable[[str], str] = lambda example: example
+) -> Iterator[Nginx]:
+    """An nginx in front of the API on port *api*, configured from the settings file, while the block runs.
+
+    *own* makes a user's own nginx.conf of the example; the files that it includes stay as they are.
+    """
     needs("nginx", *(["nginx's JavaScript module"] if cached else []))
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="phantomgate-nginx-"))
@@ -52,6 +54,8 @@ def nginx(settings: Path, api: int, *, cached: bool = False) -> Iterator[Nginx]:
     port = free_port()
     try:
         written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", cache=cache)
+        example = folder / "nginx.conf"
+        example.write_text(own(example.read_text()))
         with running(folder, port):
             yield Nginx(port, folder, cache)
     finally:

@@ -11,6 +11,7 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
@@ -143,7 +144,9 @@ def test_a_request_with_a_cookie_is_judged_each_time(server, stub, token):
     assert 4 == len(stub.seen)
 
 
-@pytest.mark.parametrize("query", ["access_token=x", "a=1&access_token=", "a;access_token=x", "a%63cess_token=x", "%=x"])
+@pytest.mark.parametrize(
+    "query", ["access_token=x", "a=1&access_token=", "a;access_token=x", "a%63cess_token=x", "%=x"]
+)
 def test_a_request_that_may_have_a_token_in_its_query_is_judged_each_time(server, stub, token, query):
     """phantomgate refuses a second token; nginx must not let it in with the first one's decision."""
     ask(server.port, "/orders", token=token)

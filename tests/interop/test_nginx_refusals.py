@@ -4,12 +4,17 @@
 
 from __future__ import annotations
 
+import hashlib
+import random
+import socket
+from contextlib import contextmanager
+
 import pytest
+
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
 from interop.processes import until
-
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Refuse
@@ -243,14 +248,23 @@ def test_two_authorization_fields_get_no_further_than_nginx(stub, api, port):
 
 def test_nobody_outside_can_ask_the_question_itself(stub, api, port):
     stub.says(200, ("Authorization", JWT))
-    answers = [ask(port, path, token="opaque").status for path in ("/_phantomgate", "//_phantomgate", "/x/../_phantomgate")]
+    answers = [
+        ask(port, path, token="opaque").status for path in ("/_phantomgate", "//_phantomgate", "/x/../_phantomgate")
+    ]
     assert ([404, 404, 404], [], []) == (answers, stub.seen, api.requests)
 
 
 def test_an_upgrade_to_anything_but_websocket_is_not_passed_on(stub, api, port):
     """FWD-019: h2c would be a tunnel of requests that nobody judges."""
     stub.says(200, ("Authorization", JWT))
-    ask(port, "/", ("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "x"), token="opaque")
+    ask(
+        port,
+        "/",
+        ("Upgrade", "h2c"),
+        ("Connection", "Upgrade, HTTP2-Settings"),
+        ("HTTP2-Settings", "x"),
+        token="opaque",
+    )
     names = {name for name, _ in api.requests[0][2]}
     assert not {"upgrade", "connection"} & names
 
@@ -271,4 +285,63 @@ def test_a_token_of_8_kib_gets_to_the_decision(stub, api, port):
 def test_what_the_api_says_is_the_clients_to_see(stub, api, port):
     """An API's own 401, 403 or 500 is not mistaken for a refusal of ours."""
     stub.says(200, ("Authorization", JWT))
-    assert [401, 403, 500, 503] == [ask(port, f"/status/{status}", token="opaque").status for status in (401, 403, 500, 503)]
+    assert [401, 403, 500, 503] == [
+        ask(port, f"/status/{status}", token="opaque").status for status in (401, 403, 500, 503)
+    ]
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE", "OPTIONS", "PURGE"])
+def test_a_body_of_a_megabyte_arrives_whole_and_the_decision_gets_none_of_it(stub, api, port, method):
+    stub.says(200, ("Authorization", JWT))
+    body = random.Random(1).randbytes(1_000_000)
+    answer = ask(
+        port, "/upload", ("Content-Type", "application/octet-stream"), token="opaque", method=method, body=body
+    )
+    assert (200, method, hashlib.sha256(body).hexdigest()) == (
+        answer.status,
+        answer.json["method"],
+        answer.json["body"],
+    )
+    ((_, _, fields),) = stub.seen
+    assert not {"content-length", "transfer-encoding", "content-type"} & {name for name, _ in fields}
+
+
+def test_a_refused_body_of_a_megabyte_goes_nowhere(stub, api, port):
+    stub.says(401)
+    answer = ask(port, "/upload", token="opaque", method="POST", body=b"x" * 1_000_000)
+    assert (401, []) == (answer.status, api.requests)
+
+
+def test_a_websocket_opens_and_carries_bytes_both_ways(stub, api, port):
+    stub.says(200, ("Authorization", JWT))
+    with websocket(port, "/ws") as (status, peer):
+        assert 101 == status
+        peer.sendall(b"\x81\x05hello")
+        assert b"\x81\x05hello" == peer.recv(7, socket.MSG_WAITALL)
+    assert ("authorization", JWT) in api.requests[0][2]
+
+
+def test_a_websocket_that_is_refused_never_opens(stub, api, port):
+    stub.says(401)
+    with websocket(port, "/ws") as (status, _):
+        assert (401, []) == (status, api.requests)
+
+
+@contextmanager
+def websocket(port, path):
+    """Asks for a WebSocket (RFC 6455 §4.1): the status, and the connection after the answer's head."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+        lines = [
+            f"GET {path} HTTP/1.1",
+            "Host: api.example",
+            "Upgrade: websocket",
+            "Connection: Upgrade",
+            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==",
+            "Sec-WebSocket-Version: 13",
+            "Authorization: Bearer opaque",
+        ]
+        peer.sendall("\r\n".join([*lines, "", ""]).encode())
+        head = b""
+        while not head.endswith(b"\r\n\r\n"):
+            head += peer.recv(1)
+        yield int(head.split(b" ", 2)[1]), peer

@@ -128,18 +128,20 @@ def _unreadable(headers: Headers, peer: str, why: str) -> Request:
 
 def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
     """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it."""
-    return [*allow.upstream.set, *write_times(seconds)]
+    return [*allow.upstream.set, *write_memory(seconds, of_table=allow.route.of_table)]
 
 
-def write_times(seconds: int) -> list[tuple[str, str]]:
-    """For how many *seconds* a gateway may remember an answer.
+def write_memory(seconds: int, *, of_table: bool) -> list[tuple[str, str]]:
+    """How a gateway may remember an answer: for *seconds*, and not by the token alone where the table had a say.
 
-    nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first.
+    nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first. `Vary: *`
+    is RFC 9110 §12.5.5.
     """
-    return [("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
+    fields = [("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
+    return [*fields, ("Vary", "*")] if of_table else fields
 
 
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:
     """Fields and body of an `/exchange` answer (the shape of RFC 6749 §5.1)."""
     body = {"token_type": "Bearer", "access_token": allow.token.jwt, "expires_in": seconds}
-    return [("Content-Type", "application/json"), *write_times(seconds)], json.dumps(body).encode("ascii")
+    return [("Content-Type", "application/json"), *write_memory(seconds, of_table=False)], json.dumps(body).encode("ascii")

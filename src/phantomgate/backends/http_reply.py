@@ -17,6 +17,7 @@ from phantomgate.core.ports import HttpReply
 MAX_SECTION = 32 * 1024
 """Bytes of a status line with its fields, or of trailers."""
 MAX_FIELDS = 100
+"""Header fields and trailers of one reply."""
 MAX_INTERIM = 8
 """How many 1xx replies may precede the real one (RFC 9110 §15.2 sets no bound)."""
 MAX_CHUNK_LINE = 256
@@ -44,8 +45,8 @@ class ReplyReader:
         self._max_bytes = max_bytes
         self._pending = bytearray()
         self._step: Callable[[ReplyReader], bool] = ReplyReader._status_line
-        self._section = 0  # bytes of the present section (head, chunk line or trailers) ...
-        self._count = 0  # ... and its fields
+        self._section = 0  # bytes of the present section: head, chunk line or trailers
+        self._count = 0  # fields so far
         self._interim = 0
         self._minor = b"1"
         self._status = 0
@@ -101,6 +102,7 @@ class ReplyReader:
         if self._interim > MAX_INTERIM:
             raise _bad(f"more than {MAX_INTERIM} interim replies")
         self._headers = Headers()
+        self._count = 0
         self._begin_section(ReplyReader._status_line)
 
     def _frame(self) -> None:
@@ -178,7 +180,7 @@ class ReplyReader:
         return True
 
     def _begin_section(self, step: Callable[[ReplyReader], bool]) -> None:
-        self._section = self._count = 0
+        self._section = 0
         self._step = step
 
     def _finish(self) -> None:

@@ -20,7 +20,7 @@ from aiohttp.client_proto import ResponseHandler
 from yarl import URL
 
 from phantomgate.backends import http_trouble as trouble
-from phantomgate.backends.http_reply import MAX_FIELDS, MAX_SECTION, ReplyReader
+from phantomgate.backends.http_reply import MAX_SECTION, ReplyReader
 from phantomgate.backends.http_request import Origin, request_fields, split_url
 from phantomgate.backends.single_flight import SingleFlight
 from phantomgate.backends.tls import client_context
@@ -230,7 +230,6 @@ class AiohttpHttp:
             skip_auto_headers=_AUTOMATIC,
             auto_decompress=False,
             trust_env=False,
-            max_line_size=MAX_SECTION,  # the strict reader's bounds come first
+            max_line_size=MAX_SECTION,  # the strict reader's bounds come first; that on fields is below aiohttp's
             max_field_size=MAX_SECTION,
-            max_headers=2 * MAX_FIELDS,
         )

@@ -54,7 +54,8 @@ class Serve:
     below `/decide` (Envoy). `auto` takes the one that is there and refuses a mixture; name the one your gateway sends
     when you have `[[routes]]`."""
     nginx: bool = setting(SWITCH, False)
-    """Answer 401 where it would be 400: nginx's `auth_request` understands only 401 and 403."""
+    """Answer 401 where it would be 400, and repeat a refusal's body in the header `X-Phantomgate-Refusal`: nginx's
+    `auth_request` understands only 401 and 403, and throws the body away."""
     realm: str = setting(REALM, "api")
     """The realm in `WWW-Authenticate` (RFC 6750 §3)."""
     upstream: str = setting(_UPSTREAM, "")

@@ -221,6 +221,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         frozenset(rule.any_scopes) or policy.any_scopes,
         policy.issuers,
         frozenset(rule.audiences) or policy.audiences,
+        of_table=True,
     )
 
 

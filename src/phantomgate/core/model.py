@@ -158,6 +158,8 @@ class Route:
     """At least one of these is needed, when there are any."""
     issuers: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
+    of_table: bool = False
+    """Whether another method or path could have found another route, so that what is decided here holds here only."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

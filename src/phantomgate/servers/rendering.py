@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from phantomgate.adapters.forward_auth import write_exchange, write_times
+from phantomgate.adapters.forward_auth import write_exchange, write_memory
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.model import Allow, HeaderChange, Refuse
 from phantomgate.core.ports import Clock
@@ -20,7 +20,7 @@ REMEMBERED_ANSWERS = 4096
 
 class Rendering:
     """Renders for one listener. Its state: the fields that go upstream as bytes, by header change (bounded; the
-    oldest goes first), and the current second's Date and lifetimes as bytes.
+    oldest goes first), and the current second's Date and what may be remembered how long, as bytes.
     """
 
     def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock) -> None:
@@ -31,7 +31,7 @@ class Rendering:
         self._upstream: OrderedDict[HeaderChange, bytes] = OrderedDict()
         self._second = -1
         self._date = b""
-        self._times: dict[int, bytes] = {}
+        self._memory: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})  # without and with a say of the table
 
     def allow(self, allow: Allow) -> tuple[bytes, bytes]:
         """Head and (empty) body of a 200 to `/decide`."""
@@ -40,15 +40,17 @@ class Rendering:
             self._next_second(now)
         seconds = allow.token.lifetime(now, self.ticks())
         change = allow.upstream
-        head = self._upstream.get(change)
-        if head is None:
+        upstream = self._upstream.get(change)
+        if upstream is None:
             if len(self._upstream) >= REMEMBERED_ANSWERS:
                 self._upstream.popitem(last=False)
-            head = self._upstream[change] = _STATUS_LINE[200] + _fields(change.set)
-        times = self._times.get(seconds)
-        if times is None:  # as many as there are different lifetimes, for one second
-            times = self._times[seconds] = _fields(write_times(seconds)) + b"Content-Length: 0\r\n" + self._date
-        return head + times, b""
+            upstream = self._upstream[change] = _STATUS_LINE[200] + _fields(change.set)
+        of_table = allow.route.of_table
+        memory = self._memory[of_table].get(seconds)
+        if memory is None:  # for one second, so there are as many as there are different lifetimes
+            fields = _fields(write_memory(seconds, of_table=of_table))
+            memory = self._memory[of_table][seconds] = fields + b"Content-Length: 0\r\n" + self._date
+        return upstream + memory, b""
 
     def exchange(self, allow: Allow) -> tuple[bytes, bytes]:
         """Head and body of a 200 to `/exchange`."""
@@ -78,7 +80,8 @@ class Rendering:
     def _next_second(self, now: float) -> None:
         self._second = int(now)
         self._date = f"Date: {formatdate(now, usegmt=True)}\r\n\r\n".encode("ascii")
-        self._times.clear()
+        for memory in self._memory:
+            memory.clear()
 
 
 def _fields(fields: Iterable[tuple[str, str]]) -> bytes:

@@ -1,7 +1,13 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
+// With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
+import { SignJWT, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
+
+const SECONDS = 120;
+const member = process.argv[2];
+const { privateKey } = await generateKeyPair('ES256');
 
 const server = createServer();
 server.listen(0, '127.0.0.1', () => {
@@ -18,7 +24,9 @@ server.listen(0, '127.0.0.1', () => {
       introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId === 'gateway' },
       revocation: { enabled: true },
     },
-    ttl: { ClientCredentials: 120 },
+    ttl: { ClientCredentials: SECONDS },
+    // For an opaque token these are told by introspection only.
+    extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
   });
   server.on('request', provider.callback());
   console.log(issuer);
@@ -28,6 +36,13 @@ function client(name, grants, more = {}) {
   return {
     client_id: name, client_secret: `${name}-secret`, grant_types: grants, redirect_uris: [], response_types: [], ...more,
   };
+}
+
+function jwt(issuer, token) {
+  return new SignJWT({ client_id: token.clientId, scope: token.scope })
+    .setProtectedHeader({ alg: 'ES256', typ: 'at+jwt' })
+    .setIssuer(issuer).setSubject(token.clientId).setIssuedAt().setExpirationTime(`${SECONDS}s`)
+    .sign(privateKey);
 }
 
 process.stdin.on('end', () => process.exit(0)).resume();

@@ -77,8 +77,9 @@ def _filled(template: str, words: Mapping[str, bool], values: Mapping[str, str])
             word, _, line = line[1:].partition(" ")
             if not words[word]:
                 continue
-        line = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], line)
-        lines.append(line)
+        filled = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], line)
+        if filled or not line:  # a line that was nothing but an empty value is no line
+            lines.append(filled)
     return "\n".join(lines) + "\n"
 
 

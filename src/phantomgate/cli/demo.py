@@ -1,0 +1,108 @@
+"""`phantomgate demo`: the phantom token pattern at work on this machine, in a browser or, with `--once`, as a story.
+
+Rule: this only prints; what happens is in `phantomgate.demo`. Colours are for a terminal, never for a file.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from typing import TextIO
+
+from phantomgate.config.log import LogLine
+from phantomgate.demo.run import PORT, Demo, running
+from phantomgate.demo.story import STORY, Story, play
+
+EXPLANATION = """\
+Starts three servers on loopback: a development authorization server, a sample API that verifies JWTs, and phantomgate
+as the gateway between the two, with a page that shows every step. For development only; nothing is kept.
+
+  phantomgate demo           open the page that it names
+  phantomgate demo --once    the same story without a browser
+
+exit codes:
+  0  ended, or with --once: all of it happened
+  1  with --once: something did not happen; it says what
+"""
+
+Paint = Callable[[str, str], str]
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """`--once` and `--port`."""
+    parser.epilog = EXPLANATION
+    parser.add_argument("--once", action="store_true", help="play the story without a browser, check it, and end")
+    parser.add_argument(
+        "--port",
+        type=_port,
+        metavar="N",
+        help=f"where the page is (default: {PORT}, with --once any); another one is taken if somebody has it",
+    )
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Serve until Ctrl-C, or play the story; gives the exit code."""
+    paint = _painter(sys.stdout, environ)
+    if options.once:
+        return asyncio.run(play_once(options.port or 0, paint, STORY))
+    with suppress(KeyboardInterrupt):
+        asyncio.run(_serve(PORT if options.port is None else options.port, paint))
+    print()
+    return 0
+
+
+async def _serve(port: int, paint: Paint) -> None:
+    async with running(port) as demo:
+        _introduce(demo, paint)
+        if port and not demo.url.endswith(f":{port}"):
+            print(f"  (port {port} is taken, so this is another one)\n")
+        print("\n  Open the page, get a token, send a request. Below is the gateway's log: a line for every refusal.")
+        print("  Ctrl-C ends it all.\n", flush=True)
+        await asyncio.Event().wait()
+
+
+async def play_once(port: int, paint: Paint, story: Story) -> int:
+    """Starts all, plays *story* and ends all; the exit code says whether it came true."""
+    lines: list[LogLine] = []
+    async with running(port, write=lines.append) as demo:
+        _introduce(demo, paint)
+        untrue = await play(demo, lambda label, text: _tell(label, text, paint), story)
+    if not untrue:
+        print("\n" + paint("good", "All of it happened."))
+        return 0
+    print("\n" + paint("bad", f"{len(untrue)} of it did not happen:"))
+    print("\n".join(f"  {each}" for each in untrue))
+    print("The gateway's log:")
+    print("".join(f"  {line.encode().decode()}" for line in lines[-20:]), end="")
+    return 1
+
+
+def _introduce(demo: Demo, paint: Paint) -> None:
+    print(paint("strong", "phantomgate demo") + ", for development only\n")
+    print(f"  the page and gateway   {paint('strong', demo.url)}")
+    print(f"  authorization server   {demo.server.issuer} (development only)")
+    print(f"  sample API             {demo.upstream}", flush=True)
+
+
+def _tell(label: str, text: str, paint: Paint) -> None:
+    if not text:
+        print("\n" + paint("strong", label), flush=True)
+    else:
+        print(f"   {paint('bad' if label == 'FAILED' else 'soft', f'{label:<17}')} {text}", flush=True)
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal()) or not 0 <= int(text) <= 65535:
+        raise argparse.ArgumentTypeError(f"{text} is not a port; want 0 to 65535")
+    return int(text)
+
+
+def _painter(out: TextIO, environ: Mapping[str, str]) -> Paint:
+    """Colours on a terminal that has them and is not asked to do without (no-color.org)."""
+    codes = {"strong": "1", "soft": "2", "good": "32", "bad": "31"}
+    if not out.isatty() or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
+        return lambda _, text: text
+    return lambda kind, text: f"\033[{codes[kind]}m{text}\033[0m"

@@ -1,0 +1,59 @@
+#!/bin/sh
+# Installs the real servers that the interop tests start, and starts none of them. Fast when all of them are there.
+# As root on Debian it installs packages; otherwise it says what is missing, and those tests are skipped by name.
+set -u
+here=$(cd "$(dirname "$0")" && pwd)
+PATH="$PATH:/usr/sbin:/usr/local/sbin"
+
+has() { command -v "$1" >/dev/null 2>&1; }
+missing=""
+need() { missing="$missing $1"; }
+
+has nginx || need nginx
+[ -f /usr/lib/nginx/modules/ngx_http_js_module.so ] || need libnginx-mod-http-js
+[ -f /usr/lib/nginx/modules/ngx_http_lua_module.so ] || need libnginx-mod-http-lua
+has glewlwyd || need glewlwyd
+has chromium || need chromium
+has wrk || need wrk
+has node || need nodejs
+has npm || need npm
+
+# Packages may want to start what they install; in a test machine nothing of it is wanted.
+quiet_apt() {
+    RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get -qq -o Dpkg::Use-Pty=0 -o Dpkg::Options::=--force-confold "$@"
+}
+install_packages() {
+    log=$(mktemp) policy=/usr/sbin/policy-rc.d made=""
+    if [ ! -e $policy ]; then
+        made=$policy
+        printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy
+    fi
+    # shellcheck disable=SC2086 # the names are words
+    if ! { quiet_apt update && quiet_apt install -y --no-install-recommends $missing; } >"$log" 2>&1; then
+        tail -n 20 "$log" >&2
+        echo "could not install:$missing; the tests that need them will say so" >&2
+    fi
+    rm -f "$log" ${made:+"$made"}
+}
+
+if [ -n "$missing" ]; then
+    if [ "$(id -u)" = 0 ] && has apt-get; then
+        echo "installing real servers for the tests (once):$missing"
+        install_packages
+    else
+        echo "not here, so their tests are skipped:$missing (as root on Debian: apt-get install$missing)"
+    fi
+fi
+
+# The versions and hashes are in package-lock.json; the stamp says that exactly these are installed.
+cd "$here/oidc_provider" || exit 1
+stamp=node_modules/.installed-lock.json
+if has npm && ! cmp -s package-lock.json "$stamp"; then
+    echo "installing oidc-provider for the tests (once)"
+    if npm ci --silent --no-audit --no-fund --ignore-scripts; then
+        cp package-lock.json "$stamp"
+    else
+        echo "could not install oidc-provider; the tests that need it will say so" >&2
+    fi
+fi
+exit 0

@@ -1,0 +1,30 @@
+"""oidc-provider, a real authorization server of somebody else's: opaque tokens, and introspection in JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from interop.authorization_server import AuthorizationServer
+from interop.needs import HERE, command, needs
+from interop.processes import process
+
+
+@contextmanager
+def oidc_provider(folder: Path, member: str = "") -> Iterator[AuthorizationServer]:
+    """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any."""
+    needs("oidc-provider")
+    log = folder / "oidc-provider.log"
+    code = HERE / "oidc_provider"
+    ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
+    with process([command("node") or "node", "server.mjs", *([member] if member else [])], log, ready=ready, cwd=code):
+        issuer = _issuer(log).strip()
+        yield AuthorizationServer(
+            issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"
+        )
+
+
+def _issuer(log: Path) -> str:
+    lines = log.read_text(errors="replace").splitlines(keepends=True) if log.exists() else []
+    return next((line for line in lines if line.startswith("http://")), "")

@@ -1,0 +1,107 @@
+"""`phantomgate serve` as a process of its own, as people run it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import phantomgate as package
+from interop.asking import ask
+from interop.processes import free_port, listens, process, until
+
+ENVIRON = {"GATEWAY_SECRET": "gateway-secret"}
+
+
+@dataclass
+class Phantomgate:
+    """A running phantomgate: where it listens, its settings, and its log."""
+
+    port: int
+    manage: int
+    settings: Path
+    log: Path
+    environ: Mapping[str, str]
+    process: Popen[bytes] | None = None
+    stack: ExitStack = field(default_factory=ExitStack, repr=False)
+
+    def start(self) -> None:
+        """Start it, and wait until it answers."""
+        command = [sys.executable, "-m", "phantomgate", "serve", "--config", str(self.settings)]
+        self.process = self.stack.enter_context(
+            process(command, self.log, ready=self.up, cwd=self.settings.parent, environ=self.environ)
+        )
+
+    def up(self) -> bool:
+        """Whether both listeners answer."""
+        return listens(self.port) and listens(self.manage) and self.metric("phantomgate_workers") >= 1
+
+    def stop(self) -> None:
+        """SIGTERM, and wait for its end."""
+        self.stack.close()
+
+    def kill(self) -> None:
+        """SIGKILL: no drain, no goodbye."""
+        assert self.process
+        os.kill(self.process.pid, signal.SIGKILL)
+        self.stack.close()
+        until(lambda: not listens(self.port), "the workers to notice")
+
+    def metric(self, name: str, **labels: str) -> float:
+        """The sum of a metric's values over all that *labels* don't name."""
+        wanted = [f'{label}="{value}"' for label, value in labels.items()]
+        lines = ask(self.manage, "/metrics").body.decode().splitlines()
+        return sum(
+            float(line.rpartition(" ")[2])
+            for line in lines
+            if line.startswith((f"{name} ", f"{name}{{")) and all(label in line for label in wanted)
+        )
+
+    def decisions(self) -> int:
+        """How many requests it has decided."""
+        return int(self.metric("phantomgate_decisions_total"))
+
+    def said(self, decision: str) -> dict[str, Any]:
+        """The log line of a decision, by the id that the client was told."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            lines = self.log.read_text(errors="replace").splitlines()
+            found.extend(json.loads(line) for line in lines if decision in line)
+            return bool(found)
+
+        until(look, f"the log line of {decision}", self.log)
+        return found[0]
+
+
+@contextmanager
+def phantomgate(
+    folder: Path, more: str, *, serve: str = "", environ: Mapping[str, str] = ENVIRON
+) -> Iterator[Phantomgate]:
+    """phantomgate for nginx while the block runs: *more* is the settings but `[serve]`, which *serve* adds to."""
+    port, manage = free_port(), free_port()
+    settings = folder / "phantomgate.toml"
+    settings.write_text(
+        f"""
+[serve]
+listen = "127.0.0.1:{port}"
+manage = "127.0.0.1:{manage}"
+source = "original"
+nginx = true
+{more}
+"""
+    )
+    code = {"PYTHONPATH": str(Path(package.__file__).parents[1])}  # ours, installed or not
+    running = Phantomgate(port, manage, settings, folder / "phantomgate.log", {**environ, **code})
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()
