@@ -144,4 +144,5 @@ def write_memory(seconds: int, *, of_table: bool) -> list[tuple[str, str]]:
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:
     """Fields and body of an `/exchange` answer (the shape of RFC 6749 §5.1)."""
     body = {"token_type": "Bearer", "access_token": allow.token.jwt, "expires_in": seconds}
-    return [("Content-Type", "application/json"), *write_memory(seconds, of_table=False)], json.dumps(body).encode("ascii")
+    fields = [("Content-Type", "application/json"), *write_memory(seconds, of_table=False)]
+    return fields, json.dumps(body).encode("ascii")
