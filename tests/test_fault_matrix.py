@@ -14,7 +14,6 @@ import fault_gateway
 import phantomgate
 from fault_gateway import ACTIVE, SECRET, SLOTS, TOKEN, asking, broken, faulty, request
 from faults import FAULTS, FaultyServer, answers, closes_at_once
-from http_clients import FAMILIES
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.backends import blocking
 from phantomgate.backends.blocking import finish
@@ -23,8 +22,10 @@ from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, Refuse
 from phantomgate.testing import on_a_loop
 
+BOTH = ("blocking", "uvloop")
 
-@pytest.mark.parametrize("which", FAMILIES)
+
+@pytest.mark.parametrize("which", BOTH)
 @pytest.mark.parametrize("name", FAULTS)
 def test_a_fault_of_the_authorization_server_is_a_refusal_of_the_right_status(which, name):
     with faulty(name) as (server, url, timeout), asking(which, url, timeout) as ask:
@@ -48,7 +49,7 @@ def says(status: int, *fields: bytes, body: bytes = b"") -> bytes:
     return b"\r\n".join([b"HTTP/1.1 %d x" % status, b"Content-Length: %d" % len(body), *fields, b"", body])
 
 
-@pytest.mark.parametrize("which", FAMILIES)
+@pytest.mark.parametrize("which", BOTH)
 @pytest.mark.parametrize(
     ("answer", "status", "retry_after"),
     [
@@ -79,7 +80,7 @@ def test_an_answer_that_is_no_permission_is_a_refusal_of_the_right_status(which,
         assert elsewhere.connections == 0
 
 
-@pytest.mark.parametrize("which", FAMILIES)
+@pytest.mark.parametrize("which", BOTH)
 def test_without_a_fault_the_request_is_allowed(which):
     """So that the tests above refuse for their own reasons."""
     with FaultyServer(answers(ACTIVE)) as server, asking(which, server.url, 5.0) as ask:

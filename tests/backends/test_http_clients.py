@@ -179,6 +179,14 @@ def test_a_get_is_not_asked_again_on_a_new_connection_either(client):
         assert (server.connections, len(server.requests)) == (2, 3)
 
 
+def test_a_server_that_has_gone_leaves_an_idle_connection_and_no_answer(client):
+    with FaultyServer(good) as server:
+        client.post(server.url)
+
+    with pytest.raises(Unavailable, match="no connection to"):
+        client.post(server.url)
+
+
 def test_an_answer_that_was_begun_is_not_asked_for_again(client):
     def half_of_the_second(peer):
         peer.request()

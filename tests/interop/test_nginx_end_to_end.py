@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from phantomgate.demo.authorization_server import DevelopmentServer
-from phantomgate.demo.clients import Client
 
 from interop import echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
 from interop.phantomgate_server import phantomgate
 from interop.processes import until
+from phantomgate.demo.authorization_server import DevelopmentServer
+from phantomgate.demo.clients import Client
 
 pytestmark = pytest.mark.interop
 

@@ -26,8 +26,8 @@ def no_tls(origin: Origin, why: object) -> Unavailable:
 
 def cut_off(origin: Origin, begun: bool, why: object = "") -> Unavailable:
     """The connection ended before the reply did; *begun* says whether any of it had come."""
-    so_far = "in the middle of its answer" if begun else "without an answer"
-    return Unavailable(f"{origin} closed the connection {so_far}: {why}".rstrip(": "))
+    said = f"{origin} closed the connection {'in the middle of its answer' if begun else 'without an answer'}"
+    return Unavailable(f"{said}: {why}" if str(why) else said)
 
 
 def too_late(origin: Origin, seconds: float) -> Unavailable:

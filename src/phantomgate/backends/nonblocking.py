@@ -53,9 +53,11 @@ class _Exchange:
 
         True once for a connection that we wrote to, and always for one that we did not.
         """
-        if self.stale:
+        stale, reused = self.stale, self.reused
+        self.stale = self.reused = False  # they are about one connection; the next attempt may not even get one
+        if stale:
             return True
-        once_more = self.reused and not self.reader.begun and not self.retried
+        once_more = reused and not self.reader.begun and not self.retried
         self.retried = True
         return once_more
 

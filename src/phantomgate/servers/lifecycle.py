@@ -27,12 +27,14 @@ from phantomgate.config.log import Level, Log, frames, kinds_of
 from phantomgate.config.observe import Metrics
 from phantomgate.core.errors import SettingsError
 from phantomgate.servers.channel import Channel, Message
-from phantomgate.servers.sockets import BACKLOG
+from phantomgate.servers.sockets import BACKLOG, take_no_more
 
 ORPHAN_SECONDS = 5.0
 """How long requests in flight have when the supervisor is gone: there may be a new one that wants our address."""
 
 
+HANDSHAKE_SECONDS = 0.1
+"""How long connections that the kernel is about to make may still take, once we want no more of them."""
 LAST_CALL_SECONDS = 1.0
 """How long an idle connection is kept, once we are to end: a request may be on its way, and closing would lose it."""
 
@@ -118,6 +120,8 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     answering = loop.create_task(_obey(channel, metrics))
     try:
         listener.last_call()
+        take_no_more(own)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
         server.close()
         while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
             await asyncio.sleep(0)

@@ -11,7 +11,7 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiohttp import web
@@ -36,14 +36,15 @@ Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run needs. *command* runs one worker, *start* is its first message, *drain* is in seconds."""
+    """All that a run needs. *command* runs one worker in *environ*, *start* is its first message; *drain* in seconds."""
 
     listen: Bound
     manage: Bound
     workers: int
     drain: float
     command: Sequence[str]
-    start: Mapping[str, Any]
+    environ: Mapping[str, str] = field(repr=False)
+    start: Mapping[str, Any] = field(repr=False)
     probe: Probe
     log: Log
     ticks: Clock
@@ -59,6 +60,7 @@ class Run:
             plan.listen,
             plan.workers,
             command=plan.command,
+            environ=plan.environ,
             start=plan.start,
             log=plan.log,
             ticks=plan.ticks,

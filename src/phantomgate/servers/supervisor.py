@@ -32,13 +32,16 @@ GRACE_SECONDS = 3.0
 """What a worker has beyond the drain to end by itself."""
 
 
-def worker_command(module: str) -> tuple[str, ...]:
-    """How to run *module* as we are run ourselves: the same interpreter, import path rules and warnings."""
+def worker_command(module: str, path: Sequence[str], directory: str) -> tuple[str, ...]:
+    """How to run *module* as we are run ourselves: the same interpreter, warnings and rules for imports.
+
+    *path* is our import path, *directory* the working directory.
+    """
     flags = [*(["-O"] * sys.flags.optimize), *(f"-W{option}" for option in sys.warnoptions)]
     if sys.flags.isolated:
         flags.append("-I")
-    elif sys.path[:1] != [""]:
-        flags.append("-P")  # `-m` would look in the working directory first, where anybody may have put a file
+    elif path[:1] not in ([""], [directory]):
+        flags.append("-P")  # `-m` would look in the working directory first, and we don't
     return (sys.executable, *flags, "-m", module)
 
 
@@ -59,8 +62,8 @@ class Worker:
 class Supervisor:
     """The workers of one service. Its state: who they are, what those before them counted, and whether we are ending.
 
-    *start* is the message every worker is started with; *command* is what runs one, which gets two numbers of file
-    descriptors behind it; *jitter* gives a number from 0 to 1.
+    *start* is the message every worker is started with; *command* is what runs one, in *environ*, with the numbers of two
+    file descriptors behind it; *jitter* gives a number from 0 to 1.
     """
 
     def __init__(
@@ -69,20 +72,24 @@ class Supervisor:
         workers: int,
         *,
         command: Sequence[str],
+        environ: Mapping[str, str],
         start: Mapping[str, Any],
         log: Log,
         ticks: Clock,
         jitter: Callable[[], float],
+        ask_every: float = ASK_EVERY,
     ) -> None:
         self.bound = bound
         self.workers = [Worker(number) for number in range(workers)]
         self.restarts = 0
         self.draining = asyncio.Event()
         self._command = command
+        self._environ = environ
         self._start = start
         self._log = log
         self._ticks = ticks
         self._jitter = jitter
+        self._ask_every = ask_every
         self._past = merge([])
         self._seconds = 0.0
         self._questions = 0
@@ -168,6 +175,7 @@ class Supervisor:
                     *self._command,
                     *map(str, numbers),
                     pass_fds=numbers,
+                    env=self._environ,
                     stdin=asyncio.subprocess.DEVNULL,
                 )
             channel = await Channel.over(ours)
@@ -222,10 +230,10 @@ class Supervisor:
     async def _ask_regularly(self) -> None:
         """Keep our copy of every worker's counts fresh, and kill one that has stopped to answer."""
         while True:
-            await asyncio.sleep(ASK_EVERY)
+            await asyncio.sleep(self._ask_every)
             for worker in self.workers:
                 if worker.silent >= SILENT and not self.draining.is_set():
-                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, seconds=SILENT * ASK_EVERY)
+                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, seconds=SILENT * self._ask_every)
                     _kill(worker)
                 elif self._ask(worker) is not None:
                     worker.silent += 1
