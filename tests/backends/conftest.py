@@ -81,7 +81,7 @@ class Resolver(aiohttp.abc.AbstractResolver):
     async def resolve(self, host, port=0, family=socket.AF_INET):
         if self.answer == "hangs":
             await asyncio.Event().wait()
-        if isinstance(self.answer, OSError):
+        if isinstance(self.answer, Exception):
             raise self.answer
         return [
             {"hostname": host, "host": address, "port": port, "family": socket.AF_INET, "proto": 0, "flags": 0}
@@ -101,7 +101,7 @@ def resolving(family_name):
         def addresses(host, port, **_):
             if answer == "hangs":
                 hanging.wait()
-            if isinstance(answer, OSError):
+            if isinstance(answer, Exception):
                 raise answer
             return [(socket.AF_INET, socket.SOCK_STREAM, 0, "", (address, port)) for address in answer]
 

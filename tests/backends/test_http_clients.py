@@ -2,11 +2,14 @@
 
 import socket
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from threading import Barrier, Event, Semaphore
 
 import pytest
 
 from faults import GOOD, JWT_LIKE, FaultyServer, answers, chunked, closes_at_once, ends_after, good, with_fields
+from phantomgate.backends.blocking import finish
+from phantomgate.backends.blocking_http import BlockingHttp
 from phantomgate.core.errors import Refused, Unavailable
 from phantomgate.core.ports import HttpCall
 
@@ -95,7 +98,7 @@ def test_a_reply_after_which_the_connection_is_in_doubt_is_the_last_on_it(client
         assert server.connections == 2
 
 
-@pytest.mark.parametrize("unasked", [b"", b"H", GOOD.replace(JWT_LIKE, b"for.ged.jwt")])
+@pytest.mark.parametrize("unasked", [b"", b"H", GOOD.replace(JWT_LIKE, b"for.ged.jwt"), "reset"])
 def test_what_comes_while_nothing_is_asked_is_nobodys_answer(client, unasked):
     answered, sent = Event(), Event()
 
@@ -103,7 +106,9 @@ def test_what_comes_while_nothing_is_asked_is_nobodys_answer(client, unasked):
         peer.request()
         peer.send(GOOD)
         answered.wait()
-        if unasked:
+        if unasked == "reset":
+            peer.reset()
+        elif unasked:
             peer.send(unasked)
         else:
             peer.end()
@@ -339,6 +344,13 @@ def test_a_name_without_an_address(make_client, resolving):
         client.post("http://as.example/introspect")
 
 
+def test_a_bug_of_the_resolver_is_no_answer_of_it(make_client, resolving):
+    client = make_client(**resolving(ZeroDivisionError()))
+
+    with pytest.raises(ZeroDivisionError):
+        client.post("http://as.example/introspect")
+
+
 def test_a_resolver_that_hangs_is_left_behind(make_client, resolving):
     client = make_client(**resolving("hangs"))
 
@@ -393,6 +405,29 @@ def test_nor_does_one_that_reads_slowly(client):
 def test_a_deadline_that_has_passed_already(client):
     with FaultyServer(closes_at_once) as server, pytest.raises(Unavailable, match="no whole answer within 0 s"):
         client.post(server.url, timeout=0.0)
+
+
+def test_a_connection_that_was_in_use_at_the_close_is_closed_after_it():
+    """Among threads; on a loop the call itself is ended."""
+    release = Event()
+
+    def answers_when_told(peer):
+        peer.request()
+        release.wait()
+        peer.send(GOOD)
+        closed_after.append(peer.request())
+
+    closed_after = []
+    http = BlockingHttp()
+    with FaultyServer(answers_when_told) as server, ThreadPoolExecutor(1) as threads:
+        call = threads.submit(finish, http.send(HttpCall("POST", server.url)))
+        server.asked.wait()
+        finish(http.close())
+        release.set()
+
+        assert call.result().status == 200
+        server.threads[-1].join()
+        assert closed_after == [b""]
 
 
 def test_after_close_nothing_is_sent(client):

@@ -89,6 +89,8 @@ class Lines:
 async def build(start, log, metrics):
     if start.get("fails"):
         raise RuntimeError("told to fail")
+    if start.get("hangs"):
+        time.sleep(60)
 
     async def close():
         pass

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import http.client
+import http.server
 import json
 import os
+import resource
 import signal
 import socket
 import stat
@@ -376,5 +378,81 @@ def test_a_log_that_can_not_be_written_changes_no_decision(endpoint, tmp_path, s
 def _ready(service):
     try:
         return service.readiness() == (200, None)
+    except OSError:
+        return False
+
+
+class Upstream(http.server.BaseHTTPRequestHandler):
+    """An API that says what it got."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        length = int(self.headers["Content-Length"])
+        got = {"target": self.path, "fields": dict(self.headers), "body": self.rfile.read(length).decode()}
+        body = json.dumps(got).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *ignored):
+        pass
+
+
+def test_with_an_upstream_it_is_the_gateway_itself(endpoint, tmp_path):
+    api = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    thread = threading.Thread(target=api.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    upstream = f'"http://127.0.0.1:{api.server_address[1]}"'
+    text = settings(endpoint, upstream=upstream) + '[forward]\nclaims = { "X-User" = "sub" }\n'
+    with serving(tmp_path, text) as service:
+        service.until_ready()
+        connection = service.connect()
+        for token, status in (("good", 200), ("bad", 401), ("good", 200)):
+            fields = {"Authorization": f"Bearer {token}", "X-User": "admin", "X_User": "admin"}
+            connection.request("POST", "/orders%2F1?a=b", "hello", fields)
+            answer = connection.getresponse()
+            said = json.loads(answer.read())
+            assert status == answer.status
+        assert ("/orders%2F1?a=b", "hello", "ann") == (said["target"], said["body"], said["fields"]["X-User"])
+        assert said["fields"]["Authorization"].startswith("Bearer ey")
+        assert not [value for value in said["fields"].values() if value == "admin"]
+
+        api.shutdown()
+        thread.join()
+        api.server_close()
+        connection.close()
+        status, _, body = service.get("/orders", "good")
+        number = json.loads(body)["decision"]
+        assert (502, "bad_gateway") == (status, json.loads(body)["error"])
+        assert [number] == [line["decision"] for line in service.lines("upstream_failed")]
+        metrics = service.metrics()
+        assert 3 == metrics['phantomgate_decisions_total{outcome="allowed"}']
+        assert 1 == metrics['phantomgate_upstream_failures_total{kind="unreachable"}']
+        assert 0 == service.end()
+
+
+def test_more_connections_than_descriptors_are_survived(endpoint, tmp_path):
+    def few():
+        resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
+
+    with serving(tmp_path, settings(endpoint), preexec_fn=few) as service:
+        service.until_ready()
+        many = [service.connect() for _ in range(150)]
+        for connection in many:
+            connection.connect()
+        assert 200 == service.get("/healthz", listener="manage")[0]
+        for connection in many:
+            connection.close()
+        service.until(lambda: _answers(service))
+        assert 0 == service.metrics()["phantomgate_worker_restarts_total"]
+        assert 0 == service.end()
+
+
+def _answers(service):
+    try:
+        return service.get("/decide", "good")[0] == 200
     except OSError:
         return False

@@ -39,12 +39,12 @@ async def until(true, seconds=20):
 
 
 @asynccontextmanager
-async def supervised(workers=2, bound=None, start=None, **options):
+async def supervised(workers=2, bound=None, start=None, command=ECHO, **options):
     bound = bound or bind_tcp("127.0.0.1", 0, workers)
     supervisor = Supervisor(
         bound,
         workers,
-        command=ECHO,
+        command=command,
         environ=dict(os.environ),
         start=start or {},
         log=Told(),
@@ -155,6 +155,24 @@ def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
             assert not alive(hung)
             assert 1 == len(supervisor.log.of("worker_stuck"))
             writer.close()
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_does_not_get_ready_is_killed_and_replaced():
+    async def story():
+        async with supervised(1, ask_every=0.1, start={"hangs": True}) as supervisor:
+            await until(lambda: supervisor.restarts == 1)
+            assert 1 == len(supervisor.log.of("worker_stuck"))
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_can_not_be_started_is_tried_again():
+    async def story():
+        async with supervised(1, command=("/no/such/interpreter",)) as supervisor:
+            await until(lambda: supervisor.restarts == 2)
+            assert {"not started: No such file or directory"} == {died["how"] for died in supervisor.log.of("worker_died")}
 
     asyncio.run(story())
 

@@ -63,6 +63,8 @@ def read_proxied(
         _check_fields(headers, limit)
         _check_framing(headers)
         _check_owned(headers, owned)
+        if wants_websocket(request):
+            _check_handshake(headers)
         check_hops(request)
     except Refused as no:
         request.problem = no
@@ -129,6 +131,13 @@ def wants_websocket(request: Request) -> bool:
         and b"upgrade" in named_by_connection(headers)
         and [value.strip(b" \t").lower() for value in headers.all(b"upgrade")] == [b"websocket"]
     )
+
+
+def _check_handshake(headers: Headers) -> None:
+    """The rest of what RFC 6455 §4.2.1 wants, before the API hears of it."""
+    key, version = headers.one(b"sec-websocket-key"), headers.one(b"sec-websocket-version")
+    if version != b"13" or key is None or not re.fullmatch(rb"[A-Za-z0-9+/]{21}[AQgw]==", key):
+        raise Refused(Reason.MALFORMED_REQUEST, "a WebSocket handshake without version 13 or a key of 16 bytes")
 
 
 def to_upstream(request: Request, change: HeaderChange) -> list[tuple[str, str]]:

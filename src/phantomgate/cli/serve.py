@@ -10,9 +10,11 @@ import argparse
 import asyncio
 import os
 import random
+import resource
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 
 from phantomgate.cli.options import add_config
@@ -50,6 +52,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until a signal. Raises SettingsError with everything that is wrong."""
     _keep_standard_streams()
+    _allow_descriptors()
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
     problems += unmet(settings, environ)
@@ -112,3 +115,10 @@ def _keep_standard_streams() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+
+
+def _allow_descriptors() -> None:
+    """As many connections as the system lets us have: the usual limit of 1024 is meant for programs that use select."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems name a limit that they don't grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

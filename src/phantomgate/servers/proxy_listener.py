@@ -78,7 +78,8 @@ class Connection(web.RequestHandler):
             self._current_request.content.set_exception(web.RequestPayloadError("not HTTP/1.1"))
 
     def _is_between(self) -> bool:
-        return self._current_request is None and not self._messages
+        """Whether aiohttp waits for the head of a request, and for nothing else."""
+        return self._waiter is not None and not self._waiter.done()
 
 
 class ProxyListener:
