@@ -58,6 +58,12 @@ def base64url(segment: str) -> bytes:
     return data
 
 
+def base64url_text(data: bytes) -> str:
+    """The one unpadded base64url text of *data* (RFC 7515 §2)."""
+    return binascii.b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")
+
+
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # `!` for what is not in our alphabet: refused
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _LAST_BITS = {2: _ALPHABET[::16], 3: _ALPHABET[::4]}
