@@ -8,6 +8,7 @@ with the wall clock at each use; our own time runs on the monotonic clock, which
 from __future__ import annotations
 
 import hmac
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -62,7 +63,7 @@ class Cached:
         self.counts = Counts() if counts is None else counts
         self._secret = secret
         self._prefix = b"".join(_measured(part.encode("utf-8")) for part in context)
-        self._hot: dict[Credential, Token] = {}
+        self._hot: OrderedDict[Credential, Token] = OrderedDict()
         self._negative: dict[bytes, float] = {}
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
@@ -123,7 +124,7 @@ class Cached:
 
     def _keep_hot(self, credential: Credential, token: Token) -> None:
         if len(self._hot) >= HOT_TOKENS:
-            self._hot.clear()
+            self._hot.popitem(last=False)
         self._hot[credential] = token if token.source is Source.MEMORY else replace(token, source=Source.MEMORY)
 
 
