@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from phantomgate.backends.blocking import finish
+from phantomgate.cli.init import disk_under
 from phantomgate.cli.main import main
 from phantomgate.core.model import Route, Token, plain_name
 from phantomgate.gateway.forward import forward_jwt
@@ -38,9 +39,11 @@ def init(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("variant", ["direct", "cached"])
-def test_the_shipped_files_are_what_init_writes(tmp_path, variant):
-    options = ["--cached"] if variant == "cached" else []
+@pytest.mark.parametrize(
+    ("variant", "options"),
+    [("direct", []), ("cached", ["--cached"]), ("cached-set-misc", ["--cached", "--hash", "set-misc"])],
+)
+def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options):
     config = str(SHIPPED / "phantomgate.toml")
     assert 0 == main(["init", "nginx", "--config", config, "--output", str(tmp_path), *options], {})
     written = {file.name: file.read_text() for file in tmp_path.iterdir()}
@@ -53,7 +56,7 @@ def test_the_shipped_settings_need_no_advice(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("more", ["", '[[routes]]\npath = "/**"\n', '[forward]\nclaims = { "X-User" = "sub" }\n'])
-@pytest.mark.parametrize("options", [[], ["--cached"]])
+@pytest.mark.parametrize("options", [[], ["--cached"], ["--cached", "--hash", "set-misc"]])
 def test_nothing_of_the_template_is_left(init, more, options):
     code, files = init(SETTINGS + more, *options)
     assert 0 == code
@@ -105,6 +108,8 @@ def test_whatever_a_client_may_not_send_upstream_is_replaced(init):
 def test_with_routes_the_key_is_of_the_whole_request(init):
     _, with_routes = init(SETTINGS + '[[routes]]\npath = "/**"\n', "--cached")
     _, without = init(SETTINGS, "--cached")
+    _, fast = init(SETTINGS + '[[routes]]\npath = "/**"\n', "--cached", "--hash", "set-misc")
+    assert 'set_sha1 $phantomgate_key "$request_method ' in fast["phantomgate-server.conf"]
     assert "request_method" in with_routes["phantomgate.js"]
     assert "request_method" not in without["phantomgate.js"]
     assert "$upstream_http_vary" in without["phantomgate-server.conf"]
@@ -115,6 +120,18 @@ def test_times_follow_the_settings(init):
     _, files = init(SETTINGS.replace("[introspection]", '[introspection]\ntimeout = "2500ms"') + more, "--cached")
     assert "inactive=90s" in files["phantomgate.conf"]
     assert "proxy_read_timeout 6s;" in files["phantomgate-server.conf"]
+
+
+def test_the_files_that_stay_open_are_within_the_limit(init):
+    _, files = init(SETTINGS, "--cached", "--hot", "5000")
+    assert "open_file_cache max=5000 " in files["phantomgate-server.conf"]
+    assert "worker_rlimit_nofile 9096;" in files["nginx.conf"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1000001"])
+def test_a_number_that_is_none_is_a_usage_error(init, text):
+    with pytest.raises(SystemExit):
+        init(SETTINGS, "--cached", "--hot", text)
 
 
 def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_written(init, tmp_path, capsys):
@@ -140,6 +157,7 @@ def test_a_folder_that_cant_be_written_is_a_problem(init, tmp_path, capsys):
 
 def test_check_is_content_with_what_init_wrote(init, capsys):
     init(SETTINGS, "--cached")
+    capsys.readouterr()
     assert 0 == init(SETTINGS, "--cached", "--check")[0]
     assert "" == capsys.readouterr().err
 
@@ -191,3 +209,39 @@ def test_what_nginx_cant_work_with_is_a_problem(init, capsys, text, options, set
     code, files = init(text, *options)
     assert (2, {}) == (code, files)
     assert setting in capsys.readouterr().err
+
+
+MOUNTS = """\
+/dev/vda / ext4 rw 0 0
+tmpfs /run tmpfs rw,nosuid 0 0
+tmpfs /memory tmpfs rw 0 0
+/dev/vdb /run/data xfs rw 0 0
+overlay /var/a overlay rw 0 0
+tmpfs /var/a tmpfs rw 0 0
+"""
+
+
+@pytest.mark.parametrize(
+    ("folder", "kind"),
+    [
+        ("/run/nginx-phantomgate", ""),
+        ("/run", ""),
+        ("/memory/x", ""),
+        ("/run/data/x", "xfs"),
+        ("/running/x", "ext4"),
+        ("/var/cache/x", "ext4"),
+        ("/var/a/x", ""),
+    ],
+)
+def test_a_disk_under_the_folder_of_jwts_is_seen(folder, kind):
+    assert kind == disk_under(folder, MOUNTS)
+
+
+def test_without_a_list_of_mounts_nothing_is_said():
+    assert "" == disk_under("/run", "")
+
+
+def test_the_guides_settings_are_good_and_need_no_advice(init, capsys):
+    guide = (SHIPPED.parents[1] / "docs" / "how-to" / "nginx.md").read_text()
+    code, _ = init(guide.partition("cat > phantomgate.toml <<'END'\n")[2].partition("END\n")[0])
+    assert (0, "") == (code, capsys.readouterr().err)

@@ -97,6 +97,11 @@ def test_the_first_match_wins_and_methods_count():
         "/orders%zz",
         "/orders/..;/x",
         "/orders/.%2e/x",
+        "/orders%3fx",
+        "/orders/%c0%ae",
+        "/orders/%C1%9C",
+        "/orders/%e0%80%ae",
+        "/orders/%F0%80%80%AE",
     ],
 )
 def test_a_path_that_can_be_read_in_two_ways_is_malformed(path):

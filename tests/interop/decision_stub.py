@@ -29,6 +29,13 @@ class DecisionStub:
         self.status, self.fields, self.body, self.closes = status, list(fields), body, False
 
 
+class Server(ThreadingHTTPServer):
+    """One that does not turn a crowd away."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 @contextmanager
 def running() -> Iterator[DecisionStub]:
     """The stub, in a thread, while the block runs."""
@@ -60,8 +67,7 @@ def running() -> Iterator[DecisionStub]:
 
         do_GET = do_POST = do_HEAD = answer  # noqa: N815
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Decide)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Decide)
     stub.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="stub")
     thread.start()

@@ -26,6 +26,13 @@ class EchoApi:
         return any(secret in value for _, _, fields, _ in self.requests for _, value in fields)
 
 
+class Server(ThreadingHTTPServer):
+    """One that does not turn a crowd away."""
+
+    request_queue_size = 256
+    daemon_threads = True
+
+
 @contextmanager
 def running() -> Iterator[EchoApi]:
     """The API, in a thread, while the block runs."""
@@ -75,8 +82,7 @@ def running() -> Iterator[EchoApi]:
 
         do_GET = do_POST = do_PUT = do_HEAD = do_OPTIONS = do_PATCH = do_DELETE = do_PURGE = answer  # noqa: N815
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Echo)
-    server.daemon_threads = True
+    server = Server(("127.0.0.1", 0), Echo)
     api.port = server.server_address[1]
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="echo")
     thread.start()

@@ -11,6 +11,7 @@ need() { missing="$missing $1"; }
 
 has nginx || need nginx
 [ -f /usr/lib/nginx/modules/ngx_http_js_module.so ] || need libnginx-mod-http-js
+[ -f /usr/lib/nginx/modules/ngx_http_set_misc_module.so ] || need libnginx-mod-http-set-misc
 [ -f /usr/lib/nginx/modules/ngx_http_lua_module.so ] || need libnginx-mod-http-lua
 has glewlwyd || need glewlwyd
 has chromium || need chromium

@@ -26,6 +26,7 @@ def command(name: str) -> str | None:
 SERVERS: Mapping[str, Callable[[], object]] = {
     "nginx": lambda: command("nginx"),
     "nginx's JavaScript module": (MODULES / "ngx_http_js_module.so").is_file,
+    "nginx's set-misc module": (MODULES / "ngx_http_set_misc_module.so").is_file,
     "nginx's Lua module": (MODULES / "ngx_http_lua_module.so").is_file,
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
@@ -35,12 +36,14 @@ SERVERS: Mapping[str, Callable[[], object]] = {
 """Name -> whether it is here."""
 
 
-def needs(*names: str) -> None:
+def needs(
+    *names: str, servers: Mapping[str, Callable[[], object]] = SERVERS, environ: Mapping[str, str] = os.environ
+) -> None:
     """Go on only if all these servers are here."""
-    missing = [name for name in names if not SERVERS[name]()]
+    missing = [name for name in names if not servers[name]()]
     if not missing:
         return
     text = f"needs {' and '.join(missing)}; sh tests/interop/install.sh installs it"
-    if os.environ.get("CI", "").lower() in ("true", "1"):
+    if environ.get("CI", "").lower() in ("true", "1"):
         pytest.fail(text, pytrace=False)
     pytest.skip(text)

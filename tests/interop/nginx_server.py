@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,14 @@ from interop.needs import command, needs
 from interop.processes import free_port, listens, process
 from phantomgate.cli.main import main
 
-SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of ours is made in it
+SHARED_MEMORY = Path("/dev/shm")
+
+VARIANTS: Mapping[str, tuple[list[str], str]] = {
+    "direct": ([], ""),
+    "cached": (["--cached"], "nginx's JavaScript module"),
+    "cached-set-misc": (["--cached", "--hash", "set-misc"], "nginx's set-misc module"),
+}
+"""Folder of deploy/nginx -> the options that write it, and the module it needs."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +48,21 @@ class Nginx:
 
 @contextmanager
 def nginx(
-    settings: Path, api: int, *, cached: bool = False, own: Callable[[str], str] = lambda example: example
+    settings: Path, api: int, *, variant: str = "direct", own: Callable[[str], str] = lambda example: example
 ) -> Iterator[Nginx]:
     """An nginx in front of the API on port *api*, configured from the settings file, while the block runs.
 
-    *own* makes a user's own nginx.conf of the example; the files that it includes stay as they are.
+    *variant* is one of VARIANTS. *own* makes a user's own nginx.conf of the example; what that includes stays as it is.
     """
-    needs("nginx", *(["nginx's JavaScript module"] if cached else []))
+    options, module = VARIANTS[variant]
+    needs("nginx", *([module] if module else []))
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="phantomgate-nginx-"))
-    cache = Path(tempfile.mkdtemp(prefix="phantomgate-cache-", dir=memory)) if cached else None
+    cache = Path(tempfile.mkdtemp(prefix="phantomgate-cache-", dir=memory)) if module else None
     port = free_port()
     try:
-        written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", cache=cache)
+        options = [*options, "--cache", str(cache)] if cache else options
+        written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", *options)
         example = folder / "nginx.conf"
         example.write_text(own(example.read_text()))
         with running(folder, port):
@@ -64,10 +73,9 @@ def nginx(
             shutil.rmtree(cache)
 
 
-def written(settings: Path, folder: Path, *options: str, cache: Path | None = None) -> None:
+def written(settings: Path, folder: Path, *options: str) -> None:
     """Run `phantomgate init nginx`."""
-    more: Sequence[str] = ["--cached", "--cache", str(cache)] if cache else []
-    assert main(["init", "nginx", "--config", str(settings), "--output", str(folder), *options, *more], {}) == 0
+    assert main(["init", "nginx", "--config", str(settings), "--output", str(folder), *options], {}) == 0
 
 
 @contextmanager

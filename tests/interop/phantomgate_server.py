@@ -24,7 +24,7 @@ ENVIRON = {"GATEWAY_SECRET": "gateway-secret"}
 class Phantomgate:
     """A running phantomgate: where it listens, its settings, and its log."""
 
-    port: int
+    listen: str
     manage: int
     settings: Path
     log: Path
@@ -40,8 +40,8 @@ class Phantomgate:
         )
 
     def up(self) -> bool:
-        """Whether both listeners answer."""
-        return listens(self.port) and listens(self.manage) and self.metric("phantomgate_workers") >= 1
+        """Whether a worker accepts connections."""
+        return listens(self.manage) and self.metric("phantomgate_workers") >= 1
 
     def stop(self) -> None:
         """SIGTERM, and wait for its end."""
@@ -52,7 +52,7 @@ class Phantomgate:
         assert self.process
         os.kill(self.process.pid, signal.SIGKILL)
         self.stack.close()
-        until(lambda: not listens(self.port), "the workers to notice")
+        until(lambda: not listens(int(self.listen.rpartition(":")[2])), "the workers to notice")
 
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's values over all that *labels* don't name."""
@@ -83,15 +83,16 @@ class Phantomgate:
 
 @contextmanager
 def phantomgate(
-    folder: Path, more: str, *, serve: str = "", environ: Mapping[str, str] = ENVIRON
+    folder: Path, more: str, *, listen: str = "", environ: Mapping[str, str] = ENVIRON
 ) -> Iterator[Phantomgate]:
-    """phantomgate for nginx while the block runs: *more* is the settings but `[serve]`, which *serve* adds to."""
-    port, manage = free_port(), free_port()
+    """phantomgate for nginx while the block runs; *more* is all of the settings but `[serve]`."""
+    listen = listen or f"127.0.0.1:{free_port()}"
+    manage = free_port()
     settings = folder / "phantomgate.toml"
     settings.write_text(
         f"""
 [serve]
-listen = "127.0.0.1:{port}"
+listen = "{listen}"
 manage = "127.0.0.1:{manage}"
 source = "original"
 nginx = true
@@ -99,7 +100,7 @@ nginx = true
 """
     )
     code = {"PYTHONPATH": str(Path(package.__file__).parents[1])}  # ours, installed or not
-    running = Phantomgate(port, manage, settings, folder / "phantomgate.log", {**environ, **code})
+    running = Phantomgate(listen, manage, settings, folder / "phantomgate.log", {**environ, **code})
     running.start()
     try:
         yield running

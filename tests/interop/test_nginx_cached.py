@@ -43,29 +43,36 @@ def backs():
         yield stub, api
 
 
-@pytest.fixture(scope="module")
-def by_token(backs, tmp_path_factory):
+@pytest.fixture(scope="module", params=["cached", "cached-set-misc"])
+def by_token(request, backs, tmp_path_factory):
     """nginx as it is without [[routes]]."""
-    yield from _nginx(backs, tmp_path_factory, SETTINGS)
-
-
-@pytest.fixture(scope="module")
-def by_request(backs, tmp_path_factory):
-    """nginx as it is with [[routes]]."""
-    yield from _nginx(backs, tmp_path_factory, SETTINGS + ROUTES)
-
-
-def _nginx(backs, tmp_path_factory, text):
-    settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-    settings.write_text(text.format(port=backs[0].port))
-    with nginx(settings, backs[1].port, cached=True) as server:
+    with _nginx(request.param, backs, tmp_path_factory, SETTINGS) as server:
         yield server
 
 
-@pytest.fixture(params=["by_token", "by_request"])
-def server(request):
-    """Both kinds of nginx in turn."""
-    return request.getfixturevalue(request.param)
+@pytest.fixture(scope="module", params=["cached", "cached-set-misc"])
+def by_request(request, backs, tmp_path_factory):
+    """nginx as it is with [[routes]]."""
+    with _nginx(request.param, backs, tmp_path_factory, SETTINGS + ROUTES) as server:
+        yield server
+
+
+@pytest.fixture(
+    scope="module",
+    params=[(variant, text) for text in (SETTINGS, SETTINGS + ROUTES) for variant in ("cached", "cached-set-misc")],
+    ids=["by_token", "by_token-set-misc", "by_request", "by_request-set-misc"],
+)
+def server(request, backs, tmp_path_factory):
+    """Each of them in turn."""
+    variant, text = request.param
+    with _nginx(variant, backs, tmp_path_factory, text) as server:
+        yield server
+
+
+def _nginx(variant, backs, tmp_path_factory, text):
+    settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
+    settings.write_text(text.format(port=backs[0].port))
+    return nginx(settings, backs[1].port, variant=variant)
 
 
 @pytest.fixture

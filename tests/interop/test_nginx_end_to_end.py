@@ -9,14 +9,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
-from phantomgate.demo.authorization_server import DevelopmentServer
-from phantomgate.demo.clients import Client
 
 from interop import echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
 from interop.phantomgate_server import phantomgate
 from interop.processes import until
+from phantomgate.demo.authorization_server import DevelopmentServer
+from phantomgate.demo.clients import Client
 
 pytestmark = pytest.mark.interop
 
@@ -68,15 +68,15 @@ class World:
 
 
 @contextmanager
-def running(tmp_path_factory, cached, rest=REST):
+def running(tmp_path_factory, variant, rest=REST, listen=""):
     """A world while the block runs."""
     server = DevelopmentServer(CLIENTS)
     folder = tmp_path_factory.mktemp("world")
     with (
         server.running_in_thread() as issuer,
         echo_api.running() as api,
-        phantomgate(folder, rest.format(issuer=issuer)) as gate,
-        nginx(gate.settings, api.port, cached=cached) as proxy,
+        phantomgate(folder, rest.format(issuer=issuer), listen=listen.format(folder=folder)) as gate,
+        nginx(gate.settings, api.port, variant=variant) as proxy,
     ):
         yield World(server, gate, api, proxy)
 
@@ -84,21 +84,21 @@ def running(tmp_path_factory, cached, rest=REST):
 @pytest.fixture(scope="module")
 def asks_each_time(tmp_path_factory):
     """nginx as it is without --cached."""
-    with running(tmp_path_factory, cached=False) as world:
+    with running(tmp_path_factory, variant="direct") as world:
         yield world
 
 
 @pytest.fixture(scope="module")
 def remembers_by_token(tmp_path_factory):
     """nginx as it is with --cached."""
-    with running(tmp_path_factory, cached=True) as world:
+    with running(tmp_path_factory, variant="cached") as world:
         yield world
 
 
 @pytest.fixture(scope="module")
 def remembers_by_request(tmp_path_factory):
     """nginx as it is with --cached and [[routes]]."""
-    with running(tmp_path_factory, cached=True, rest=REST + ROUTES) as world:
+    with running(tmp_path_factory, variant="cached", rest=REST + ROUTES) as world:
         yield world
 
 
@@ -369,10 +369,17 @@ def test_what_the_client_calls_the_request_is_not_what_is_judged(routed):
 
 def test_routes_that_came_after_init_are_never_answered_from_memory_by_token(tmp_path_factory):
     """nginx was configured without [[routes]]; now phantomgate has them, and says so in every answer (`Vary`)."""
-    with running(tmp_path_factory, cached=True) as world:
+    with running(tmp_path_factory, variant="cached") as world:
         world.gate.stop()
         world.gate.settings.write_text(world.gate.settings.read_text() + ROUTES)
         world.gate.start()
         token = world.token()
         paths = ["/orders/1", "/admin", "/orders/2"]
         assert [200, 403, 200] == [world.ask(path, token=token).status for path in paths]
+
+
+def test_over_a_unix_socket_it_is_all_the_same(tmp_path_factory):
+    with running(tmp_path_factory, variant="direct", listen="unix:{folder}/decide.sock") as world:
+        token = world.token()
+        assert [200, 401] == [world.ask(token=token).status, world.ask(token="unknown").status]
+        assert not world.api.contains(token)

@@ -10,7 +10,7 @@ import pytest
 
 from interop import decision_stub, echo_api
 from interop.asking import ask
-from interop.nginx_server import nginx
+from interop.nginx_server import VARIANTS, nginx
 
 pytestmark = pytest.mark.interop
 
@@ -66,13 +66,13 @@ def own(example: str) -> str:
     return example.replace(ours, ours + MORE + recipe("@preflight")).replace("http {", "http {" + SPOILED, 1)
 
 
-@pytest.fixture(scope="module", params=["direct", "cached"])
+@pytest.fixture(scope="module", params=[*VARIANTS])
 def gateway(request, tmp_path_factory):
     """(decision stub, echo API, port of nginx)."""
     with decision_stub.running() as stub, echo_api.running() as api:
         settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
         settings.write_text(SETTINGS.format(port=stub.port))
-        with nginx(settings, api.port, cached=request.param == "cached", own=own) as server:
+        with nginx(settings, api.port, variant=request.param, own=own) as server:
             yield stub, api, server.port
 
 

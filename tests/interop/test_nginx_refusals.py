@@ -13,7 +13,7 @@ import pytest
 
 from interop import decision_stub, echo_api
 from interop.asking import ask
-from interop.nginx_server import nginx
+from interop.nginx_server import VARIANTS, nginx
 from interop.processes import until
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason
@@ -26,13 +26,13 @@ BODY = write_refusal(Refuse(Reason.INSUFFICIENT_SCOPE, "f00"), "api").body.decod
 CHALLENGE = 'Bearer realm="api", error="insufficient_scope", scope="read"'
 
 
-@pytest.fixture(scope="module", params=["direct", "cached"])
+@pytest.fixture(scope="module", params=[*VARIANTS])
 def gateway(request, tmp_path_factory):
     """(decision stub, echo API, nginx)."""
     with decision_stub.running() as stub, echo_api.running() as api:
         settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
         settings.write_text(SETTINGS.format(port=stub.port))
-        with nginx(settings, api.port, cached=request.param == "cached") as server:
+        with nginx(settings, api.port, variant=request.param) as server:
             yield stub, api, server
 
 

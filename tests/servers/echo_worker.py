@@ -89,6 +89,8 @@ class Lines:
 async def build(start, log, metrics):
     if start.get("fails"):
         raise RuntimeError("told to fail")
+    if start.get("hangs"):
+        time.sleep(60)  # noqa: ASYNC251 - this worker hangs on purpose
 
     async def close():
         pass

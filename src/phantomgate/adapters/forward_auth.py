@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable
 from typing import TypeAlias
 
+from phantomgate.adapters.hops import check_hops
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Headers, Request
 
@@ -19,16 +20,14 @@ Read: TypeAlias = Callable[[bytes, bytes, Headers, bool, str], Request]
 _ORIGINAL = (b"x-original-method", b"x-original-uri", b"x-original-host", b"x-original-proto")
 _FORWARDED = (b"x-forwarded-method", b"x-forwarded-uri", b"x-forwarded-host", b"x-forwarded-proto")
 _NAMING = (*_ORIGINAL[:2], *_FORWARDED[:2])
-# A hop that drops one of these because `Connection` named it would judge another request than was sent.
-_SECURED = frozenset((b"authorization", b"proxy-authorization", b"cookie", b"host", *_ORIGINAL, *_FORWARDED))
-_PLAIN_CONNECTION = frozenset((None, b"keep-alive", b"close", b"Keep-Alive", b"Close", b""))
 
 
 def read_decide(source: str) -> Read:
     """Reads the judged request of a `/decide` call by *source*: auto, forwarded, original or path.
 
     What can't be read comes back as a request whose `problem` is its refusal: two families, half a family, a repeated
-    field, a `Connection` that names a credential, an upgrade to h2c. Fields of an untrusted peer are not looked at.
+    field, a `Connection` that names more than fields of one hop, an upgrade to h2c. Fields of an untrusted peer are
+    not looked at.
     """
     if source == "path":
         return _read_path
@@ -109,19 +108,6 @@ def _checked(request: Request, trusted: bool) -> Request:
     return request
 
 
-def check_hops(request: Request) -> None:
-    """Give *request* its `problem` when a hop was told to drop what we judge by, or to become a tunnel."""
-    headers = request.headers
-    fields = headers.fields
-    if fields.get(b"connection") not in _PLAIN_CONNECTION or b"connection" in headers.repeated:
-        named = {token.strip(b" \t").lower() for value in headers.all(b"connection") for token in value.split(b",")}
-        if named & _SECURED:
-            request.problem = Refused(Reason.MALFORMED_REQUEST, "Connection names a field that we judge by")
-    if b"upgrade" in fields and any(b"h2c" in value.lower() for value in headers.all(b"upgrade")):
-        # a tunnel of requests that nobody would judge
-        request.problem = Refused(Reason.NO_ROUTE, "an upgrade to h2c")
-
-
 def _unreadable(headers: Headers, peer: str, why: str) -> Request:
     return Request("", "", headers, peer=peer, problem=Refused(Reason.MALFORMED_REQUEST, why))
 
@@ -132,12 +118,8 @@ def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
     nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first. Where
     routes have a say, a gateway that remembers by the token alone must not (RFC 9110 §12.5.5: `*`).
     """
-    return [
-        *allow.upstream.set,
-        ("X-Accel-Expires", str(seconds)),
-        ("Cache-Control", f"private, max-age={seconds}"),
-        *([("Vary", "*")] if allow.route.of_table else []),
-    ]
+    fields = [*allow.upstream.set, ("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
+    return [*fields, ("Vary", "*")] if allow.route.of_table else fields
 
 
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:

@@ -36,6 +36,21 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--cached", action="store_true", help="let nginx remember decisions, as long as we allow")
     parser.add_argument(
+        "--hash",
+        choices=["njs", "set-misc"],
+        default=Nginx().hash,
+        help="with --cached, the nginx module that makes the key: njs (SHA-256), or set-misc (SHA-1, for a third less "
+        "CPU a request); default: %(default)s",
+    )
+    parser.add_argument(
+        "--hot",
+        metavar="N",
+        type=_count,
+        default=Nginx().hot,
+        help="with --cached, how many remembered decisions each worker keeps open; more than the default wants "
+        "worker_rlimit_nofile (default: %(default)s)",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 2 if a file isn't what we would write"
     )
     default = Nginx()
@@ -51,10 +66,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f'is "{text}"; want a number from 1 to 1000000')
+    return int(text)
+
+
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """0 when written, or as it should be; 2 when not. Raises SettingsError."""
     settings = load_settings(options.config, environ)
-    nginx = Nginx(cached=options.cached, bind=options.bind, api=options.api, cache=options.cache)
+    nginx = Nginx(
+        cached=options.cached,
+        hash=options.hash,
+        hot=options.hot,
+        bind=options.bind,
+        api=options.api,
+        cache=options.cache,
+    )
     wanted = render(settings, nginx)
     folder: Path = options.output
     if options.check:
@@ -65,8 +93,13 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _write(folder, wanted)
     for name in wanted:
         print(folder / name)
-    for advice in _advice(settings):
-        print(f"note: {advice}", file=sys.stderr)
+    advice = [*_advice(settings)]
+    if nginx.cached and (kind := disk_under(nginx.cache, _mounts())):
+        advice.append(
+            f"{nginx.cache} is on {kind} on this machine, and JWTs don't belong on a disk; --cache DIR on a tmpfs"
+        )
+    for text in advice:
+        print(f"note: {text}", file=sys.stderr)
     return GOOD
 
 
@@ -108,3 +141,20 @@ def _advice(settings: Settings) -> Iterator[str]:
         yield f'[serve] source is "{settings.serve.source}"; write source = "original", which is what nginx sends'
     if not settings.serve.nginx:
         yield "[serve] nginx is false; write nginx = true, so that refusals reach the client word for word"
+
+
+def disk_under(folder: str, mounts: str) -> str:
+    """The kind of file system that *folder* is on, by the text of /proc/mounts, unless it is in memory or unknown."""
+    found = "", ""
+    for line in mounts.splitlines():
+        _, at, kind, *_ = line.split(" ")
+        if f"{folder}/".startswith(f"{at.rstrip('/')}/") and len(at) >= len(found[0]):  # the last of equals is on top
+            found = at, kind
+    return "" if found[1] in ("tmpfs", "ramfs") else found[1]
+
+
+def _mounts() -> str:
+    try:
+        return Path("/proc/self/mounts").read_text("utf-8", errors="replace")
+    except OSError:  # not Linux: nothing is known, and nothing is said
+        return ""

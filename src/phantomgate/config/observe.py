@@ -191,5 +191,9 @@ def _refuse_line(now: float, request: Request, refuse: Refuse) -> LogLine:
 
 def _request(request: Request) -> dict[str, str]:
     """What a line says of the request: never its query or a header, both of which hold secrets."""
-    told = {"method": request.method, "path": request.path, "host": request.host, "peer": request.peer}
-    return told | {"note": request.note} if request.note else told
+    told = {"method": request.method, "path": request.path, "peer": request.peer}
+    if request.host:
+        told["host"] = request.host
+    if request.note:
+        told["note"] = request.note
+    return told

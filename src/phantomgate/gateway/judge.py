@@ -33,7 +33,8 @@ def issuer() -> Policy:
     """`iss` is one of the route's issuers, compared as plain strings (RFC 9068 §4)."""
 
     def judge(request: Request, route: Route, token: Token) -> None:  # noqa: ARG001
-        if route.issuers and token.claims.get("iss") not in route.issuers:
+        said = token.claims.get("iss")
+        if route.issuers and not (isinstance(said, str) and said in route.issuers):
             raise Refused(Reason.WRONG_ISSUER, f"iss is not one of {_shown(route.issuers)}")
 
     return judge

@@ -15,10 +15,12 @@ from phantomgate.core.model import Request, Route
 from phantomgate.core.ports import Match
 
 # What two servers read in two ways: empty and dot segments, path parameters, backslashes, what is not visible ASCII, a
-# raw fragment, and percent-encodings of any of these or of `%` itself, or of nothing.
+# raw fragment, and percent-encodings of any of these, of `?` or of `%` itself, or of nothing; and UTF-8 that is longer
+# than it need be, in which careless decoders find a dot or a slash.
 _AMBIGUOUS = re.compile(
     r"//|/\.{1,2}(?:/|\Z)|[;\\#\x00-\x20\x7f-\U0010ffff]"
-    r"|%(?:2[eEfF53]|5[cC]|3[bB]|[01][0-9a-fA-F]|20|7[fF])|%(?![0-9a-fA-F]{2})"
+    r"|%(?:2[eEfF53]|5[cC]|3[bBfF]|[01][0-9a-fA-F]|20|7[fF])|%(?![0-9a-fA-F]{2})"
+    r"|%(?:[cC][01]|[eE]0%[89][0-9a-fA-F]|[fF]0%8[0-9a-fA-F])"
 ).search
 # Nearly every path is plain at a glance: segments that begin with a letter, a digit or such, and have no `%`.
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~!$&'()*+,=:@]*)+/?").fullmatch

@@ -31,9 +31,9 @@ def read_freshness(headers: Headers) -> float | None:
     if b"max-age" not in found:
         return None
     seconds = found[b"max-age"]
-    ages = headers.all(b"age") or [b"0"]
+    ages = [age.strip(b" \t") for age in headers.all(b"age")] or [b"0"]
     # §1.2.2: delta-seconds is digits, nothing else; int() would take "+5", "1_0" and other scripts' digits
-    if seconds is None or not _digits(seconds) or len(ages) != 1 or not _digits(ages[0].strip(b" \t")):
+    if seconds is None or not _digits(seconds) or len(ages) != 1 or not _digits(ages[0]):
         return 0.0
     return max(float(_delta(seconds) - _delta(ages[0])), 0.0)
 
@@ -64,4 +64,5 @@ def _digits(value: bytes) -> bool:
 
 
 def _delta(value: bytes) -> int:
-    return int(value[:10])  # §1.2.2: a larger number is as good as infinity; the caller caps it anyway
+    # §1.2.2: a larger number is as good as infinity; the caller caps it anyway
+    return int(value.lstrip(b"0")[:10] or b"0")

@@ -7,6 +7,7 @@ A server that answers the first question in JSON is understood too. Whatever els
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
@@ -22,6 +23,7 @@ from phantomgate.oauth.strict_json import read_object
 Answer: TypeAlias = Literal["jwt", "json"]
 _ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/json"}
 _RETRY_SECONDS = 5
+_MEDIA_TYPE = re.compile(rb"[a-z]{1,16}/[a-z0-9.+-]{1,40}").fullmatch
 
 
 class Introspected(NamedTuple):
@@ -103,7 +105,8 @@ def _media_type(reply: HttpReply) -> bytes:
 
 
 def _shown(content_type: bytes) -> str:
-    return ascii(content_type[:40].decode("latin-1"))
+    # a media type helps whoever reads the log; anything else that stands there is the server's own text
+    return content_type.decode("ascii") if _MEDIA_TYPE(content_type) else "not a media type"
 
 
 def _one_line(body: bytes) -> str:

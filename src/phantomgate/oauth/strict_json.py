@@ -26,6 +26,8 @@ def read_object(data: bytes) -> dict[str, Any]:
     )
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, want an object")
+    if "\\u" in text:  # "\ud800" parses, and blows up later in whoever encodes it
+        json.dumps(value, ensure_ascii=False).encode("utf-8")  # UnicodeEncodeError is a ValueError
     return value
 
 
@@ -49,21 +51,8 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     for key, value in pairs:
         if key in made:
             raise ValueError("a JSON object has a key twice")
-        _encodable(key)
-        if isinstance(value, str):
-            _encodable(value)
-        elif isinstance(value, list):
-            for item in value:
-                if isinstance(item, str):
-                    _encodable(item)
         made[key] = value
     return made
-
-
-def _encodable(text: str) -> None:
-    # "\ud800" parses, and blows up later in whoever encodes it
-    if not text.isascii():
-        text.encode("utf-8")  # UnicodeEncodeError is a ValueError
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -21,18 +21,21 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 from phantomgate.config.log import Level, Log, frames, kinds_of
 from phantomgate.config.observe import Metrics
 from phantomgate.core.errors import SettingsError
 from phantomgate.servers.channel import Channel, Message
-from phantomgate.servers.sockets import BACKLOG
+from phantomgate.servers.complaints import log_what_others_say
+from phantomgate.servers.sockets import BACKLOG, take_no_more
 
 ORPHAN_SECONDS = 5.0
 """How long requests in flight have when the supervisor is gone: there may be a new one that wants our address."""
 
 
+HANDSHAKE_SECONDS = 0.1
+"""How long connections that the kernel is about to make may still take, once we want no more of them."""
 LAST_CALL_SECONDS = 1.0
 """How long an idle connection is kept, once we are to end: a request may be on its way, and closing would lose it."""
 
@@ -88,7 +91,7 @@ def run(descriptors: Sequence[str], build: Build) -> int:
     metrics = Metrics()
     log = Log(2, now=time.time, dropped=metrics.drop_line)
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
-        runner.get_loop().set_exception_handler(_logged(log))
+        log_what_others_say(log, runner.get_loop())
         try:
             return runner.run(work(listening, channel, build, log, metrics))
         except SettingsError as wrong:
@@ -118,10 +121,12 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     answering = loop.create_task(_obey(channel, metrics))
     try:
         listener.last_call()
+        take_no_more(own)
+        await asyncio.sleep(HANDSHAKE_SECONDS)
         server.close()
         while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
             await asyncio.sleep(0)
-        await _take_backlog(own, listener)
+        await take_backlog(own, listener)
         grace = min(LAST_CALL_SECONDS, seconds / 2)
         await _emptied(listener, grace)
         listener.begin_drain()
@@ -146,7 +151,7 @@ async def _obey(channel: Channel, metrics: Metrics) -> float:
     return ORPHAN_SECONDS
 
 
-async def _take_backlog(listening: socket.socket, listener: Listens) -> None:
+async def take_backlog(listening: socket.socket, listener: Listens) -> None:
     """Take every connection that the kernel has made for us already, then stop listening.
 
     Whoever is in that queue is connected and may have sent a request; closing on them would lose it.
@@ -187,15 +192,3 @@ def _fastest_loop() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
-
-
-def _logged(log: Log) -> Callable[[asyncio.AbstractEventLoop, dict[str, Any]], None]:
-    """What the loop does with an exception that nobody caught: one line, without the values, which may be secrets."""
-
-    def caught(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:  # noqa: ARG001 - asyncio's shape
-        bug = context.get("exception")
-        what = str(context.get("message", "")).partition("(")[0]
-        told = {"cause": kinds_of(bug), "trace": frames(bug)} if isinstance(bug, BaseException) else {}
-        log.say(Level.ERROR, "bug", pid=os.getpid(), what=what, **told)
-
-    return caught

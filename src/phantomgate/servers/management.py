@@ -59,7 +59,12 @@ def management(state: State) -> web.Application:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
+    async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape
+        answer.headers["Server"] = "phantomgate"  # aiohttp would tell its version
+        answer.headers["Cache-Control"] = "no-store"
+
     app = web.Application(client_max_size=1024)
+    app.on_response_prepare.append(plain)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

@@ -17,7 +17,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from phantomgate.adapters.proxy import read_proxied, to_client, to_upstream, wants_websocket, write_trouble
+from phantomgate.adapters.proxied import read_proxied, wants_websocket
+from phantomgate.adapters.proxy import to_client, to_upstream, write_trouble
 from phantomgate.adapters.refusal import Refusal, write_refusal
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Metrics
@@ -118,12 +119,12 @@ class Proxy:
         finally:
             self._metrics.in_flight -= 1
 
-    async def refuse(self, asked: Request) -> web.StreamResponse:
+    async def refuse(self, request: web.BaseRequest, asked: Request) -> web.StreamResponse:
         """The answer to a request that can't be read; it is decided like any other, and so counted and logged."""
         decision = await self.gateway.decide(asked)
         if not isinstance(decision, Refuse):
             raise RuntimeError("an unreadable request was allowed")
-        return self._answer(write_refusal(decision, self._realm))
+        return self._answer(request, write_refusal(decision, self._realm))
 
     async def close(self) -> None:
         """Give back the connections to the API."""
@@ -140,10 +141,7 @@ class Proxy:
         )
         decision = await self.gateway.decide(asked)
         if isinstance(decision, Refuse):
-            answer = self._answer(write_refusal(decision, self._realm))
-            if request.can_read_body:
-                return _unread(answer)
-            return answer
+            return self._answer(request, write_refusal(decision, self._realm))
         url, fields = self._url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))
         body = _Body(request, self._stall) if request.can_read_body else None
         try:
@@ -153,14 +151,14 @@ class Proxy:
                 request.method, url, headers=fields, data=body and body.pieces(), allow_redirects=False
             )
         except Refusing as no:
-            return self._end_if_ending(web.Response(status=no.status))
+            return self._last_words(request, web.Response(status=no.status))
         except (aiohttp.ClientError, OSError) as no:  # a timeout is one too
             if body is not None and body.failed:
-                return _unread(web.Response(status=400))
-            return self._trouble(asked, _kind(no), no)
+                return self._last_words(request, web.Response(status=400))
+            return self._trouble(request, asked, _kind(no), no)
         async with upstream:
             if upstream.status < 200:  # we asked for no other protocol
-                return self._trouble(asked, "broken", None)
+                return self._trouble(request, asked, "broken", None)
             return await self._pass_back(request, upstream)
 
     def _url(self, target: str) -> URL:
@@ -178,7 +176,7 @@ class Proxy:
         """The API's answer, piece by piece. Half an answer is cut off, so that nobody takes it for a whole one."""
         answer = web.StreamResponse(status=upstream.status, reason=upstream.reason)
         answer.headers.extend(to_client(upstream.raw_headers))
-        self._end_if_ending(answer)
+        self._last_words(request, answer)
         try:
             await answer.prepare(request)
             while piece := await _next_piece(upstream):
@@ -191,17 +189,19 @@ class Proxy:
             _cut(request)
         return answer
 
-    def _answer(self, refusal: Refusal) -> web.Response:
+    def _answer(self, request: web.BaseRequest, refusal: Refusal) -> web.Response:
         answer = web.Response(status=refusal.status, body=refusal.body, headers=CIMultiDict(refusal.headers))
-        return self._end_if_ending(answer)
+        return self._last_words(request, answer)
 
-    def _end_if_ending(self, answer: _R) -> _R:
+    def _last_words(self, request: web.BaseRequest, answer: _R) -> _R:
+        """*answer*, which ends its connection where nothing good can follow it there."""
         answer.headers.setdefault("Server", "phantomgate")  # aiohttp would tell its version
-        if self.ending:
+        # Nobody will read the rest of a body, and aiohttp loses what comes right behind an upgrade that was declined.
+        if self.ending or request.can_read_body or "Upgrade" in request.headers:
             answer.force_close()
         return answer
 
-    def _trouble(self, asked: Request, kind: str, error: Exception | None) -> web.Response:
+    def _trouble(self, request: web.BaseRequest, asked: Request, kind: str, error: Exception | None) -> web.Response:
         """The answer when the API failed; counted, and one line in the log."""
         self._metrics.upstream_failures[kind] += 1
         number = self._random(8).hex()
@@ -209,7 +209,7 @@ class Proxy:
             cause = kinds_of(error) if error else ""
             told = {"kind": kind, "decision": number, "method": asked.method, "path": asked.path, "cause": cause}
             self._log.say(Level.ERROR, "upstream_failed", **told)
-        return self._answer(write_trouble(kind, number))
+        return self._answer(request, write_trouble(kind, number))
 
 
 class _Body:
@@ -254,12 +254,6 @@ def _kind(error: Exception) -> str:
     if isinstance(error, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)):
         return "unreachable"
     return "timeout" if isinstance(error, TimeoutError) else "broken"
-
-
-def _unread(answer: web.Response) -> web.Response:
-    """*answer* to a request that was not read to its end: the connection can't be used again."""
-    answer.force_close()
-    return answer
 
 
 def _cut(request: web.BaseRequest) -> None:

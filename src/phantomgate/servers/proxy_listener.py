@@ -11,6 +11,7 @@ from collections.abc import Collection
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http import RawRequestMessage
 
 from phantomgate.backends.blocking import finish
 from phantomgate.core.errors import Reason, Refused
@@ -38,6 +39,8 @@ class Connection(web.RequestHandler):
     def data_received(self, data: bytes) -> None:
         """As asyncio calls it; bytes while no request is there are bytes of a head."""
         super().data_received(data)
+        if self._messages and not isinstance(self._messages[-1][0], RawRequestMessage):
+            self._fail_body()
         if data and self._is_between():
             self._head_bytes += len(data)
             if self._head_bytes > self._listener.limits.max_header_bytes:
@@ -65,12 +68,18 @@ class Connection(web.RequestHandler):
         problem = Refused(Reason.SERVER_ERROR) if status != 400 else Refused(Reason.MALFORMED_REQUEST, "not HTTP/1.1")
         problem.__cause__ = exc
         asked = Request("", "", Headers(), peer=request.remote or "unix", problem=problem)
-        answer = finish(self._listener.proxy.refuse(asked))  # nothing has to be waited for to refuse
+        answer = finish(self._listener.proxy.refuse(request, asked))  # nothing has to be waited for to refuse
         answer.force_close()
         return answer
 
+    def _fail_body(self) -> None:
+        """What came is no HTTP: aiohttp will say so after the present request, which it leaves waiting for its body."""
+        if self._current_request is not None and not self._current_request.content.is_eof():
+            self._current_request.content.set_exception(web.RequestPayloadError("not HTTP/1.1"))
+
     def _is_between(self) -> bool:
-        return self._current_request is None and not self._messages
+        """Whether aiohttp waits for the head of a request, and for nothing else."""
+        return self._waiter is not None and not self._waiter.done()
 
 
 class ProxyListener:
@@ -121,13 +130,13 @@ class ProxyListener:
             self._close_idle()  # answers that were under way at the last call have kept their connection
             await asyncio.sleep(POLL_SECONDS)
         whole = not self.connections
-        await self.server.shutdown(0.0)
+        await self.server.shutdown(POLL_SECONDS)  # 0 would mean for ever
         return whole
 
     def _close_idle(self) -> None:
         for connection in self._all():
             if connection.idle:
-                connection.close()
+                connection.force_close()
 
     def _all(self) -> list[Connection]:
         return [connection for connection in self.server.connections if isinstance(connection, Connection)]

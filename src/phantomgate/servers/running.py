@@ -11,16 +11,17 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from aiohttp import web
 
 from phantomgate import __version__
 from phantomgate.config.log import Level, Log, kinds_of
-from phantomgate.config.observe import Snapshot
+from phantomgate.config.observe import Snapshot, merge
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
+from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.sockets import Bound
 from phantomgate.servers.supervisor import Supervisor
@@ -36,16 +37,19 @@ Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that a run needs. *command* runs one worker, *start* is its first message, *drain* is in seconds."""
+    """All that a run needs. *command* runs a worker in *environ*, *start* is its first message; *drain* in seconds."""
 
     listen: Bound
     manage: Bound
     workers: int
     drain: float
     command: Sequence[str]
-    start: Mapping[str, Any]
+    environ: Mapping[str, str] = field(repr=False)
+    start: Mapping[str, Any] = field(repr=False)
     probe: Probe
     log: Log
+    dropped: Callable[[], int]
+    """How many lines of *log* could not be written."""
     ticks: Clock
     jitter: Callable[[], float]
 
@@ -59,6 +63,7 @@ class Run:
             plan.listen,
             plan.workers,
             command=plan.command,
+            environ=plan.environ,
             start=plan.start,
             log=plan.log,
             ticks=plan.ticks,
@@ -80,7 +85,7 @@ class Run:
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
-        return await self.supervisor.count()
+        return merge([await self.supervisor.count(), {"lines_dropped": self.plan.dropped()}])
 
     def unready(self) -> dict[str, str]:
         """As `management.State`."""
@@ -96,6 +101,7 @@ class Run:
         """Run until a signal has ended it. The exit code: 0, or `CUT_SHORT`."""
         plan = self.plan
         loop = asyncio.get_running_loop()
+        log_what_others_say(plan.log, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, number)
         runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)

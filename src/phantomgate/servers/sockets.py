@@ -6,13 +6,20 @@ socket each (SO_REUSEPORT: the kernel spreads connections); a unix socket is one
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import socket
 import stat
+import struct
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+_ATTACH_FILTER = 26  # SO_ATTACH_FILTER, which Python's socket module doesn't name
+_DROP_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))
+"""Classic BPF: load byte 13 of the TCP header, the flags; with SYN (2) set, keep none of the packet, else all of it."""
 
 BACKLOG = 4096
 """Connections that wait while workers start or are busy; the kernel's `net.core.somaxconn` may be less."""
@@ -62,6 +69,22 @@ class Bound:
                     path.unlink()
         for one in self.sockets:
             one.close()
+
+
+def take_no_more(listening: socket.socket) -> None:
+    """Let the kernel drop whatever would open another connection to *listening*, and finish those it has begun.
+
+    A connection that comes between the last look into the queue and the close would be reset, and its request lost. A
+    dropped SYN is sent again a second later, and finds somebody else or a clear refusal. Where the kernel has no such
+    filter (not Linux), that moment stays.
+    """
+    if listening.family == socket.AF_UNIX or not sys.platform.startswith("linux"):
+        return
+    program = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", *step) for step in _DROP_SYN))
+    with suppress(OSError):
+        listening.setsockopt(
+            socket.SOL_SOCKET, _ATTACH_FILTER, struct.pack("HL", len(_DROP_SYN), ctypes.addressof(program))
+        )
 
 
 def why(error: OSError) -> str:

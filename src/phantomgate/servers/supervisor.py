@@ -32,13 +32,16 @@ GRACE_SECONDS = 3.0
 """What a worker has beyond the drain to end by itself."""
 
 
-def worker_command(module: str) -> tuple[str, ...]:
-    """How to run *module* as we are run ourselves: the same interpreter, import path rules and warnings."""
+def worker_command(module: str, path: Sequence[str], directory: str) -> tuple[str, ...]:
+    """How to run *module* as we are run ourselves: the same interpreter, warnings and rules for imports.
+
+    *path* is our import path, *directory* the working directory.
+    """
     flags = [*(["-O"] * sys.flags.optimize), *(f"-W{option}" for option in sys.warnoptions)]
     if sys.flags.isolated:
         flags.append("-I")
-    elif sys.path[:1] != [""]:
-        flags.append("-P")  # `-m` would look in the working directory first, where anybody may have put a file
+    elif path[:1] not in ([""], [directory]):
+        flags.append("-P")  # `-m` would look in the working directory first, and we don't
     return (sys.executable, *flags, "-m", module)
 
 
@@ -59,8 +62,8 @@ class Worker:
 class Supervisor:
     """The workers of one service. Its state: who they are, what those before them counted, and whether we are ending.
 
-    *start* is the message every worker is started with; *command* is what runs one, which gets two numbers of file
-    descriptors behind it; *jitter* gives a number from 0 to 1.
+    *start* is the message every worker is started with; *command* is what runs one, in *environ*, with the numbers of
+    two file descriptors behind it; *jitter* gives a number from 0 to 1.
     """
 
     def __init__(
@@ -69,20 +72,24 @@ class Supervisor:
         workers: int,
         *,
         command: Sequence[str],
+        environ: Mapping[str, str],
         start: Mapping[str, Any],
         log: Log,
         ticks: Clock,
         jitter: Callable[[], float],
+        ask_every: float = ASK_EVERY,
     ) -> None:
         self.bound = bound
         self.workers = [Worker(number) for number in range(workers)]
         self.restarts = 0
         self.draining = asyncio.Event()
         self._command = command
+        self._environ = environ
         self._start = start
         self._log = log
         self._ticks = ticks
         self._jitter = jitter
+        self._ask_every = ask_every
         self._past = merge([])
         self._seconds = 0.0
         self._questions = 0
@@ -136,16 +143,17 @@ class Supervisor:
         while not self.draining.is_set():
             born = self._ticks()
             try:
-                code = await self._live(worker)
+                how = await self._live(worker)
             except OSError as no:  # no process, no descriptor, no memory: all of that may pass
-                self._log.say(Level.ERROR, "worker_not_started", worker=worker.number, detail=no.strerror)
-                code = -1
+                how = f"not started: {no.strerror}"
             if self.draining.is_set():
                 return
+            lived = self._ticks() - born
             self.restarts += 1
-            worker.failures = 0 if self._ticks() - born >= STEADY_SECONDS else worker.failures + 1
+            worker.failures = 0 if lived >= STEADY_SECONDS else worker.failures + 1
             delay = self._delay(worker.failures)
-            self._log.say(Level.ERROR, "worker_died", worker=worker.number, how=_told(code), restart_in=round(delay, 1))
+            told = {"worker": worker.number, "how": how, "lived": round(lived, 1), "restart_in": round(delay, 1)}
+            self._log.say(Level.ERROR, "worker_died", **told)
             if delay:
                 self.bound.release(worker.number)  # nobody is to wait in a queue that nobody may ever look at
                 with suppress(TimeoutError):
@@ -158,22 +166,9 @@ class Supervisor:
         longest = min(FIRST_DELAY * 2.0 ** min(failures - 2, 10), LONGEST_DELAY)
         return longest * (0.5 + 0.5 * self._jitter())
 
-    async def _live(self, worker: Worker) -> int:
-        """One life of *worker*, from its start to its end; the exit code, negative for a signal."""
-        ours, theirs = socket.socketpair()
-        try:
-            with theirs:
-                numbers = (self.bound.socket(worker.number).fileno(), theirs.fileno())
-                process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    *map(str, numbers),
-                    pass_fds=numbers,
-                    stdin=asyncio.subprocess.DEVNULL,
-                )
-            channel = await Channel.over(ours)
-        except BaseException:
-            ours.close()
-            raise
+    async def _live(self, worker: Worker) -> str:
+        """One life of *worker*, from its start to its end; how it ended. Raises OSError when it can't be started."""
+        process, channel = await self._start_process(self.bound.socket(worker.number))
         worker.process, worker.channel = process, channel
         channel.send({**self._start, "do": "serve", "worker": worker.number})
         if self.draining.is_set():
@@ -181,7 +176,7 @@ class Supervisor:
         overtime = asyncio.create_task(self._end_overtime(worker))
         try:
             await self._listen(worker, process, channel)
-            return await _wait(process)
+            return _told(await _wait(process))
         finally:
             overtime.cancel()
             _kill(worker)
@@ -192,6 +187,24 @@ class Supervisor:
             for open_question in worker.asked.values():
                 open_question.cancel()
             worker.asked.clear()
+
+    async def _start_process(self, listening: socket.socket) -> tuple[asyncio.subprocess.Process, Channel]:
+        """A new process that has *listening* and the other end of the channel. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        numbers = (listening.fileno(), theirs.fileno())
+        try:
+            with theirs:  # nothing is awaited before the fork, so nobody closes *listening* meanwhile
+                process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    *map(str, numbers),
+                    pass_fds=numbers,
+                    env=self._environ,
+                    stdin=asyncio.subprocess.DEVNULL,
+                )
+        except BaseException:
+            ours.close()
+            raise
+        return process, await Channel.over(ours)
 
     async def _listen(self, worker: Worker, process: asyncio.subprocess.Process, channel: Channel) -> None:
         """Hear what *worker* has to say, until it says no more."""
@@ -222,13 +235,16 @@ class Supervisor:
     async def _ask_regularly(self) -> None:
         """Keep our copy of every worker's counts fresh, and kill one that has stopped to answer."""
         while True:
-            await asyncio.sleep(ASK_EVERY)
+            await asyncio.sleep(self._ask_every)
             for worker in self.workers:
+                if worker.process is None:
+                    continue
                 if worker.silent >= SILENT and not self.draining.is_set():
-                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, seconds=SILENT * ASK_EVERY)
+                    seconds = SILENT * self._ask_every
+                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, seconds=seconds)
                     _kill(worker)
-                elif self._ask(worker) is not None:
-                    worker.silent += 1
+                worker.silent += 1
+                self._ask(worker)
 
     def _ask(self, worker: Worker) -> asyncio.Future[None] | None:
         """Ask *worker* for its counts; done when it has answered or ended. None when it can't answer yet."""

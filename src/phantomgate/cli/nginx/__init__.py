@@ -1,7 +1,7 @@
 """From settings to the files of an nginx that asks phantomgate: pure, text in and text out.
 
 Rule: the templates beside this file are nginx configuration that a person can read. `@name@` is a value; a line that
-begins with `%word ` is there only when that word is true, and nothing else is special.
+begins with `%word ` is there only when that word, and every further one, is true; and nothing else is special.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from typing import Literal, TypeAlias
 
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
@@ -20,10 +21,12 @@ MARK = "Written by `phantomgate init nginx`"
 """In the first lines of every file we write, so that we never overwrite anybody else's."""
 
 _FILES = ("nginx.conf", "phantomgate.conf", "phantomgate-server.conf", "phantomgate-location.conf")
-_CACHED_FILES = (*_FILES, "phantomgate.js")
 _EVERYWHERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - read, never bound
 _SAFE = re.compile(r"[A-Za-z0-9._/:@\[\]-]+").fullmatch
 _HEADER = re.compile(r"[A-Za-z0-9-]+").fullmatch
+
+
+Hash: TypeAlias = Literal["njs", "set-misc"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +35,10 @@ class Nginx:
 
     cached: bool = False
     """Whether nginx remembers decisions."""
+    hash: Hash = "njs"
+    """What makes the key of a remembered decision: SHA-256 by njs, or SHA-1, at a tenth of the cost, by set-misc."""
+    hot: int = 512
+    """How many remembered decisions each worker keeps open. Each is a file of its limit (`worker_rlimit_nofile`)."""
     bind: str = "127.0.0.1:8080"
     """Where the example listens."""
     api: str = "127.0.0.1:8000"
@@ -48,6 +55,8 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
     words = {
         "direct": not nginx.cached,
         "cached": nginx.cached,
+        "njs": nginx.cached and nginx.hash == "njs",
+        "set_misc": nginx.cached and nginx.hash == "set-misc",
         "tokens": nginx.cached and not settings.routes,
         "requests": nginx.cached and bool(settings.routes),
     }
@@ -56,6 +65,8 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
         "bind": nginx.bind,
         "api": nginx.api,
         "cache": nginx.cache.rstrip("/"),
+        "hot": str(nginx.hot),
+        "files": str(nginx.hot + 4096),
         "inactive": f"{max(math.ceil(settings.cache.max_age), 1)}s",
         "timeout": f"{math.ceil(settings.introspection.timeout) + 3}s",
         "read_claims": "\n".join(
@@ -66,20 +77,21 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
     folder = files(__name__)
     return {
         name: _filled((folder / name).read_text("utf-8"), words, values)
-        for name in (_CACHED_FILES if nginx.cached else _FILES)
+        for name in (*_FILES, *(["phantomgate.js"] if words["njs"] else []))
     }
 
 
 def _filled(template: str, words: Mapping[str, bool], values: Mapping[str, str]) -> str:
     lines = []
     for line in template.splitlines():
-        if line.startswith("%"):
-            word, _, line = line[1:].partition(" ")
-            if not words[word]:
-                continue
-        filled = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], line)
-        if filled or not line:  # a line that was nothing but an empty value is no line
-            lines.append(filled)
+        wanted, rest = True, line
+        while rest.startswith("%"):
+            word, _, rest = rest[1:].partition(" ")
+            wanted = wanted and words[word]
+        if wanted:
+            filled = re.sub(r"@([a-z_]+)@", lambda found: values[found[1]], rest)
+            if filled or not rest:  # a line that was nothing but an empty value is no line
+                lines.append(filled)
     return "\n".join(lines) + "\n"
 
 

@@ -13,9 +13,9 @@ function key(r) {
     const mark = uri.indexOf('?');
 %requests     const path = mark < 0 ? uri : uri.slice(0, mark);
     const query = mark < 0 ? '' : uri.slice(mark + 1);
-    // A cookie may be a credential too, and a token in the query is refused beside one in the header: both are judged
-    // each time. A name that is percent-encoded may be that name.
-    if (!authorization || v.http_cookie || /(^|[&;])[^=&;]*(%|access_token)/.test(query)) {
+    // A token in the query is refused beside one in the header, so that is judged each time. A name that is
+    // percent-encoded may be that name.
+    if (!authorization || /(^|[&;])[^=&;]*(%|access_token)/.test(query)) {
         return '';
     }
 %tokens     return crypto.createHash('sha256').update(authorization).digest('hex');

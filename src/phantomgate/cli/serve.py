@@ -1,0 +1,126 @@
+"""`phantomgate serve`: the decision service or, with `[serve] upstream`, the gateway itself.
+
+Rule: everything that can be wrong before the first request is said before the first request, all of it at once, and
+ends with exit code 2. An authorization server that is down is not among it: that passes, and /readyz tells.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import random
+import resource
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from pathlib import Path
+
+from phantomgate.cli.options import add_config
+from phantomgate.config.advice import warnings
+from phantomgate.config.loading import Sources, draft, read_sources
+from phantomgate.config.log import Level, Log
+from phantomgate.config.network import read_address
+from phantomgate.config.observe import Metrics
+from phantomgate.config.settings import Settings
+from phantomgate.config.wiring import unmet, wire
+from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.servers.running import Plan, Run
+from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
+from phantomgate.servers.supervisor import worker_command
+
+EXPLANATION = """\
+Runs in the foreground and logs one JSON line an event to stderr. SIGTERM or Ctrl-C ends it in good order: requests in
+flight are answered, for at most [serve] drain; a second one ends it at once. Whether it is ready, and what it has
+counted, is at [serve] manage: /healthz, /readyz, /metrics.
+
+  phantomgate serve --config /etc/phantomgate.toml
+
+exit codes:
+  0  ended as it was told
+  1  cut short by a second signal
+  2  the settings have problems, or an address can't be listened on
+"""
+
+
+def add(parser: argparse.ArgumentParser) -> None:
+    """`--config`."""
+    parser.epilog = EXPLANATION
+    add_config(parser)
+
+
+def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    """Serve until a signal. Raises SettingsError with everything that is wrong."""
+    _keep_standard_streams()
+    _allow_descriptors()
+    sources = read_sources(options.config, environ)
+    settings, problems = draft(sources)
+    problems += unmet(settings, environ)
+    if problems:
+        raise SettingsError(problems)
+    listen, manage = _bind(settings)
+    return asyncio.run(_serve(settings, sources, listen, manage, environ))
+
+
+async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bound, environ: Mapping[str, str]) -> int:
+    own = Metrics()
+    log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
+    for warning in warnings(settings):
+        log.say(Level.WARNING, "settings", **warning._asdict())
+    wired = wire(settings, "nonblocking", environ=environ, write=log)
+    plan = Plan(
+        listen=listen,
+        manage=manage,
+        workers=settings.serve.workers,
+        drain=settings.serve.drain,
+        command=worker_command("phantomgate.servers.worker", sys.path, str(Path.cwd())),
+        environ=dict(environ),
+        start={"sources": asdict(sources)},
+        probe=wired.probe,
+        log=log,
+        dropped=lambda: own.lines_dropped,
+        ticks=time.monotonic,
+        jitter=random.random,  # spreads retries; nothing secret hangs on it
+    )
+    try:
+        return await Run(plan).until_end()
+    finally:
+        await wired.close()
+
+
+def _bind(settings: Settings) -> tuple[Bound, Bound]:
+    """The sockets of both listeners. Raises SettingsError for every address that can't be had."""
+    serve = settings.serve
+    bound: list[Bound] = []
+    problems: list[Problem] = []
+    for name, text, count in (("listen", serve.listen, serve.workers), ("manage", serve.manage, 1)):
+        address = read_address(text)
+        try:
+            one = bind_unix(address.unix) if address.unix else bind_tcp(address.host, address.port, count)
+            bound.append(one)
+        except OSError as no:
+            told = f'is "{text}", where we can\'t listen: {why(no)}'
+            problems.append(Problem(f"serve.{name}", told, settings.origin(f"serve.{name}")))
+    if problems:
+        for one in bound:
+            one.close()
+        raise SettingsError(problems)
+    return bound[0], bound[1]
+
+
+def _keep_standard_streams() -> None:
+    """Open what is closed of stdin, stdout and stderr, for workers too: else the next socket would be one of them."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this one
+
+
+def _allow_descriptors() -> None:
+    """As many connections as the system lets us have: the usual limit of 1024 is meant for programs that use select."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with suppress(OSError, ValueError):  # some systems name a limit that they don't grant
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))

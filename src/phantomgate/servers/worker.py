@@ -1,0 +1,84 @@
+"""What `phantomgate serve` runs in each worker process: from the supervisor's settings to a listener.
+
+Rule: the settings come whole through the channel, so every worker has the very ones that the supervisor has checked,
+whatever has happened to the file since. Secrets don't come through it; they are read here, where they were kept.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from phantomgate.config.loading import Sources, load
+from phantomgate.config.log import Level, Log
+from phantomgate.config.observe import Metrics
+from phantomgate.config.settings import Settings
+from phantomgate.config.wiring import Wired, wire
+from phantomgate.servers.channel import Message
+from phantomgate.servers.lifecycle import Served, run
+from phantomgate.servers.listener import Limits, Listener, trusted_peers
+
+
+async def build(start: Message, log: Log, metrics: Metrics) -> Served:
+    """The listener that the settings in *start* describe. Raises SettingsError."""
+    settings = load(Sources(**start["sources"]))
+    log.level = Level[settings.log.level.upper()]
+    wired = wire(settings, "nonblocking", write=log, metrics=metrics)
+    return _proxy(wired, log) if settings.serve.upstream else _listener(wired)
+
+
+def _limits(settings: Settings) -> Limits:
+    serve = settings.serve
+    return Limits(
+        max_headers=serve.max_headers,
+        max_header_bytes=serve.max_header_bytes,
+        header_timeout=serve.header_timeout,
+        idle_timeout=serve.idle_timeout,
+    )
+
+
+def _listener(wired: Wired) -> Served:
+    """The decision listener."""
+    serve, metrics = wired.settings.serve, wired.metrics
+
+    def waiting(change: int) -> None:
+        metrics.in_flight += change
+
+    listener = Listener(
+        wired.gateway,
+        now=wired.now,
+        ticks=wired.ticks,
+        trusts=trusted_peers(serve.trusted_proxies),
+        source=serve.source,
+        realm=serve.realm,
+        nginx=serve.nginx,
+        limits=_limits(wired.settings),
+        waiting=waiting,
+    )
+    return Served(listener, wired.close)
+
+
+def _proxy(wired: Wired, log: Log) -> Served:
+    """The reverse proxy."""
+    from phantomgate.servers.proxy import Proxy
+    from phantomgate.servers.proxy_listener import ProxyListener
+
+    settings = wired.settings
+    proxy = Proxy(
+        wired.gateway,
+        settings.serve.upstream,
+        owned=settings.forward.claims,
+        realm=settings.serve.realm,
+        metrics=wired.metrics,
+        log=log,
+        max_header_bytes=settings.serve.max_header_bytes,
+    )
+
+    async def close() -> None:
+        await proxy.close()
+        await wired.close()
+
+    return Served(ProxyListener(proxy, _limits(settings)), close)
+
+
+if __name__ == "__main__":
+    raise SystemExit(run(sys.argv[1:], build))

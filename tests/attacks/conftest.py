@@ -1,0 +1,75 @@
+"""Fixtures of the attacks, and the count of executed cases at the end of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import certificates
+from attacks.authority import Authority
+from attacks.cases import NOT_EXECUTED
+from attacks.harness import Gate, LoopThread
+
+_OUTCOMES: dict[str, set[str]] = {}
+"""Case id -> how its tests ended in this run."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "attack(id): executes a case of tests/vectors/attacks.jsonl")
+
+
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
+    for mark in item.iter_markers("attack"):
+        if call.excinfo is not None:
+            _OUTCOMES.setdefault(mark.args[0], set()).add("failed")
+        elif call.when == "call":
+            _OUTCOMES.setdefault(mark.args[0], set()).add("passed")
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    if _OUTCOMES:
+        executed = sum(outcomes == {"passed"} for outcomes in _OUTCOMES.values())
+        failed = len(_OUTCOMES) - executed
+        terminalreporter.write_line(
+            f"attack cases: {executed} executed, "
+            + (f"{failed} failed or skipped, " if failed else "")
+            + f"{len(NOT_EXECUTED)} not executed (tests/vectors/not_executed.json)"
+        )
+
+
+@pytest.fixture(scope="session")
+def loop() -> Iterator[LoopThread]:
+    """One event loop for all gates of a run."""
+    loop = LoopThread()
+    yield loop
+    loop.close()
+
+
+@pytest.fixture(scope="session")
+def ca(tmp_path_factory: pytest.TempPathFactory) -> certificates.Authority:
+    """The only authority on certificates that gates believe, unless a test says otherwise."""
+    return certificates.Authority(tmp_path_factory.mktemp("certificates"))
+
+
+@pytest.fixture
+def authority() -> Iterator[Authority]:
+    """The scripted authorization server of one test."""
+    authority = Authority()
+    yield authority
+    authority.close()
+
+
+@pytest.fixture
+def serve(loop: LoopThread, authority: Authority, ca: certificates.Authority) -> Iterator[Callable[..., Gate]]:
+    """Serves a gate with the options of `Gate`; all of them end with the test."""
+    gates: list[Gate] = []
+
+    def start(to: Authority = authority, **options: Any) -> Gate:
+        gates.append(Gate(loop, to, **{"ca_file": ca.ca_file, **options}))
+        return gates[-1]
+
+    yield start
+    for gate in gates:
+        gate.close()

@@ -1,0 +1,40 @@
+"""Nothing is passed over in silence: every case of the catalogue is executed, or listed with the reason why not yet."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+from attacks.cases import CASES, CLAIMED, NOT_EXECUTED
+
+GROUPS = {"HDR", "INT", "CACHE", "FWD", "REL", "LOG"}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def every_test_module():
+    """All of them are imported, also when only some tests were asked for."""
+    for file in Path(__file__).parent.glob("test_*.py"):
+        importlib.import_module(f"attacks.{file.stem}")
+
+
+def test_every_case_is_executed_or_listed_with_a_reason():
+    assert [] == sorted(set(CASES) - set(CLAIMED) - set(NOT_EXECUTED))
+
+
+def test_no_case_is_both_executed_and_listed_as_not():
+    assert [] == sorted(set(CLAIMED) & set(NOT_EXECUTED))
+
+
+def test_only_cases_of_the_catalogue_are_listed():
+    assert [] == sorted(set(NOT_EXECUTED) - set(CASES))
+
+
+def test_every_reason_says_something():
+    assert all(len(reason) > 20 for reason in NOT_EXECUTED.values())
+
+
+def test_the_catalogue_is_the_six_groups_of_the_main_job():
+    assert GROUPS == {case.partition("-")[0] for case in CASES}
+    assert 124 == len(CASES)

@@ -1,0 +1,265 @@
+"""The checks that hold the decision path together, and how each is lost. Read by `run.py`."""
+
+# ruff: noqa: E501, RUF005, Q - one lost check a line is a table; wrapped and re-quoted it is a wall
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Mutation(NamedTuple):
+    """One lost check: *old* occurs once in *file*, and with *new* in its place one of *tests* must fail."""
+
+    lost: str
+    file: str
+    old: str
+    new: str
+    tests: tuple[str, ...]
+
+
+HDR = ("tests/attacks/test_hdr.py",)
+INT = ("tests/attacks/test_int.py",)
+WIRE = ("tests/attacks/test_int_wire.py",)
+CACHE = ("tests/attacks/test_cache.py",)
+FWD = ("tests/attacks/test_fwd.py", "tests/attacks/test_fwd_upstream.py")
+REL = ("tests/attacks/test_rel.py",)
+LOG = ("tests/attacks/test_log.py",)
+
+
+def props(name: str) -> tuple[str, ...]:
+    return (f"tests/properties/test_{name}.py",)
+
+
+BEARER = "oauth/bearer.py"
+FIND = "gateway/find.py"
+READ = "oauth/introspection.py"
+JWT = "oauth/jwt.py"
+JSON = "oauth/strict_json.py"
+FRESH = "oauth/freshness.py"
+CLAIMS = "oauth/claims.py"
+CACHED = "resolvers/cached.py"
+ASK = "resolvers/introspect.py"
+ROUTES = "gateway/routes.py"
+JUDGE = "gateway/judge.py"
+FORWARD = "gateway/forward.py"
+GATEWAY = "gateway/gateway.py"
+ADAPTER = "adapters/forward_auth.py"
+HOPS = "adapters/hops.py"
+REFUSAL = "adapters/refusal.py"
+CONNECTION = "servers/connection.py"
+LISTENER = "servers/listener.py"
+ERRORS = "core/errors.py"
+MODEL = "core/model.py"
+WIRING = "config/wiring.py"
+MEMORY = "backends/memory.py"
+REPLY = "backends/http_reply.py"
+NONBLOCKING = "backends/nonblocking.py"
+FLIGHT = "backends/single_flight.py"
+TLS = "backends/tls.py"
+
+MUTATIONS = [
+    # -- one credential, read by the letter
+    Mutation("a repeated Authorization field", FIND, 'headers.one(b"authorization")', "pass", HDR),
+    Mutation("a token in the query beside the field", FIND, "if query and (", "if False and (", HDR),
+    Mutation("a percent-encoded query parameter", FIND, 'or "%" in query)', ")", HDR),
+    Mutation("the whole field must match", BEARER, '+/]+=*)").fullmatch', '+/]+=*)").match', HDR),
+    Mutation("exactly the scheme Bearer", BEARER, 'rb"(?i:bearer)(?![', 'rb"(?i:bearer)(?:[', HDR),
+    Mutation("several credentials joined by commas", BEARER, "if _HIDES_A_BEARER(value):", "if False:", HDR),
+    Mutation("a bound on the field", BEARER, "if len(value) > MAX_TOKEN_BYTES + 64:", "if False:", props("bearer") + HDR),
+    Mutation("a bound on the token", BEARER, "if len(token) > MAX_TOKEN_BYTES:", "if False:", HDR),
+    Mutation("no error without a credential", BEARER, "if refuse.reason is not Reason.MISSING_CREDENTIAL:", "if True:", HDR),
+    Mutation("spaces only between scheme and token", BEARER, 'rb"(?i:bearer) +(', 'rb"(?i:bearer)[ \\t]+(', HDR),
+    # -- the question
+    Mutation("the form is encoded", "oauth/form.py", 'f"%{byte:02X}" for byte in range(256)', "chr(byte) for byte in range(256)", INT),
+    Mutation("plus and space are two", "oauth/form.py", '"+" if byte == 0x20 else', "", INT),
+    Mutation("client id and secret are encoded first", "oauth/client_auth.py", "{form_value(client_id)}:{form_value(secret)}", "{client_id}:{secret}", INT),
+    Mutation("the question is POST", READ, '        "POST",', '        "PUT",', INT),
+    Mutation("no encoding is asked for", "backends/http_request.py", '"identity"', '"gzip"', INT),
+    # -- the answer
+    Mutation("the media type", READ, '    else:\n        _bad_answer(f"Content-Type', '    elif False:\n        _bad_answer(f"Content-Type', INT + props("introspection")),
+    Mutation("one Content-Type", READ, "if len(values) != 1:\n        _bad", "if not values:\n        _bad", INT),
+    Mutation("active is exactly true", READ, 'if said.get("active") is not True:', 'if not said.get("active"):', INT),
+    Mutation("active is exactly false", READ, 'if said.get("active") is False:', 'if not said.get("active"):', INT),
+    Mutation("204 only when a JWT was asked for", READ, 'if status == 204 and asked == "jwt":', "if status == 204:", INT),
+    Mutation("only 200 is an answer", READ, '    _bad_answer(f"status {status}, want 200")', "    return", INT),
+    Mutation("our client refused is no verdict on the token", READ, "Reason.CLIENT_REFUSED, f", "Reason.INACTIVE, f", INT),
+    Mutation("429 is trouble", READ, "if status == 429 or status >= 500:", "if status >= 500:", INT),
+    Mutation("5xx is trouble", READ, "if status == 429 or status >= 500:", "if status == 429:", INT),
+    Mutation("an algorithm that signs", READ, 'or algorithm.lower() == "none"', "", INT),
+    Mutation("none in any case", READ, "algorithm.lower() ==", "algorithm ==", INT),
+    Mutation("an empty algorithm", READ, "or not algorithm:", ":", INT),
+    Mutation("a statement about a token is not one", READ, '== "token-introspection+jwt":', '== "never":', INT),
+    Mutation("phantom_token and jwt are one", READ, "if values or not isinstance(jwt, str):", "if not isinstance(jwt, str):", INT),
+    Mutation("the facts beside the JWT", READ, "        _check_facts(said, now, clock_skew, issuer)", "        pass", INT),
+    Mutation("the facts in the JWT", READ, "    _check_facts(claims, now, clock_skew, issuer)", "    pass", INT),
+    Mutation("the configured issuer", READ, 'if issuer and claims.get("iss", issuer) != issuer:', "if False:", INT),
+    Mutation("nbf and iat in the future", READ, "read_time(claims, name) > now + clock_skew:", "False:", INT),
+    Mutation("a key-bound token is no bearer token", READ, 'if claims.get("cnf") is not None:', "if False:", INT),
+    Mutation("cnf of any kind", READ, 'if claims.get("cnf") is not None:', 'if claims.get("cnf"):', INT),
+    Mutation("token_type", READ, "if kind is not None and", "if False and", INT),
+    Mutation("a missing exp", READ, 'raise Refused(Reason.EXPIRED, "exp is missing")', "return now + 300", INT),
+    Mutation("exp when asked", READ, "if not now < expires_at:", "if False:", props("introspection")),
+    Mutation("no leeway for exp when asked", READ, "if not now < expires_at:", "if not now <= expires_at:", props("introspection")),
+    Mutation("the earlier of two exp", READ, "expires_at = min(", "expires_at = max(", INT),
+    Mutation("one line break and no more", READ, 'body.removesuffix(b"\\r\\n") if body.endswith(b"\\r\\n") else body.removesuffix(b"\\n")', "body.strip()", INT),
+    Mutation("only media types are logged", READ, "if _MEDIA_TYPE(content_type) else", "if True else", LOG),
+    Mutation("Retry-After is one number", READ, "if len(values) == 1 and values[0].isdigit() else", "if values else", INT),
+    Mutation("Retry-After is at most a minute", ERRORS, "min(max(retry_after, 1), 60)", "max(retry_after, 1)", INT),
+    Mutation("Retry-After is at least a second", ERRORS, "min(max(retry_after, 1), 60)", "min(retry_after, 60)", INT),
+    # -- JSON and JWT
+    Mutation("a JSON key twice", JSON, "if key in made:", "if False:", INT),
+    Mutation("the depth of JSON", JSON, "if depth > MAX_DEPTH:", "if False:", props("strict_json")),
+    Mutation("NaN is no JSON", JSON, "parse_constant=_no_constant, ", "", props("strict_json")),
+    Mutation("a number that is infinite", JSON, "if number in (float", "if False and number in (float", props("strict_json")),
+    Mutation("an integer of any length", JSON, "if len(text) > 64:", "if False:", REL + props("strict_json")),
+    Mutation("an unpaired surrogate", JSON, '    if "\\\\u" in text:', "    if False:", props("strict_json")),
+    Mutation("one object", JSON, "if not isinstance(value, dict):", "if False:", INT),
+    Mutation("a signature that is not empty", JWT, '\\.([A-Za-z0-9_-]+)").fullmatch', '\\.([A-Za-z0-9_-]*)").fullmatch', INT),
+    Mutation("nothing after the JWT", JWT, '\\.([A-Za-z0-9_-]+)").fullmatch', '\\.([A-Za-z0-9_-]+)").match', INT),
+    Mutation("the last bits of base64url", JWT, "if left and _LAST_BITS", "if False and _LAST_BITS", props("jwt_and_form")),
+    Mutation("only the alphabet of base64url", JWT, 'ord("+"): "!", ord("/"): "!", ', "", props("jwt_and_form")),
+    Mutation("no padding in base64url", JWT, ', ord("="): "!"}', "}", props("jwt_and_form")),
+    Mutation("true is no time", CLAIMS, "if type(value) not in (int, float) or not 0", "if not isinstance(value, (int, float)) or not 0", INT),
+    Mutation("a time that is one", CLAIMS, "or not 0 <= value <= MAX_TIME:", ":", INT),
+    Mutation("scope is text", CLAIMS, '    raise Refused(Reason.INVALID_TOKEN, "scope is neither', '    return frozenset()\n    raise Refused(Reason.INVALID_TOKEN, "scope is neither', INT),
+    Mutation("scopes are parted by spaces", CLAIMS, 'value.split(" ")', "value.split()", INT),
+    Mutation("scope before scp", CLAIMS, 'claims["scope"] if "scope" in claims else claims.get("scp", "")', 'claims.get("scope") or claims.get("scp", "")', INT),
+    # -- how long
+    Mutation("no-store", FRESH, 'or b"no-store" in found', "", CACHE),
+    Mutation("no-cache", FRESH, 'or b"no-cache" in found', "", CACHE),
+    Mutation("a directive twice", FRESH, "if name in found:", "if False:", CACHE),
+    Mutation("Age", FRESH, "_delta(seconds) - _delta(ages[0])", "_delta(seconds)", CACHE),
+    Mutation("Age is one number", FRESH, "or len(ages) != 1 or not _digits(ages[0])", "", CACHE),
+    Mutation("max-age is digits", FRESH, "not _digits(seconds) or", "", CACHE),
+    Mutation("leading zeros", FRESH, 'value.lstrip(b"0")[:10]', "value[:10]", props("freshness")),
+    Mutation("the cap of max_age", ASK, "min(said.freshness, self.max_age)", "said.freshness", CACHE),
+    Mutation("freshness counts from the question", ASK, "            asked_at + seconds,", "            self.ticks() + seconds + 1,", CACHE),
+    # -- what is remembered
+    Mutation("exp of a remembered token", CACHED, "and self.now() < token.expires_at:", ":", CACHE),
+    Mutation("exp of a stored token", CACHED, "return token if self.now() < token.expires_at else None", "return token", CACHE + ("tests/resolvers",)),
+    Mutation("freshness of a remembered token", CACHED, "self.ticks() < token.fresh_until and", "", CACHE),
+    Mutation("the context of a key", CACHED, "self._prefix + _measured", "_measured", CACHE),
+    Mutation("the length of each part of a key", CACHED, 'return len(part).to_bytes(8, "big") + part', "return part", CACHE),
+    Mutation("the whole token in a key", CACHED, 'credential.value.encode("ascii")', 'credential.value.encode("ascii")[:16]', CACHE + HDR),
+    Mutation("keys are secret", CACHED, "hmac.digest(self._secret,", 'hmac.digest(b"",', CACHE),
+    Mutation("a refusal is kept five seconds at most", CACHED, "min(negative_seconds, 5.0)", "negative_seconds", CACHE),
+    Mutation("only an inactive token is remembered", CACHED, "no.reason is Reason.INACTIVE and", "", CACHE),
+    Mutation("refusals are bounded", CACHED, "if len(self._negative) >= NEGATIVE_TOKENS:", "if False:", CACHE),
+    Mutation("hot tokens are bounded", CACHED, "if len(self._hot) >= HOT_TOKENS:", "if False:", CACHE),
+    Mutation("what somebody else wrote is a miss", CACHED, "except (ValueError, Refused):", "except KeyError:", CACHE),
+    Mutation("records have a version", "resolvers/records.py", "or record[0] != _VERSION", "", CACHE),
+    Mutation("single-flight", CACHED, "token = await self.once(key, self._fill(key, credential, route))", "token = await self._fill(key, credential, route)()", WIRE),
+    Mutation("wiring: issuer in the key", WIRING, "context=(introspection.issuer, ", "context=(", CACHE),
+    Mutation("wiring: endpoint in the key", WIRING, "introspection.issuer, introspection.endpoint, introspection.client_id", "introspection.issuer, introspection.client_id", CACHE),
+    Mutation("wiring: client in the key", WIRING, "introspection.client_id, introspection.answer),", "introspection.answer),", CACHE),
+    Mutation("wiring: answer format in the key", WIRING, "introspection.client_id, introspection.answer),", "introspection.client_id),", CACHE),
+    Mutation("memory: time is up", MEMORY, "        if left > 0:\n", "        if True:\n", CACHE + ("tests/backends/test_memory.py",)),
+    Mutation("memory: bounded by entries", MEMORY, "elif len(self._young) >= self._entries or self._young_bytes", "elif self._young_bytes", CACHE),
+    Mutation("memory: bounded by bytes", MEMORY, "or self._young_bytes + size > self._bytes:", ":", ("tests/backends/test_memory.py",)),
+    # -- the judged request
+    Mutation("fields of an untrusted peer, original", ADAPTER, 'if trusted and (b"x-original-uri" in fields', 'if (b"x-original-uri" in fields', FWD),
+    Mutation("fields of an untrusted peer, forwarded", ADAPTER, 'if trusted and (b"x-forwarded-uri" in fields', 'if (b"x-forwarded-uri" in fields', FWD),
+    Mutation("an untrusted peer with a named source", ADAPTER, "if not asked or uri is None or not trusted:", "if not asked or uri is None:", FWD),
+    Mutation("an untrusted peer at /exchange", ADAPTER, "if trusted and any(name in headers.fields for name in _NAMING):", "if any(name in headers.fields for name in _NAMING):", FWD),
+    Mutation("half a family", ADAPTER, "if not asked or uri is None or", "if uri is None and False or", FWD),
+    Mutation("two families", ADAPTER, "if len(found) > 1:", "if False:", FWD),
+    Mutation("a family and a path", ADAPTER, 'if target.startswith(b"/") or not found:', "if not found:", FWD),
+    Mutation("a repeated field of a family", ADAPTER, "if name in headers.repeated:", "if False:", FWD),
+    Mutation("what Connection may name", HOPS, "if named & _JUDGED_BY if we_drop else not named <= _OF_ONE_HOP:", "if False:", FWD),
+    Mutation("Connection in every case", HOPS, 'token.strip(b" \\t").lower()', 'token.strip(b" \\t")', FWD + ("tests/adapters",)),
+    Mutation("h2c", HOPS, 'if b"upgrade" in fields and any(b"h2c"', 'if False and any(b"h2c"', FWD),
+    Mutation("the query is no part of the path, path", ADAPTER, 'path, _, query = target.decode("latin-1").partition("?")', 'path, _, query = target.decode("latin-1").partition("\\0")', FWD),
+    Mutation("the query is no part of the path, family", ADAPTER, 'path, _, query = uri.decode("latin-1").partition("?")', 'path, _, query = uri.decode("latin-1").partition("\\0")', FWD),
+    Mutation("trusted networks", LISTENER, "return any((mapped or address) in network for network in known)", "return True", FWD),
+    # -- routes
+    Mutation("ambiguous: empty segments", ROUTES, 'r"//|/\\.{1,2}', 'r"/\\.{1,2}', FWD),
+    Mutation("ambiguous: dot segments", ROUTES, 'r"//|/\\.{1,2}(?:/|\\Z)|', 'r"//|', FWD),
+    Mutation("ambiguous: a dot segment at the end", ROUTES, "(?:/|\\Z)|[", "/|[", FWD),
+    Mutation("ambiguous: path parameters", ROUTES, "|[;\\\\#", "|[\\\\#", FWD),
+    Mutation("ambiguous: backslashes", ROUTES, "|[;\\\\#", "|[;#", FWD),
+    Mutation("ambiguous: a raw fragment", ROUTES, "|[;\\\\#", "|[;\\\\", FWD),
+    Mutation("ambiguous: control characters and space", ROUTES, "\\x00-\\x20", "", ("tests/gateway/test_routes.py",)),
+    Mutation("ambiguous: beyond ASCII", ROUTES, "\\x7f-\\U0010ffff", "\\x7f", FWD),
+    Mutation("ambiguous: an encoded dot", ROUTES, "%(?:2[eEfF53]", "%(?:2[fF53]", FWD),
+    Mutation("ambiguous: an encoded slash", ROUTES, "%(?:2[eEfF53]", "%(?:2[eE53]", FWD),
+    Mutation("ambiguous: an encoded percent", ROUTES, "%(?:2[eEfF53]", "%(?:2[eEfF3]", FWD),
+    Mutation("ambiguous: an encoded fragment", ROUTES, "%(?:2[eEfF53]", "%(?:2[eEfF5]", FWD),
+    Mutation("ambiguous: an encoded backslash", ROUTES, "|5[cC]|", "|", FWD),
+    Mutation("ambiguous: an encoded semicolon", ROUTES, "3[bBfF]", "3[fF]", FWD),
+    Mutation("ambiguous: an encoded question mark", ROUTES, "3[bBfF]", "3[bB]", FWD),
+    Mutation("ambiguous: an encoded control character", ROUTES, "|[01][0-9a-fA-F]|", "|", FWD),
+    Mutation("ambiguous: an encoded space", ROUTES, "|20|", "|", FWD),
+    Mutation("ambiguous: an encoded DEL", ROUTES, "|7[fF])", ")", FWD),
+    Mutation("ambiguous: a broken encoding", ROUTES, "|%(?![0-9a-fA-F]{2})", "", FWD),
+    Mutation("ambiguous: overlong UTF-8", ROUTES, "%(?:[cC][01]|", "%(?:", FWD),
+    Mutation("ambiguous: overlong UTF-8 of three bytes", ROUTES, "[eE]0%[89][0-9a-fA-F]|", "", FWD),
+    Mutation("ambiguous: overlong UTF-8 of four bytes", ROUTES, "|[fF]0%8[0-9a-fA-F]", "", FWD),
+    Mutation("a path begins with a slash", ROUTES, 'not path.startswith("/") or ', "", FWD),
+    Mutation("a plain path holds nothing odd", ROUTES, "*+,=:@]*)+/?", "*+,=:@;%]*)+/?", FWD),
+    Mutation("the template fits the whole path", ROUTES, "re.DOTALL).fullmatch", "re.DOTALL).match", FWD),
+    Mutation("a template is literal", ROUTES, '"/" + re.escape(segment)', '"/" + segment', FWD),
+    Mutation("a star is one segment", ROUTES, 'r"/[^/]+"', 'r"/.+"', FWD),
+    Mutation("a star is not empty", ROUTES, 'r"/[^/]+"', 'r"/[^/]*"', FWD),
+    Mutation("no route, no request", ROUTES, 'raise Refused(Reason.NO_ROUTE, "no route', 'return policy\n        raise Refused(Reason.NO_ROUTE, "no route', FWD),
+    Mutation("methods", ROUTES, "(not methods or method in methods) and", "", FWD),
+    Mutation("two ** are quadratic", ROUTES, 'if template.count("**") > 1:', "if False:", ("tests/gateway/test_routes.py",) + props("routes")),
+    # -- policies
+    Mutation("exp at every use", JUDGE, "if not time < token.expires_at:", "if False:", ("tests/gateway/test_judge.py", *props("cached"))),
+    Mutation("nbf at every use", JUDGE, 'if "nbf" in token.claims and', "if False and", ("tests/gateway/test_judge.py",)),
+    Mutation("the issuers of a route", JUDGE, "if route.issuers and not", "if False and not", LOG),
+    Mutation("iss is text", JUDGE, "isinstance(said, str) and said in", "said in", ("tests/gateway/test_judge.py",)),
+    Mutation("the audiences of a route", JUDGE, "if route.audiences and not", "if False and not", CACHE),
+    Mutation("all scopes", JUDGE, "missing = [scope for scope in sorted(route.scopes) if not covers(granted, scope)]", "missing = []", CACHE),
+    Mutation("any of the scopes", JUDGE, "if not missing and (not route.any_scopes or any(", "if not missing and (True or any(", CACHE),
+    Mutation("hierarchic parts at a mark", JUDGE, 'wanted.startswith((scope + ".", scope + ":"))', "wanted.startswith(scope)", props("scopes")),
+    Mutation("a wildcard is one segment", JUDGE, '"[^.:]+" if part == "*"', '".+" if part == "*"', props("scopes")),
+    Mutation("a wildcard is literal elsewhere", JUDGE, "else re.escape(part) for part in parts", "else part for part in parts", props("scopes")),
+    Mutation("wiring: the policies are in", WIRING, "policies=tuple(policies.values())", "policies=()", CACHE),
+    # -- what goes upstream
+    Mutation("claims are encoded", FORWARD, "header_value(token.claims.get(claim))", "str(token.claims.get(claim))", FWD),
+    Mutation("a comma in an element", FORWARD, 'also=","', 'also=""', FWD),
+    Mutation("control characters", FORWARD, 'or not " " <= char <= "~"', "", FWD),
+    Mutation("a percent sign is encoded", FORWARD, 'special = "%" + also', "special = also", FWD),
+    Mutation("no space at the edges", FORWARD, 'return "%20" * (len(encoded) - len(body)) + core + "%20" * (len(body) - len(core))', "return encoded", FWD),
+    Mutation("every header is always set", FORWARD, "for header, claim in wanted]", "for header, claim in wanted if claim in token.claims]", FWD),
+    Mutation("owned headers", FORWARD, "(*_NEVER_FROM_CLIENTS, *claims)", "_NEVER_FROM_CLIENTS", FWD),
+    Mutation("method overrides", FORWARD, '    "x-http-method-override",\n', "", FWD),
+    Mutation("x-envoy-original-path", FORWARD, '    "x-envoy-original-path",\n', "", FWD),
+    Mutation("proxy-authorization", FORWARD, '    "proxy-authorization",\n', "", FWD),
+    Mutation("look-alike headers", MODEL, 'return name.lower().replace("_", "-").replace(".", "-")', "return name.lower()", FWD),
+    # -- the answer to the gateway
+    Mutation("no-store on refusals", REFUSAL, '("Cache-Control", "no-store")', '("Cache-Control", "private")', CACHE),
+    Mutation("400 is 401 for nginx", REFUSAL, "status = 401 if nginx and", "status = 401 if False and", FWD),
+    Mutation("the challenge", REFUSAL, "if reason.challenges:", "if False:", HDR),
+    Mutation("private on allows", ADAPTER, 'f"private, max-age={seconds}"),\n        *(', 'f"max-age={seconds}"),\n        *(', CACHE),
+    Mutation("an answer ends with exp", MODEL, "        if fresh < left:\n            left = fresh\n", "        left = fresh\n", CACHE),
+    Mutation("an answer ends with what may be remembered", MODEL, "        if fresh < left:\n            left = fresh\n", "", CACHE),
+    Mutation("reasons look alike from outside", ERRORS, '    BOUND_TOKEN = "bound_token", 401, "invalid_token", "The access token is invalid, expired or revoked"', '    BOUND_TOKEN = "bound_token", 401, "invalid_token", "The access token is bound to a key"', LOG),
+    Mutation("the log quotes no exception", "config/log.py", "kinds.append(type(seen).__name__)", "kinds.append(repr(seen))", ("tests/config",)),
+    # -- whatever goes wrong
+    Mutation("a bug is a refusal", GATEWAY, "        except Exception as bug:  # noqa: BLE001 - this is", "        except ZeroDivisionError as bug:  # noqa: BLE001 - this is", REL),
+    Mutation("what can't be recorded is not allowed", GATEWAY, "return Refuse(Reason.SERVER_ERROR, self.new_id(), type(bug).__name__, cause=bug)\n        return decision", "return decision\n        return decision", REL),
+    Mutation("the problem of a request", GATEWAY, "if request.problem is not None:", "if False:", FWD),
+    Mutation("every policy runs", GATEWAY, "for judge in self.policies:", "for judge in self.policies[:1]:", REL),
+    Mutation("no answer when a decision that waited ends otherwise", CONNECTION, "            self.abort()  # no answer is a refusal too\n            raise\n        finally", "            raise\n        finally", REL),
+    # -- limits and framing of the listener
+    Mutation("the number of fields", CONNECTION, "or len(headers.fields) > listener.max_headers:", ":", HDR),
+    Mutation("the size of a header section at once", CONNECTION, "        if size > self.max_header_bytes:\n            self.large = True\n", "", HDR),
+    Mutation("the size of a header section in pieces", CONNECTION, "if self.head_bytes > self.max_header_bytes:", "if False:", HDR),
+    Mutation("nothing after an upgrade", CONNECTION, "            # What follows is not HTTP/1.1 any more; the request itself was whole and is answered.\n            self.ending = True\n", "", FWD + ("tests/servers/test_listener.py",)),
+    # -- the wire to the authorization server
+    Mutation("an encoded body", REPLY, 'raise _bad("the body is encoded, although we asked for identity")', "pass", WIRE),
+    Mutation("a length over the bound", REPLY, 'raise _bad(f"a body of {self._left} bytes, want at most {self._max_bytes}")', "pass", WIRE),
+    Mutation("chunks over the bound", REPLY, 'raise _bad(f"a chunked body of more than {self._max_bytes} bytes")', "pass", WIRE),
+    Mutation("a body that ends with the connection", REPLY, 'raise _bad("neither Content-Length nor chunked, so nothing says where the body ends")', "pass", WIRE),
+    Mutation("interim replies", REPLY, "if self._interim > MAX_INTERIM:", "if False:", WIRE),
+    Mutation("the number of an answer's fields", REPLY, "if self._count > MAX_FIELDS:", "if False:", ("tests/backends/test_http_faults.py",)),
+    Mutation("nobody's answer", NONBLOCKING, "elif self._now is None:  # nobody asked for anything\n            self._drop()", "elif self._now is None:\n            super().data_received(data)", WIRE),
+    Mutation("no redirects", NONBLOCKING, "allow_redirects=False", "allow_redirects=True", INT),
+    Mutation("no environment", NONBLOCKING, "trust_env=False", "trust_env=True", WIRE),
+    Mutation("certificates are verified", TLS, "context.minimum_version", "context.check_hostname = False\n    context.verify_mode = ssl.CERT_NONE\n    context.minimum_version", WIRE),
+    Mutation("host names are verified", TLS, "context.minimum_version", "context.check_hostname = False\n    context.minimum_version", WIRE),
+    Mutation("TLS is 1.2 or newer", TLS, "context.minimum_version = ssl.TLSVersion.TLSv1_2", 'context.minimum_version = ssl.TLSVersion.TLSv1\n    context.set_ciphers("ALL:@SECLEVEL=0")', WIRE),
+    Mutation("keys are disclosed to nobody", TLS, "context.minimum_version", 'import os\n    context.keylog_filename = os.environ.get("SSLKEYLOGFILE")\n    context.minimum_version', WIRE),
+    Mutation("the first caller's end is its own", FLIGHT, "landed = await landing", "landed = await asyncio.wait_for(flight.task, None) and flight.task", WIRE),
+]  # fmt: skip

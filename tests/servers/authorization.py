@@ -1,0 +1,51 @@
+"""A small authorization server for tests with real processes: knows tokens that begin with "good", in a thread."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+from tokens import jwt
+
+
+class _Introspection(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        token = form["token"][0]
+        if token.startswith("slow"):
+            time.sleep(float(token[4:]))
+        good = token.startswith(("good", "slow"))
+        body = jwt(exp=int(time.time()) + 300, iat=int(time.time())).encode() if good else b""
+        self.send_response(200 if good else 204)
+        if good:
+            self.send_header("Content-Type", "application/jwt")
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *ignored):
+        pass
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+
+
+@contextmanager
+def authorization_server(port=0):
+    """The introspection endpoint's URL, while it runs."""
+    server = _Server(("127.0.0.1", port), _Introspection)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_address[1]}/introspect"
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
