@@ -69,7 +69,7 @@ def _phantomgate(count: int, expires_at: int) -> object:
     from phantomgate.backends.memory import MemoryCache
     from phantomgate.core.model import Credential, Route, Token
     from phantomgate.oauth.claims import read_scopes
-    from phantomgate.oauth.jwt import read_claims
+    from phantomgate.oauth.unverified import read_claims
     from phantomgate.resolvers.cached import Cached
 
     class Introspected:

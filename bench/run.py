@@ -27,6 +27,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from cached_decision import cached_decision, cached_decision_million
+from jwt_verify import jwt_verify
 from measure import Missing
 from memory_per_token import memory_per_token
 from miss import miss
@@ -39,9 +40,10 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "miss": miss,
     "memory_per_token": memory_per_token,
     "cached_decision_million": cached_decision_million,
+    "jwt_verify": jwt_verify,
 }
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp")
+PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc")
 
 
 def main() -> int:

@@ -13,12 +13,13 @@ from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import HttpCall, HttpReply
-from phantomgate.oauth.claims import read_time
+from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body
 from phantomgate.oauth.freshness import read_freshness
-from phantomgate.oauth.jwt import read_unverified
+from phantomgate.oauth.quoting import why
 from phantomgate.oauth.strict_json import read_object
+from phantomgate.oauth.unverified import read_unverified
 
 Answer: TypeAlias = Literal["jwt", "json"]
 _ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/json"}
@@ -122,7 +123,7 @@ def _read_jwt(jwt: str) -> dict[str, Any]:
     try:
         header, claims = read_unverified(jwt)
     except ValueError as error:
-        raise Refused(Reason.BAD_ANSWER, f"the answer's JWT can't be read: {_why(error)}") from None
+        raise Refused(Reason.BAD_ANSWER, f"the answer's JWT can't be read: {why(error)}") from None
     algorithm = header.get("alg")
     if not isinstance(algorithm, str) or algorithm.lower() == "none" or not algorithm:
         _bad_answer("the answer's JWT is not signed")
@@ -136,12 +137,7 @@ def _read_json(body: bytes) -> dict[str, Any]:
     try:
         return read_object(body)
     except ValueError as error:
-        raise Refused(Reason.BAD_ANSWER, f"the answer's JSON can't be read: {_why(error)}") from None
-
-
-def _why(error: ValueError) -> str:
-    # json and codecs quote what they read; only our own texts are safe to repeat
-    return str(error) if type(error) is ValueError else type(error).__name__
+        raise Refused(Reason.BAD_ANSWER, f"the answer's JSON can't be read: {why(error)}") from None
 
 
 def _not_active(said: Mapping[str, Any]) -> NoReturn:
@@ -169,12 +165,7 @@ def _check_facts(claims: Mapping[str, Any], now: float, clock_skew: float, issue
             raise Refused(Reason.INVALID_TOKEN, f"{name} is in the future")
     if "exp" in claims:
         _expiry(claims, now)
-    # A token that is bound to a key is not a bearer token (RFC 9449 §7.2, RFC 8705 §3)
-    if claims.get("cnf") is not None:
-        raise Refused(Reason.BOUND_TOKEN, "the token is bound to a key (cnf) and came as Bearer")
-    kind = claims.get("token_type")
-    if kind is not None and not (isinstance(kind, str) and kind.lower() in ("bearer", "access_token")):
-        raise Refused(Reason.BOUND_TOKEN, "token_type is not Bearer")
+    check_unbound(claims)
 
 
 def _expiry(claims: Mapping[str, Any], now: float) -> float:

@@ -1,62 +1,39 @@
-"""RFC 7519: take a JWT apart, strictly. This file reads; it verifies no signature and says so by its names.
+"""RFC 7519 §7.2: verify a JWT: the signature by one of the issuer's keys, then what it says by the issuer's rules.
 
-Used for the JWT that the authorization server hands us over its own TLS connection as the answer to our question.
+Rule: pure. Keys, rules and time are given; who fetches keys, and fetches them again, is a resolver.
 """
 
 from __future__ import annotations
 
-import binascii
-import re
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.oauth.jwks import KeySet
+from phantomgate.oauth.jws import MAX_BYTES, verify_jws
+from phantomgate.oauth.jwt_rules import Rules
+from phantomgate.oauth.quoting import why
 from phantomgate.oauth.strict_json import read_object
 
-MAX_JWT_BYTES = 65536
-# RFC 7515 §3.1, §2: three base64url segments without padding, the signature not empty
-_COMPACT = re.compile(r"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)").fullmatch
 
+class Verified(NamedTuple):
+    """What the issuer says, and nobody else could have."""
 
-class UnverifiedJwt(NamedTuple):
-    """What a JWT says of itself. Nobody has checked who says it."""
-
-    header: dict[str, Any]
+    header: Mapping[str, Any]
     claims: dict[str, Any]
 
 
-def read_unverified(jwt: str) -> UnverifiedJwt:
-    """Header and claims of the compact JWS *jwt*; the signature is not looked at.
+def verify(jwt: str, keys: KeySet, rules: Rules, now: float, *, max_bytes: int = MAX_BYTES) -> Verified:
+    """What *jwt* says, if a key of *keys* has signed it and it keeps *rules* at the Unix time *now*.
 
-    Raises ValueError when it has not three base64url segments, when a segment is not canonical, or when header or
-    payload is not one strict JSON object. The text never quotes the token.
+    Raises Refused with the reason of the first check that fails, and its subtype `jws.UnknownKey` when only a newer
+    key set could tell. The text never quotes the token.
     """
-    if len(jwt) > MAX_JWT_BYTES:
-        raise ValueError(f"a JWT of {len(jwt)} bytes, want at most {MAX_JWT_BYTES}")
-    found = _COMPACT(jwt)
-    if found is None:
-        raise ValueError("not a compact JWT of three base64url segments")
-    return UnverifiedJwt(read_object(base64url(found[1])), read_object(base64url(found[2])))
-
-
-def read_claims(jwt: str) -> dict[str, Any]:
-    """The claims of a JWT that was read before, from its packed form. Raises ValueError as `read_unverified`."""
-    return read_object(base64url(jwt.split(".", 2)[1]))
-
-
-def base64url(segment: str) -> bytes:
-    """The bytes of an unpadded base64url *segment* (RFC 7515 §2).
-
-    Raises ValueError unless the text is the only one for these bytes: Python's decoder would ignore stray characters
-    and unused bits, so that one signature had many spellings.
-    """
-    left = len(segment) % 4
-    if left == 1:
-        raise ValueError("a base64url segment of impossible length")
-    data = binascii.a2b_base64(segment.translate(_TO_STANDARD) + "=" * (-left % 4), strict_mode=True)
-    if left and _LAST_BITS[left].find(segment[-1]) < 0:
-        raise ValueError("a base64url segment with bits left over")
-    return data
-
-
-_TO_STANDARD = {ord("-"): "+", ord("_"): "/", ord("+"): "!", ord("/"): "!", ord("="): "!"}  # not in our alphabet
-_ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-_LAST_BITS = {2: _ALPHABET[::16], 3: _ALPHABET[::4]}
+    header, payload = verify_jws(jwt, keys, max_bytes=max_bytes)
+    try:
+        claims = read_object(payload)
+    except ValueError as error:
+        raise Refused(Reason.INVALID_TOKEN, f"the claims can't be read: {why(error)}") from None
+    for check in rules.checks:
+        check(header, claims, rules, now)
+    return Verified(header.values, claims)

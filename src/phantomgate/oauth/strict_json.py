@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 
 MAX_DEPTH = 16
 _BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_WHITE = " \t\n\r"
 
 
 def read_object(data: bytes) -> dict[str, Any]:
@@ -20,21 +21,25 @@ def read_object(data: bytes) -> dict[str, Any]:
     an unpaired surrogate, or more than 16 levels.
     """
     text = data.decode("utf-8")  # UnicodeDecodeError is a ValueError
-    _check_depth(text)
-    value = json.loads(
-        text, object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
-    )
+    if text.count("[") + text.count("{") > MAX_DEPTH:
+        _check_depth(text)
+    try:
+        value, end = _SCAN(text, 0)
+    except StopIteration:  # how the scanner says that no value begins here
+        if text[:1] not in _WHITE or not text:
+            raise ValueError("not JSON") from None
+        return read_object(data.lstrip(_WHITE.encode()))
+    if end != len(text) and text[end:].strip(_WHITE):
+        raise ValueError("something follows the JSON value")
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, want an object")
-    if "\\u" in text:  # "\ud800" parses, and blows up later in whoever encodes it
+    if "\\" in text:  # "\ud800" parses, and blows up later in whoever encodes it; UTF-8 itself can't carry one
         json.dumps(value, ensure_ascii=False).encode("utf-8")  # UnicodeEncodeError is a ValueError
     return value
 
 
 def _check_depth(text: str) -> None:
     # Counted before parsing: the parser recurses, and a RecursionError deep in C is a poor way to find out.
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return
     depth = 0
     for token in _BRACKETS.finditer(text):
         mark = token[0]
@@ -47,11 +52,9 @@ def _check_depth(text: str) -> None:
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made: dict[str, Any] = {}
-    for key, value in pairs:
-        if key in made:
-            raise ValueError("a JSON object has a key twice")
-        made[key] = value
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a JSON object has a key twice")
     return made
 
 
@@ -70,3 +73,9 @@ def _integer(text: str) -> int:
     if len(text) > 64:
         raise ValueError("a JSON integer has more than 64 digits")
     return int(text)
+
+
+# Made once: `json.loads` makes a decoder a call when it is given hooks, which costs as much as reading a small object
+_SCAN = json.JSONDecoder(
+    object_pairs_hook=_object, parse_constant=_no_constant, parse_float=_finite, parse_int=_integer
+).scan_once  # type: ignore[attr-defined]  # what `raw_decode` calls; typeshed doesn't know it
