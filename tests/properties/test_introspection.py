@@ -12,7 +12,7 @@ from phantomgate.core.model import Headers
 from phantomgate.core.ports import HttpReply
 from phantomgate.oauth.client_auth import client_secret_basic
 from phantomgate.oauth.introspection import Answer, Introspected, introspection_request, read_introspection
-from phantomgate.oauth.jwt import read_unverified
+from phantomgate.oauth.unverified import read_unverified
 from phantomgate.testing import reply
 from tokens import NOW, jwt, segment
 
