@@ -45,7 +45,7 @@ def behind(request, serve, authority, tmp_path):
     settings = tmp_path / "phantomgate.toml"
     claims = ", ".join(f'"{name}" = "{claim}"' for name, claim in CLAIMS.items())
     settings.write_text(SETTINGS.format(port=gate.port, claims=claims))
-    with echo_api.running() as api, nginx(settings, api.port, cached=request.param == "cached") as server:
+    with echo_api.running() as api, nginx(settings, api.port, variant=request.param) as server:
         yield gate, api, server.port
 
 

@@ -96,6 +96,23 @@ def test_the_longest_answer_is_read_and_one_byte_more_is_not(case, serve, author
         assert_refused(serve().bearer(), 502, "bad_gateway")
 
 
+@attack("INT-032")
+def test_an_answer_that_only_ends_with_its_connection_may_have_been_cut_off(case, serve, authority):
+    authority.says = HEAD + b"Connection: close\r\n\r\n" + GOOD.encode()
+    gate = serve()
+    assert_refused(gate.bearer(), 502, "bad_gateway")
+    assert_refused(gate.blocking(), 502, "bad_gateway")
+
+
+@attack("INT-033")
+@pytest.mark.parametrize("encoding", ["gzip", "GZIP", "deflate", "br", "identity, gzip", "x-unknown"])
+def test_a_body_that_calls_itself_encoded_is_not_read_even_if_it_is_plain(case, encoding, serve, authority):
+    authority.says = as_jwt(GOOD, ("Content-Encoding", encoding))
+    gate = serve()
+    assert_refused(gate.bearer(), 502, "bad_gateway")
+    assert_refused(gate.blocking(), 502, "bad_gateway")
+
+
 @attack("INT-033")
 @pytest.mark.parametrize(
     "encoding", ["gzip", "GZIP", "deflate", "br", "zstd", "gzip, gzip", "identity, gzip", "x-gzip"]

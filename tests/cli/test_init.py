@@ -122,6 +122,18 @@ def test_times_follow_the_settings(init):
     assert "proxy_read_timeout 6s;" in files["phantomgate-server.conf"]
 
 
+def test_the_files_that_stay_open_are_within_the_limit(init):
+    _, files = init(SETTINGS, "--cached", "--hot", "5000")
+    assert "open_file_cache max=5000 " in files["phantomgate-server.conf"]
+    assert "worker_rlimit_nofile 9096;" in files["nginx.conf"]
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "many", "1000001"])
+def test_a_number_that_is_none_is_a_usage_error(init, text):
+    with pytest.raises(SystemExit):
+        init(SETTINGS, "--cached", "--hot", text)
+
+
 def test_a_file_that_is_not_ours_is_left_alone_and_nothing_is_written(init, tmp_path, capsys):
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "nginx.conf").write_text("user www-data;\n")

@@ -350,6 +350,21 @@ def test_a_drain_tells_websockets_that_we_go(sockets):
     sockets(story)
 
 
+def test_a_websocket_that_opens_during_the_drain_is_told_too(sockets):
+    async def story(front, session):
+        opening = asyncio.ensure_future(connect(front, session, token="slow", autoclose=False))
+        await front.tokens.asked.wait()
+        front.listener.last_call()
+        front.listener.begin_drain()
+        front.tokens.go_on.set()
+        async with await opening as socket:
+            message = await socket.receive(timeout=5)
+            assert (WSMsgType.CLOSE, 1001) == (message.type, message.data)
+            await socket.close()
+
+    sockets(story)
+
+
 def test_a_message_that_is_too_large_ends_the_websocket(sockets):
     async def story(front, session):
         async with connect(front, session, max_msg_size=0) as socket:

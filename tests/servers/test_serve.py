@@ -366,6 +366,9 @@ def test_a_log_that_can_not_be_written_changes_no_decision(endpoint, tmp_path, s
         started = {"event": "started", "listen": ports[0].name, "manage": ports[1].name}
         service.log.write_text(json.dumps(started) + "\n")
         service.until(lambda: _ready(service))
+        if stderr == "closed":  # else the next socket would have been what we log to
+            for pid in (service.process.pid, *service.workers):
+                assert "/dev/null" == os.readlink(f"/proc/{pid}/fd/2")
         for number in range(300):
             assert 401 == service.get("/decide/" + "x" * 400, "bad")[0]
             assert 200 == service.get("/decide", "good")[0], number

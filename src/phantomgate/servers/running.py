@@ -18,7 +18,7 @@ from aiohttp import web
 
 from phantomgate import __version__
 from phantomgate.config.log import Level, Log, kinds_of
-from phantomgate.config.observe import Snapshot
+from phantomgate.config.observe import Snapshot, merge
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
 from phantomgate.servers.complaints import log_what_others_say
@@ -48,6 +48,8 @@ class Plan:
     start: Mapping[str, Any] = field(repr=False)
     probe: Probe
     log: Log
+    dropped: Callable[[], int]
+    """How many lines of *log* could not be written."""
     ticks: Clock
     jitter: Callable[[], float]
 
@@ -83,7 +85,7 @@ class Run:
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
-        return await self.supervisor.count()
+        return merge([await self.supervisor.count(), {"lines_dropped": self.plan.dropped()}])
 
     def unready(self) -> dict[str, str]:
         """As `management.State`."""

@@ -76,6 +76,8 @@ class Tunnels:
 
     async def _relay(self, client: End, upstream: End) -> tuple[int, bytes]:
         """Pass messages on, both ways, until one side closes; the code and reason that it gave."""
+        if self._ending:
+            return WSCloseCode.GOING_AWAY, b""
         both = [asyncio.ensure_future(_pass_on(client, upstream)), asyncio.ensure_future(_pass_on(upstream, client))]
         self._open.update(both)
         try:

@@ -37,6 +37,8 @@ class Nginx:
     """Whether nginx remembers decisions."""
     hash: Hash = "njs"
     """What makes the key of a remembered decision: SHA-256 by njs, or SHA-1, at a tenth of the cost, by set-misc."""
+    hot: int = 512
+    """How many remembered decisions each worker keeps open. Each is a file of its limit (`worker_rlimit_nofile`)."""
     bind: str = "127.0.0.1:8080"
     """Where the example listens."""
     api: str = "127.0.0.1:8000"
@@ -63,6 +65,8 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
         "bind": nginx.bind,
         "api": nginx.api,
         "cache": nginx.cache.rstrip("/"),
+        "hot": str(nginx.hot),
+        "files": str(nginx.hot + 4096),
         "inactive": f"{max(math.ceil(settings.cache.max_age), 1)}s",
         "timeout": f"{math.ceil(settings.introspection.timeout) + 3}s",
         "read_claims": "\n".join(
