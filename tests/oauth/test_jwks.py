@@ -137,9 +137,10 @@ def test_a_curve_leaves_one_algorithm():
 def test_the_two_names_of_an_edwards_algorithm_are_one_algorithm():
     nameless = without(ED.jwk, "alg")
 
-    assert ["EdDSA", "Ed25519"] == [one.alg for one in keys(nameless, algorithms=("EdDSA", "Ed25519")).keys]
+    for algorithms in (("EdDSA", "Ed25519"), ("EdDSA", "Ed25519", "EdDSA")):
+        assert ["EdDSA", "Ed25519"] == [one.alg for one in keys(nameless, algorithms=algorithms).keys]
     for alg in ("EdDSA", "Ed25519"):
-        verify_jws(token(ED._replace(alg=alg)), keys(nameless, algorithms=("EdDSA", "Ed25519", "EdDSA")))
+        verify_jws(token(ED._replace(alg=alg)), keys(nameless, algorithms=("EdDSA", "Ed25519")))
     assert "is for EdDSA" in keys(ED, algorithms=("EdDSA", "Ed25519")).why_not("EdDSA-0")
 
 
@@ -210,10 +211,9 @@ def test_an_unknown_curve_is_skipped(jwk, crv):
 
 
 def test_a_symmetric_key_is_skipped():
-    for jwk in (
-        {"kty": "oct", "kid": "k", "k": segment(b"x" * 64), "alg": "HS256"},
-        {**RS.jwk, "k": segment(b"x" * 64)},
-    ):
+    secret = segment(b"x" * 64)
+
+    for jwk in ({"kty": "oct", "kid": "k", "k": secret, "alg": "HS256"}, {"kty": "oct"}, {**RS.jwk, "k": secret}):
         assert "it is symmetric: whoever can read the set could sign with it" == why_skipped(jwk)
 
 

@@ -405,6 +405,13 @@ def _refuses(jws, key_set):
     return False
 
 
+def test_a_jws_has_two_dots_though_fewer_could_be_signed_too():
+    signed_header = f"{HEAD}.{segment(RS.sign(HEAD.encode()))}"
+
+    for jws, dots in (("", 0), (HEAD, 0), (signed_header, 1), (f"{GOOD}.", 3), ("...", 3), (f"{GOOD}.x.y.z", 5)):
+        assert f"{dots} dots, want the two of a compact JWS (RFC 7515 section 7.1)" == why(jws, keys(RS))
+
+
 def test_an_encrypted_token_is_refused_as_one():
     assert "an encrypted token (JWE)" in why("eyJhbGciOiJSU0EtT0FFUCJ9.a.b.c.d", keys(RS))
 

@@ -106,7 +106,7 @@ def read_key_set(
         try:
             _check_public(jwk, skip_private_keys)
             made = _read_key(jwk, kid, algorithms)
-            if kid is not None and sum((key.kid, key.alg) == (kid, made[0].alg) for key in keys) >= SAME_KID:
+            if sum((key.kid, key.alg) == (kid, made[0].alg) for key in keys) >= SAME_KID:
                 raise _Unusable(f"{SAME_KID} keys before it have its kid and alg")
         except _Unusable as unusable:
             skipped.append(Skipped(kid, str(unusable)))
