@@ -35,6 +35,12 @@ class Authority:
         self_signed: bool = False,
     ) -> ssl.SSLContext:
         """A server's context, its certificate for *names* (addresses too), valid between two times from now."""
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(self.issue(*names, since=since, until=until, self_signed=self_signed))
+        return context
+
+    def issue(self, *names: str, since: timedelta = -DAY, until: timedelta = DAY, self_signed: bool = False) -> Path:
+        """A file with a certificate for *names* and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         subject = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "server")])
         alternatives = x509.SubjectAlternativeName([_alternative(name) for name in names])
@@ -49,9 +55,7 @@ class Authority:
                 serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
             )
         )
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(pem)
-        return context
+        return pem
 
     def _sign(self, subject, key, since, until, extension, *, issuer=None, signer=None):
         now = datetime.now(UTC)

@@ -142,7 +142,7 @@ def test_an_exchange_is_routed_only_when_it_names_a_request():
 
 
 def allow(route=None):
-    change = HeaderChange((("Authorization", f"Bearer {jwt()}"), ("X-User", "")), frozenset())
+    change = HeaderChange((("Authorization", f"Bearer {jwt()}"), ("X-User", "")), frozenset(), jwt())
     return Allow(Token(jwt(), {}, frozenset(), NOW + 60.0, 60.0), route or Route("r"), change)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from interop.authorization_server import AuthorizationServer
 from interop.needs import HERE, command, needs
@@ -12,13 +14,19 @@ from interop.processes import process
 
 
 @contextmanager
-def oidc_provider(folder: Path, member: str = "") -> Iterator[AuthorizationServer]:
-    """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any."""
+def oidc_provider(
+    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = ()
+) -> Iterator[AuthorizationServer]:
+    """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any.
+
+    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect.
+    """
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
     code = HERE / "oidc_provider"
     ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
-    with process([command("node") or "node", "server.mjs", *([member] if member else [])], log, ready=ready, cwd=code):
+    arguments = [member, json.dumps(list(clients))]
+    with process([command("node") or "node", "server.mjs", *arguments], log, ready=ready, cwd=code):
         issuer = _issuer(log).strip()
         yield AuthorizationServer(
             issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"

@@ -1,12 +1,24 @@
-"""A record gives back the token it was made from, to the last character of its JWT."""
+"""A record gives back the token it was made from, to the last character of its JWT; or the claims, without one."""
 
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phantomgate.core.model import Source, Token
+from phantomgate.oauth.claims import read_scopes
 from phantomgate.resolvers.records import pack, unpack
 from tokens import NOW, jwt, segment
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**60), 2**60)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+scopes = st.lists(st.sampled_from(["read", "write"])).map(" ".join)
 
 
 def token(text):
@@ -46,8 +58,29 @@ def test_a_header_too_long_for_its_length_is_kept_as_text():
     assert text == again(text).jwt
 
 
+@given(st.dictionaries(st.text(), json_values, max_size=5), scopes)
+def test_claims_without_a_jwt_come_back_as_they_were(claims, scope):
+    claims = {**claims, "scope": scope}
+
+    token = unpack(
+        pack(Token("", claims, read_scopes(claims), NOW + 1.5, 0.0)), fresh_until=7.0, issuer="as", source=Source.MEMORY
+    )
+
+    assert (token.jwt, token.claims, token.expires_at) == ("", claims, NOW + 1.5)
+    assert (token.scopes, token.fresh_until, token.issuer) == (frozenset(scope.split()), 7.0, "as")
+
+
 @pytest.mark.parametrize(
-    "record", [b"", b"\x01", b"\x02" * 13, b"\x03" + bytes(100), b"\x02" + bytes(8) + b"\xff" * 50]
+    "record",
+    [
+        b"",
+        b"\x01",
+        b"\x02" * 13,
+        b"\x04" + bytes(100),
+        b"\x02" + bytes(8) + b"\xff" * 50,
+        b"\x03" + bytes(8),
+        b"\x03" + bytes(8) + b"[]",
+    ],
 )
 def test_what_pack_did_not_write_is_refused(record):
     with pytest.raises(ValueError, match=r".+"):

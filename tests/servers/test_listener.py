@@ -18,7 +18,7 @@ from phantomgate.servers.listener import Limits, Listener, trusted_peers
 from phantomgate.testing import FakeClock
 from tokens import NOW, jwt
 
-CHANGE = HeaderChange((("Authorization", f"Bearer {jwt()}"), ("X-User", "ann")), frozenset())
+CHANGE = HeaderChange((("Authorization", f"Bearer {jwt()}"), ("X-User", "ann")), frozenset(), jwt())
 ASK = "GET /decide HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-URI: /a\r\n"
 
 

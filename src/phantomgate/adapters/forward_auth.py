@@ -129,6 +129,6 @@ def write_memory(seconds: int, *, of_table: bool) -> list[tuple[str, str]]:
 
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:
     """Fields and body of an `/exchange` answer (the shape of RFC 6749 §5.1)."""
-    body = {"token_type": "Bearer", "access_token": allow.token.jwt, "expires_in": seconds}
+    body = {"token_type": "Bearer", "access_token": allow.upstream.jwt, "expires_in": seconds}
     fields = [("Content-Type", "application/json"), *write_memory(seconds, of_table=False)]
     return fields, json.dumps(body).encode("ascii")

@@ -57,18 +57,19 @@ class BlockingHttp:
     """An `Http` that blocks its thread and never suspends. State: one idle connection per origin.
 
     Threads may share it: who finds no idle connection opens one. *idle_seconds* is how long one is kept unused;
-    *ca_file* as in `tls.client_context`.
+    *ca_file* and *certificate* as in `tls.client_context`.
     """
 
     def __init__(
         self,
         *,
         ca_file: str | None = None,
+        certificate: tuple[str, str] | None = None,
         idle_seconds: float = 30.0,
         ticks: Clock = time.monotonic,
         lookup: Lookup = socket.getaddrinfo,
     ) -> None:
-        self._context = client_context(ca_file)
+        self._context = client_context(ca_file, certificate)
         self._idle_seconds = idle_seconds
         self._ticks = ticks
         self._lookup = lookup

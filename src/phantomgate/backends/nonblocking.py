@@ -140,18 +140,19 @@ class AiohttpHttp:
     """An `Http` on one event loop. State: the session with its pool of connections, made at the first call.
 
     *connections* bounds how many are open at a time, others wait within their deadline; *idle_seconds* is how long one
-    is kept unused; *ca_file* as in `tls.client_context`; *resolver* is the system's unless given.
+    is kept unused; *ca_file* and *certificate* as in `tls.client_context`; *resolver* is the system's unless given.
     """
 
     def __init__(
         self,
         *,
         ca_file: str | None = None,
+        certificate: tuple[str, str] | None = None,
         connections: int = 100,
         idle_seconds: float = 30.0,
         resolver: AbstractResolver | None = None,
     ) -> None:
-        self._context = client_context(ca_file)
+        self._context = client_context(ca_file, certificate)
         self._connections = connections
         self._idle_seconds = idle_seconds
         self._resolver = resolver

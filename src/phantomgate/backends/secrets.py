@@ -15,6 +15,19 @@ def read_secret(reference: str, environ: Mapping[str, str]) -> str:
 
     Raises ValueError, saying what to do, when it is not there, empty, or can't be a secret.
     """
+    secret = read_key(reference, environ)
+    if not secret.isprintable():
+        raise ValueError(
+            f"refers to {named(reference)}, which holds a control character or a line break; write the secret alone"
+        )
+    return secret
+
+
+def read_key(reference: str, environ: Mapping[str, str]) -> str:
+    """The text of a key that *reference* refers to, which may have several lines, as PEM does.
+
+    Raises ValueError, saying what to do, when it is not there or empty.
+    """
     scheme, _, place = reference.partition(":")
     if scheme == "env":
         secret = _from_variable(place, environ)
@@ -24,11 +37,13 @@ def read_secret(reference: str, environ: Mapping[str, str]) -> str:
         raise ValueError('is not a reference that can be read; write "env:NAME" or "file:PATH"')
     if not secret:
         raise ValueError(f"refers to {_name(scheme, place)}, which is empty; an empty secret is no secret")
-    if not secret.isprintable():
-        raise ValueError(
-            f"refers to {_name(scheme, place)}, which holds a control character or a line break; write the secret alone"
-        )
     return secret
+
+
+def named(reference: str) -> str:
+    """What *reference* refers to, for people."""
+    scheme, _, place = reference.partition(":")
+    return _name(scheme, place)
 
 
 def _name(scheme: str, place: str) -> str:

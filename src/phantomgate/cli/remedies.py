@@ -71,8 +71,8 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
             "",
             (
                 "Check introspection.client_id and what client_secret refers to; if they are right, the server wants "
-                'the secret sent the other way (client_auth = "post" or "basic"), or the client may not introspect '
-                "there."
+                'the secret sent another way (client_auth: "basic", "post" ...), an assertion for another audience '
+                "(assertion_audience), or the client may not introspect there."
             ),
         ),
     ),
@@ -123,7 +123,15 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
             "holds no jwt",
             (
                 "The server says the token is active and gives no JWT for it. Have it answer application/jwt and "
-                'write answer = "jwt", or have it put the JWT into a member phantom_token of its JSON.'
+                'write answer = "jwt", or have it put the JWT into a member phantom_token of its JSON; where it can do '
+                "neither, have one made here, by [mint]."
+            ),
+        ),
+        (
+            "don't say whose token",
+            (
+                "The server names the user in another claim than sub: write its name as mint.subject, such as "
+                '"username".'
             ),
         ),
         (

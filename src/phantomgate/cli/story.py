@@ -43,10 +43,19 @@ def tell(
         "decision": _decision(decision),
         "answer": _answer(settings, decision, exchange, now, ticks),
     }
-    secrets = [gave.value if isinstance(gave, Credential) else gave.jwt
-               for gave in (step.gave for step in steps) if isinstance(gave, Credential | Token)]  # fmt: skip
-    swept: Story = _swept(story, secrets)
+    swept: Story = _swept(story, [secret for step in steps if (secret := _secret(step.gave))])
     return swept
+
+
+def _secret(gave: Gave | None) -> str:
+    """The secret in what a step gave, if there is one: facts may come without a JWT."""
+    match gave:
+        case Credential(value):
+            return value
+        case Token(jwt) | HeaderChange(jwt=jwt):
+            return jwt
+        case _:
+            return ""
 
 
 def mask(secret: str) -> str:
@@ -89,7 +98,7 @@ def _gave(gave: Gave | None, now: float, ticks: float) -> dict[str, Any]:
                 "issuer": token.issuer,
                 "expires_in": int(token.expires_at - now),
                 "usable_for": token.lifetime(now, ticks),
-                "jwt": mask(token.jwt),
+                "jwt": mask(token.jwt) if token.jwt else "none",
                 "claims": {name: token.claims[name] for name in _TOLD_CLAIMS if name in token.claims},
                 "other_claims": sorted(str(name) for name in token.claims if name not in _TOLD_CLAIMS),
             }
@@ -123,7 +132,7 @@ def _answer(settings: Settings, decision: Decision, exchange: bool, now: float, 
     if isinstance(decision, Refuse):
         refusal = write_refusal(decision, settings.serve.realm, settings.serve.nginx)
         return {"status": refusal.status, "headers": _masked(refusal.headers), "body": json.loads(refusal.body)}
-    seconds = decision.token.lifetime(now, ticks)
+    seconds = decision.lifetime(now, ticks)
     if exchange:
         fields, body = write_exchange(decision, seconds)
         return {"status": 200, "headers": _masked(fields), "body": json.loads(body)}

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
 from phantomgate.config.network import insecure, is_loopback, read_address
-from phantomgate.config.settings import Introspection, RouteRule, Settings
+from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
 from phantomgate.oauth.urls import check_issuer
@@ -24,6 +25,7 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = check(settings)
             if text:
                 yield name, text
+    yield from problems_of_asking("introspection", settings.introspection, settings.mint, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
@@ -34,6 +36,15 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = _template(rule)
             if text:
                 yield name, text
+        if (
+            rule.mint_audience
+            and not settings.mint.keys
+            and not {"mint.keys", f"routes[{place}].mint_audience"} & set(unread)
+        ):
+            yield (
+                f"routes[{place}].mint_audience",
+                "has no effect without keys under [mint]; write them, or leave it out",
+            )
 
 
 def _endpoint_is_there(settings: Settings) -> str:
@@ -42,7 +53,7 @@ def _endpoint_is_there(settings: Settings) -> str:
         return ""
     if not introspection.issuer:
         return (
-            _missing("introspection", "endpoint", "https://as.example/oauth/v2/oauth-introspect")
+            missing("introspection", "endpoint", "https://as.example/oauth/v2/oauth-introspect")
             + '; or write issuer = "https://as.example", whose metadata says where it is'
         )
     try:
@@ -60,18 +71,13 @@ def _unused(settings: Settings) -> bool:
 def _client_is_there(settings: Settings) -> str:
     if _unused(settings):
         return ""
-    return "" if settings.introspection.client_id else _missing("introspection", "client_id", "api-gateway")
+    return "" if settings.introspection.client_id else missing("introspection", "client_id", "api-gateway")
 
 
 def _secret_is_there(settings: Settings) -> str:
-    if _unused(settings):
+    if _unused(settings) or settings.introspection.client_secret or not wants_secret(settings.introspection):
         return ""
-    return "" if settings.introspection.client_secret else _missing("introspection", "client_secret", "env:NAME")
-
-
-def _missing(section: str, key: str, example: str) -> str:
-    variable = f"PHANTOMGATE__{section}__{key}".upper()
-    return f'is missing; write {key} = "{example}" under [{section}], or set {variable}'
+    return missing("introspection", "client_secret", "env:NAME")
 
 
 def _endpoint_is_private(settings: Settings) -> str:
@@ -102,6 +108,28 @@ def _listeners_are_apart(settings: Settings) -> str:
     return "is the address of serve.listen too; choose another, so that gateways can't reach the metrics"
 
 
+def _keys_are_there(settings: Settings) -> str:
+    if settings.mint.keys or settings.mint == Mint():
+        return ""
+    return 'is missing, so nothing would be minted; write keys = ["file:PATH"] under [mint], or leave [mint] out'
+
+
+def _minter_has_a_name(settings: Settings) -> str:
+    """RFC 9068 §2.2; and RFC 8725 §3.8: keys belong to an issuer, so two of them can't share a name."""
+    if not settings.mint.keys:
+        return ""
+    if not settings.mint.issuer:
+        return missing("mint", "issuer", "https://gateway.example")
+    others = (settings.introspection.issuer, *settings.policy.issuers, *(one.issuer for one in settings.issuers))
+    if settings.mint.issuer in others:
+        return "is an authorization server's name, whose keys are others; write a name of your own"
+    return ""
+
+
+def _minter_has_an_audience(settings: Settings) -> str:
+    return "" if settings.mint.audience or not settings.mint.keys else missing("mint", "audience", "orders-api")
+
+
 def _template(rule: RouteRule) -> str:
     """The gateway's own reader is the judge of a path template."""
     try:
@@ -115,7 +143,10 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("introspection.endpoint", (), _endpoint_is_there),
     ("introspection.endpoint", ("introspection.allow_insecure_http",), _endpoint_is_private),
     ("introspection.client_id", (), _client_is_there),
-    ("introspection.client_secret", (), _secret_is_there),
+    ("introspection.client_secret", ("introspection.client_auth",), _secret_is_there),
+    ("mint.keys", (), _keys_are_there),
+    ("mint.issuer", ("mint.keys", "introspection.issuer", "policy.issuers", "issuers"), _minter_has_a_name),
+    ("mint.audience", ("mint.keys",), _minter_has_an_audience),
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
 )

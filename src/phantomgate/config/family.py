@@ -14,6 +14,12 @@ from phantomgate.core.ports import Clock, Http, Later, Once
 
 Family: TypeAlias = Literal["blocking", "nonblocking"]
 
+Certificate: TypeAlias = tuple[str, str] | None
+"""The files of our certificate and its key, as for `tls.client_context`."""
+
+HttpFor: TypeAlias = Callable[[str, str, Certificate, int], Http]
+"""The client for an issuer's name, a `ca_file`, our certificate there and a number of connections."""
+
 
 class Closable(Protocol):
     """What holds connections or tasks, and gives them back."""
@@ -25,12 +31,9 @@ class Closable(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class BackEnds:
-    """One family: how to call, how concurrent calls become one, what runs behind, and what to close in the end.
+    """One family: how to call, how concurrent calls become one, what runs behind, and what to close in the end."""
 
-    *http* gives the client for an issuer's name, a `ca_file` and a number of connections.
-    """
-
-    http: Callable[[str, str, int], Http]
+    http: HttpFor
     once: Once
     key_once: Once
     later: Later | None
@@ -46,19 +49,20 @@ def _nonblocking(given: Http | None) -> BackEnds:
     from phantomgate.backends.background import Background
     from phantomgate.backends.nonblocking import AiohttpHttp, SingleFlight
 
-    clients: dict[tuple[str, str], Http] = {}
+    clients: dict[tuple[str, str, Certificate], Http] = {}
     # Keys have flights of their own, so that however many tokens wait for a key, there is room for its fetch
     flights, key_flights, later = SingleFlight(), SingleFlight(), Background()
     closing: list[Closable] = [later, flights, key_flights]
 
-    def client(issuer: str, ca_file: str, connections: int) -> Http:
+    def client(issuer: str, ca_file: str, ours: Certificate, connections: int) -> Http:
         if given is not None:
             return given
-        if (issuer, ca_file) not in clients:  # each issuer its own, so that a slow one takes no other's connections
-            made = AiohttpHttp(ca_file=ca_file or None, connections=connections)
+        key = (issuer, ca_file, ours)  # each issuer its own, so that a slow one takes no other's connections
+        if key not in clients:
+            made = AiohttpHttp(ca_file=ca_file or None, certificate=ours, connections=connections)
             closing.append(made)
-            clients[issuer, ca_file] = made
-        return clients[issuer, ca_file]
+            clients[key] = made
+        return clients[key]
 
     return BackEnds(client, flights, key_flights, later, closing)
 
@@ -67,26 +71,29 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
     from phantomgate.backends.blocking import SingleFlight
     from phantomgate.backends.blocking_http import BlockingHttp
 
-    clients: dict[str, Http] = {}
+    clients: dict[tuple[str, Certificate], Http] = {}
     closing: list[Closable] = []
 
-    def client(issuer: str, ca_file: str, connections: int) -> Http:  # noqa: ARG001 - each thread has one connection
+    def client(issuer: str, ca_file: str, ours: Certificate, connections: int) -> Http:  # noqa: ARG001 - a thread has one
         if given is not None:
             return given
-        if ca_file not in clients:
-            made = BlockingHttp(ca_file=ca_file or None, ticks=ticks)
+        if (ca_file, ours) not in clients:
+            made = BlockingHttp(ca_file=ca_file or None, certificate=ours, ticks=ticks)
             closing.append(made)
-            clients[ca_file] = made
-        return clients[ca_file]
+            clients[ca_file, ours] = made
+        return clients[ca_file, ours]
 
-    asking = max(asked.timeout for asked in (settings.introspection, *(one.introspection for one in settings.issuers)))
+    askers = [settings.introspection, *(one.introspection for one in settings.issuers)]
+    asking = max(asked.timeout for asked in askers)
     # The longest way to the keys: two forms of metadata, and the keys themselves
-    keys = max((3 * one.timeout for one in settings.issuers), default=2 * settings.introspection.timeout)
+    keys = max(2 * settings.introspection.timeout, *(3 * one.timeout for one in settings.issuers), 0.0)
     discovering = bool(settings.issuers) or not settings.introspection.endpoint
+    # A signed answer may wait for its keys, and for newer ones
+    opening = 2 * asking if any(asked.answer == "signed" for asked in askers) else 0.0
     return BackEnds(
         client,
-        SingleFlight(patience=asking + 1.0 + (keys if discovering else 0.0)),
-        SingleFlight(patience=keys + 1.0),
+        SingleFlight(patience=asking + 1.0 + opening + (keys if discovering else 0.0)),
+        SingleFlight(patience=max(keys, asking) + 1.0),
         None,
         closing,
     )

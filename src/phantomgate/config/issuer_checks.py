@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from phantomgate.config.asking import asked_of, place_of
+from phantomgate.config.asking_checks import problems_of_asking, wants_secret
 from phantomgate.config.kinds import found
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.oauth.jwks import read_key_set
@@ -47,6 +49,8 @@ def problems_of_issuers(settings: Settings, unread: Collection[str]) -> Iterator
                 text = check(one)
                 if text:
                     yield f"{at}.{name}", text
+            if introspects(one):
+                yield from problems_of_asking(place_of(place), asked_of(one), settings.mint, unread)
             yield from _between(settings, place, one)
     names = {one.name for one in settings.issuers}
     for place, rule in enumerate(settings.routes, 1):
@@ -153,7 +157,8 @@ def _introspection(one: IssuerRule) -> str:
         return (
             "" if asked == Introspection() else 'is never used with mode = "verify"; remove it, or write mode = "both"'
         )
-    missing = [name for name in ("client_id", "client_secret") if not getattr(asked, name)]
+    needed = ("client_id", "client_secret") if wants_secret(asked) else ("client_id",)
+    missing = [name for name in needed if not getattr(asked, name)]
     if missing:
         return f"has no {' and no '.join(missing)}; write [issuers.introspection] with them below this issuer"
     if asked.issuer and asked.issuer != one.issuer:

@@ -6,15 +6,17 @@ the server of [introspection] alone costs a cold start no verifier.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from phantomgate.config.asking import Client, asked_of, place_of
+from phantomgate.config.authentication import certificate
+from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route
 from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
-from phantomgate.oauth.client_auth import client_secret_basic, client_secret_post
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
     from phantomgate.oauth.discovery import Form, Metadata
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
+    from phantomgate.resolvers.statements import Statements
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
@@ -41,8 +44,7 @@ class Tools:
     """What every issuer's parts are made with. *once* is for tokens, *key_once* for what issuers publish."""
 
     settings: Settings
-    http: Callable[[str, str, int], Http]
-    """The client for an issuer's name, a `ca_file` and a number of connections."""
+    http: HttpFor
     once: Once
     key_once: Once
     later: Later | None
@@ -53,7 +55,7 @@ class Tools:
     random: Callable[[int], bytes]
     timed: Callable[[float], None]
     failed: Callable[[str, str, Refused, float], None]
-    """Hears of (issuer, "keys" or "metadata", why, for how many more seconds what is held may be used)."""
+    """Hears of (issuer, "keys", "answer keys" or "metadata", why, for how many more seconds what is held is good)."""
     secret: bytes = field(repr=False)
     """What cache keys are made with."""
 
@@ -66,28 +68,28 @@ class Made(NamedTuple):
     probes: tuple[Probe, ...]
 
 
-def make(tools: Tools, secrets: dict[str, str]) -> Made:
-    """The resolver that these settings describe. *secrets* are the client secrets by their place."""
+def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
+    """The resolver that these settings describe. *clients* are what we are to each server, by its place."""
     settings = tools.settings
     if not settings.issuers:
-        cached, introspect, probe = _default(tools, settings.introspection.issuer, secrets["introspection"])
+        cached, introspect, probe = _default(tools, settings.introspection.issuer, clients["introspection"])
         return Made(cached, introspect, (probe,))
     from phantomgate.resolvers.by_issuer import ByIssuer, Issuer
 
     issuers: list[Issuer] = []
     probes: list[Probe] = []
     for place, one in enumerate(settings.issuers, 1):
-        resolver = _resolver(tools, one, secrets[f"issuers[{place}].introspection"], probes)
+        resolver = _resolver(tools, one, clients[place_of(place)], probes)
         issuers.append(Issuer(one.name, one.issuer, resolver, one.mode == "introspect", one.prefix))
     if settings.introspection == Introspection():
         return Made(ByIssuer(issuers), None, tuple(probes))
     name = settings.introspection.issuer or DEFAULT_NAME
-    cached, introspect, probe = _default(tools, name, secrets["introspection"])
+    cached, introspect, probe = _default(tools, name, clients["introspection"])
     issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
     return Made(ByIssuer(issuers), introspect, (*probes, probe))
 
 
-def _default(tools: Tools, name: str, secret: str) -> tuple[Cached, Introspect, Probe]:
+def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspect, Probe]:
     """The server of [introspection], which is called *name*."""
     introspection = tools.settings.introspection
     one = IssuerRule(
@@ -99,12 +101,12 @@ def _default(tools: Tools, name: str, secret: str) -> tuple[Cached, Introspect, 
         timeout=introspection.timeout,
         introspection=introspection,
     )
-    introspect = _introspect(tools, one, secret, None if introspection.endpoint else _metadata(tools, one))
+    introspect = _introspect(tools, one, client, None if introspection.endpoint else _metadata(tools, one))
     cached = _cached(tools, introspect, name, _asked(one))
     return cached, introspect, _probe_introspection(tools, one, introspect)
 
 
-def _resolver(tools: Tools, one: IssuerRule, secret: str, probes: list[Probe]) -> Resolver:
+def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]) -> Resolver:
     from phantomgate.config.issuer_checks import discovers, introspects, rules_of, verifies
     from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
 
@@ -126,7 +128,7 @@ def _resolver(tools: Tools, one: IssuerRule, secret: str, probes: list[Probe]) -
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
     if introspects(one):
-        introspect = _introspect(tools, one, secret, metadata)
+        introspect = _introspect(tools, one, client, metadata)
         probes.append(_probe_introspection(tools, one, introspect))
         context += _asked(one)
     if verify is not None and introspect is not None:
@@ -153,14 +155,16 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
 
 def _asked(one: IssuerRule) -> tuple[str, ...]:
     asked = one.introspection
-    return one.issuer, asked.endpoint, asked.client_id, asked.answer
+    # Facts are found only under the rules that they were verified by
+    signed = ("keys", asked.keys, *asked.algorithms) if asked.answer == "signed" else ()
+    return one.issuer, asked.endpoint, asked.client_id, asked.answer, *signed
 
 
 def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
     from phantomgate.resolvers.keys import metadata_of
 
     fetch = metadata_of(
-        tools.http(one.name, one.ca_file, one.introspection.max_connections),
+        _http(tools, one),
         one.issuer,
         cast("tuple[Form, ...]", one.discovery),
         timeout=one.timeout,
@@ -184,8 +188,7 @@ def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Key
         name = one.keys.removeprefix("file:")
         return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms))
     where = _at(one.keys) if one.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
-    http = tools.http(one.name, one.ca_file, one.introspection.max_connections)
-    return _held(tools, one, "keys", keys_at(http, where, algorithms, timeout=one.timeout))
+    return _held(tools, one, "keys", keys_at(_http(tools, one), where, algorithms, timeout=one.timeout))
 
 
 def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
@@ -208,28 +211,42 @@ def _at(url: str) -> Callable[[], Awaitable[str]]:
     return where
 
 
-def _introspect(tools: Tools, one: IssuerRule, secret: str, metadata: Held[Metadata] | None) -> Introspect:
-    asked = one.introspection
+def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None) -> Introspect:
+    asked, settings = asked_of(one), tools.settings
     endpoint: str | Callable[[], Awaitable[str]] = asked.endpoint
     if metadata is not None and not endpoint:
         from phantomgate.resolvers.keys import endpoint_in
 
         endpoint = endpoint_in(metadata, "introspection_endpoint")
-    authenticate = client_secret_basic if asked.client_auth == "basic" else client_secret_post
+    http = _http(tools, one, asked.ca_file)
+    statements: Statements | None = None
+    if asked.answer == "signed":
+        from phantomgate.config import statements as signed
+
+        keys = _held(tools, one, "answer keys", signed.answer_keys(asked, http, asked.timeout))
+        statements = signed.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
     return Introspect(
-        tools.http(one.name, asked.ca_file or one.ca_file, asked.max_connections),
+        http,
         endpoint,
-        authenticate(asked.client_id, secret),
+        client.auth,
         now=tools.now,
         ticks=tools.ticks,
         answer=cast("Answer", asked.answer),
         timeout=asked.timeout,
         issuer=one.issuer,
         name=one.name,
-        max_age=tools.settings.cache.max_age,
-        clock_skew=tools.settings.policy.clock_skew,
+        max_age=settings.cache.max_age,
+        clock_skew=settings.policy.clock_skew,
+        without_jwt=settings.mint.max_age if settings.mint.keys else None,
+        statements=statements,
         timed=tools.timed,
     )
+
+
+def _http(tools: Tools, one: IssuerRule, ca_file: str = "") -> Http:
+    """The client for all calls to this issuer that trust *ca_file*, or else its own."""
+    asked = one.introspection
+    return tools.http(one.name, ca_file or one.ca_file, certificate(asked), asked.max_connections)
 
 
 def _probe_introspection(tools: Tools, one: IssuerRule, introspect: Introspect) -> Probe:

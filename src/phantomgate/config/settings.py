@@ -15,8 +15,10 @@ from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
 from phantomgate.config.vocabulary import (
     ALGORITHMS_USED,
+    CLAIM,
     CLAIMS,
     CLIENT_ID,
+    COPIED_CLAIMS,
     FILE,
     FORMS,
     ISSUER,
@@ -28,6 +30,7 @@ from phantomgate.config.vocabulary import (
     REALM,
     SCOPES,
     SECRET,
+    SECRETS,
     TEXTS,
     TYPES,
 )
@@ -91,13 +94,39 @@ class Introspection:
     """Our name at the authorization server. Required."""
     client_secret: str = setting(SECRET, "")
     """Where our secret is kept: `"env:NAME"` (a variable) or `"file:/run/secrets/NAME"` (a file; one newline at its
-    end is not part of the secret). Never the secret itself, in a variable neither. Required."""
-    client_auth: str = setting(choice("basic", "post"), "basic")
-    """How the secret is sent: `basic` (`client_secret_basic`, an Authorization header) or `post`
-    (`client_secret_post`, in the form). RFC 6749 §2.3.1."""
-    answer: str = setting(choice("jwt", "json"), "jwt")
-    """What is asked for: `jwt` (`Accept: application/jwt`, the phantom token itself) or `json` (RFC 7662, with the
-    JWT in a member `phantom_token` or `jwt`)."""
+    end is not part of the secret). Never the secret itself, in a variable neither. Required, unless `client_auth` is
+    `private_key_jwt` or `tls_client_auth`."""
+    client_auth: str = setting(
+        choice("basic", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer"), "basic"
+    )
+    """How we show who we are: `basic` (`client_secret_basic`, the secret in an Authorization header) or `post`
+    (`client_secret_post`, in the form; RFC 6749 §2.3.1); `client_secret_jwt` or `private_key_jwt`, an assertion good
+    for one minute and one call, signed with the secret (32 bytes or more) or with `client_key` (RFC 7523);
+    `tls_client_auth`, `client_certificate_file` alone (RFC 8705, self-signed or not); `bearer`, the secret as a Bearer
+    token."""
+    client_key: str = setting(SECRET, "")
+    """The key for `private_key_jwt`, `"file:PATH"` or `"env:NAME"`, as PEM (PKCS#8) or JWK: EC P-256 (ES256), Ed25519
+    (EdDSA) or RSA of 2048 bits or more (RS256). Its `kid`, or else its thumbprint (RFC 7638), is in the assertion."""
+    assertion_audience: str = setting(ISSUER, "")
+    """Whom an assertion is for. Empty: `issuer`, or else `endpoint`."""
+    client_certificate_file: str = setting(FILE, "")
+    """Our certificate, with its chain, in PEM, for a server that asks for one (mutual TLS). It is shown whatever
+    `client_auth` is."""
+    client_certificate_key_file: str = setting(FILE, "")
+    """The key of that certificate, in PEM and not encrypted. Empty: it is in the same file."""
+    answer: str = setting(choice("jwt", "json", "signed"), "jwt")
+    """What is asked for: `jwt` (`Accept: application/jwt`, the phantom token itself), `json` (RFC 7662, the JWT in a
+    member `phantom_token` or `jwt`, or with `[mint]` without one), or `signed` (RFC 9701, an answer signed for us). A
+    signed answer is a statement about the token and never goes upstream, so it needs `[mint]`; `issuer` and `keys` are
+    checked in it."""
+    keys: str = setting(_KEYS, "")
+    """Where the keys are that signed answers are signed with: the server's `jwks_uri`, or `"file:PATH"` with a JWK Set.
+    Required with `answer = "signed"`."""
+    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, ["RS256"])
+    """What signed answers may be signed by (RFC 9701 §6)."""
+    decryption_key: str = setting(SECRET, "")
+    """Our private key, PEM or JWK, for signed answers that are encrypted too: RSA by RSA-OAEP-256, EC P-256 by ECDH-ES.
+    With it, an answer that isn't encrypted is not used."""
     timeout: float = setting(duration("10ms", "60s"), "2s")
     """How long one call may take, all in all. Keep it below your gateway's own timeout."""
     issuer: str = setting(ISSUER, "")
@@ -208,6 +237,8 @@ class RouteRule:
     """The `aud` claim names one of these too. Empty: only the policy's `audiences` are checked."""
     issuer: str = setting(NAME, "")
     """The name of one of `[[issuers]]`: only its tokens are for this route, and opaque ones are asked about there."""
+    mint_audience: str = setting(ISSUER, "")
+    """Whom the JWT that we sign is for on these paths: its `aud`. Empty: `mint.audience`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,6 +248,30 @@ class ForwardRule:
     claims: Mapping[str, str] = setting(CLAIMS, {})
     """Headers made from claims, such as `{ "X-User" = "sub" }`. They are always sent, empty when the token lacks the
     claim, so that a client can't forge them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mint:
+    """The JWT that we sign ourselves (RFC 9068), for a server that states facts about a token and gives no JWT. With
+    `keys`, every request goes upstream with a JWT of ours, whatever the server gave."""
+
+    keys: tuple[str, ...] = setting(SECRETS, [])
+    """Our keys, `"file:PATH"` or `"env:NAME"`, each as PEM (PKCS#8) or JWK: EC P-256 (signs by ES256), Ed25519 (EdDSA)
+    or RSA of 2048 bits or more (RS256). The first signs; all are published at `/.well-known/jwks.json` of the decision
+    listener, so that a new one can be known before it signs and an old one until its last token has expired. Empty:
+    nothing is minted."""
+    issuer: str = setting(ISSUER, "")
+    """Who we are: `iss` of our JWTs, a name of its own and not the authorization server's. Required with `keys`."""
+    audience: str = setting(ISSUER, "")
+    """Whom they are for: `aud`, unless a route says otherwise (`mint_audience`). Required with `keys`."""
+    max_age: float = setting(duration("10s", "1h"), "5m")
+    """The longest that one of them is good for; never longer than the token it was made of. A token for which the
+    server names no `exp` counts as one that ends after this time."""
+    claims: tuple[str, ...] = setting(COPIED_CLAIMS, [])
+    """Which of the server's claims are copied, besides `sub`, `client_id` and `scope`."""
+    subject: str = setting(CLAIM, "sub")
+    """Which claim says whose token it is, to become `sub`: `"username"` for a server that has no other. A token of a
+    client by itself, with neither this nor `sub` or `username`, gets its `client_id` (RFC 9068 §2.2)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,6 +295,7 @@ class Settings:
     issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
+    mint: Mint = field(default_factory=Mint)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -254,6 +310,7 @@ SECTIONS: Mapping[str, type] = {
     "cache": Cache,
     "policy": Policy,
     "forward": ForwardRule,
+    "mint": Mint,
     "log": Log,
 }
 """The sections that are tables."""

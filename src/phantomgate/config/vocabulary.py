@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
 from phantomgate.core.model import plain_name
 from phantomgate.oauth.jwa import ALGORITHMS
+from phantomgate.oauth.minting import NEVER_COPIED
 
 TEXT = words("text", r"[!-~]([ -~]*[!-~])?", "printable ASCII text", optional=False)
 TEXTS = list_of(TEXT, want='["api"]')
@@ -131,4 +132,18 @@ def _secret(value: object) -> str:
     return value
 
 
+CLAIM = words("claim", r"[!-~]([ -~]*[!-~])?", 'the name of a claim, such as "tenant"', optional=False)
+
+
+def _copied(value: object) -> str:
+    """A claim that may be copied into a token of ours."""
+    name = CLAIM.read(value)
+    if name in NEVER_COPIED:
+        raise ValueError(f"is {found(name)}, which is said by us, or would make it another kind of token; leave it out")
+    return name
+
+
+COPIED_CLAIMS = list_of(Kind("claim", _copied, {"type": "string"}), want='["tenant", "acr"]')
+
 SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file):.+$"})
+SECRETS = list_of(SECRET, want='["file:/etc/phantomgate/mint.pem"]')

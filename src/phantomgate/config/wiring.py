@@ -7,18 +7,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
-from phantomgate.backends.secrets import read_secret
+from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
 from phantomgate.config.loading import process_environ
+from phantomgate.config.minting import mint_keys, minting, published
 from phantomgate.config.observe import Metrics, observer
-from phantomgate.config.settings import Introspection, RouteRule, Settings
+from phantomgate.config.settings import RouteRule, Settings
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.ports import Clock, Http, Match, Policy
@@ -55,6 +56,8 @@ class Wired:
     probes: tuple[Probe, ...] = field(repr=False)
     """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
+    published_keys: bytes = b""
+    """Our public keys as a JWK Set, where we mint; else empty."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -91,8 +94,11 @@ def wire(
     instead of the family's own client. Raises SettingsError with every problem, and ModuleNotFoundError when the family
     needs a library that isn't installed.
     """
-    secrets, problems = _secrets(settings, process_environ() if environ is None else environ)
-    problems += _certificates(settings)
+    environ = process_environ() if environ is None else environ
+    ours, problems = clients(settings, environ, now=now, random=random)
+    problems += certificates(settings)
+    keys, trouble = mint_keys(settings, environ)
+    problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
@@ -121,63 +127,37 @@ def wire(
             _saying(write, now),
             random(32),
         ),
-        secrets,
+        ours,
     )
     policies = _policies(settings, now)
+    forward = forward_jwt(settings.forward.claims)
     gateway = Gateway(
         match=_match(settings),
         find=find_bearer(),
         resolver=made.resolver,
         policies=tuple(policies.values()),
-        forward=forward_jwt(settings.forward.claims),
+        forward=minting(settings.mint, keys, forward, now=now, random=random) if keys else forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows),
         new_id=lambda: random(8).hex(),
     )
     return Wired(
-        settings, gateway, tuple(policies), metrics, now, ticks, made.introspect, made.probes, tuple(ends.closing)
+        settings,
+        gateway,
+        tuple(policies),
+        metrics,
+        now,
+        ticks,
+        made.introspect,
+        made.probes,
+        tuple(ends.closing),
+        published(keys),
     )
 
 
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    """What *settings* refer to and is not there: the secret, the certificates."""
-    return _secrets(settings, environ)[1] + _certificates(settings)
-
-
-def _askers(settings: Settings) -> Iterator[tuple[str, Introspection]]:
-    """How each issuer is asked, and the place of that in the settings."""
-    yield "introspection", settings.introspection
-    for place, one in enumerate(settings.issuers, 1):
-        yield f"issuers[{place}].introspection", one.introspection
-
-
-def _secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
-    """The client secrets by their place, and what is wrong with the others."""
-    secrets: dict[str, str] = {}
-    problems: list[Problem] = []
-    for place, asked in _askers(settings):
-        name = f"{place}.client_secret"
-        try:
-            secrets[place] = read_secret(asked.client_secret, environ) if asked.client_secret else ""
-        except ValueError as no:
-            problems.append(Problem(name, str(no), settings.origin(name)))
-    return secrets, problems
-
-
-def _certificates(settings: Settings) -> list[Problem]:
-    """What is wrong with the files of certificates."""
-    named = [(f"{place}.ca_file", asked.ca_file) for place, asked in _askers(settings)]
-    named += [(f"issuers[{place}].ca_file", one.ca_file) for place, one in enumerate(settings.issuers, 1)]
-    problems: list[Problem] = []
-    for name, ca_file in named:
-        if ca_file:
-            from phantomgate.backends.tls import client_context
-
-            try:
-                client_context(ca_file)
-            except OSError as no:
-                text = f'is "{ca_file}", which can\'t be used: {no.strerror or no}; want a file of certificates in PEM'
-                problems.append(Problem(name, text, settings.origin(name)))
-    return problems
+    """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
+    problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
+    return problems + certificates(settings) + mint_keys(settings, environ)[1]
 
 
 def _match(settings: Settings) -> Match:
@@ -208,6 +188,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         policy.issuers,
         frozenset(rule.audiences) or policy.audiences,
         rule.issuer,
+        rule.mint_audience,
         of_table=True,
     )
 

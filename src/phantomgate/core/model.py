@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from math import inf
 from typing import Any, Literal, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
@@ -162,6 +163,8 @@ class Route:
     audiences: frozenset[str] = frozenset()
     issuer: str = ""
     """The configured issuer whose tokens alone are for this route; empty: any."""
+    mint_audience: str = ""
+    """Whom the JWT that we mint here is for; empty: whom [mint] names."""
     of_table: bool = False
     """Whether another method or path could have found another route, so that what is decided here holds here only."""
 
@@ -176,6 +179,10 @@ class HeaderChange:
 
     set: tuple[tuple[str, str], ...] = field(repr=False)
     owned: frozenset[str]
+    jwt: str = field(default="", repr=False)
+    """The JWT that goes upstream, for callers who want it by itself."""
+    expires_at: float = inf
+    """When that JWT expires (Unix time): one that we minted may end before the token does."""
 
     def drops(self, name: str) -> bool:
         """Whether the client's field *name* must not reach the API."""
@@ -197,6 +204,15 @@ class Allow:
     token: Token
     route: Route
     upstream: HeaderChange
+
+    def lifetime(self, now: float, ticks: float) -> int:
+        """How many whole seconds a gateway may keep this answer: no longer than the token nor what goes upstream.
+
+        *now* and *ticks* as in `Token.lifetime`.
+        """
+        seconds = self.token.lifetime(now, ticks)
+        left = self.upstream.expires_at - now
+        return seconds if seconds <= left else max(int(left), 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

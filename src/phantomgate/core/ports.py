@@ -6,9 +6,9 @@ Everything here is `async def` in one colour: a back end that blocks simply neve
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias, TypeVar
+from typing import Any, Protocol, TypeAlias, TypeVar
 
 from phantomgate.core.model import Credential, Decision, HeaderChange, Headers, Request, Route, Token
 
@@ -69,6 +69,14 @@ class Once(Protocol):
 
     async def __call__(self, key: bytes, fill: Callable[[], Awaitable[T]]) -> T:
         """What *fill* gave, run once for everybody who asks for *key* meanwhile."""
+        ...
+
+
+class Sign(Protocol):
+    """Signs with one key of ours, which never leaves it. May wait, as a key in a vault would make it."""
+
+    async def __call__(self, typ: str, claims: Mapping[str, Any]) -> str:
+        """*claims* as a signed compact JWT whose header says *typ*."""
         ...
 
 

@@ -33,7 +33,7 @@ class RecordingGateway:
         asked, began = self._asked(), wired.ticks()
         decision = await watched.decide(request)
         seconds = wired.ticks() - began
-        remembered = decision.token.lifetime(wired.now(), wired.ticks()) if isinstance(decision, Allow) else 0
+        remembered = decision.lifetime(wired.now(), wired.ticks()) if isinstance(decision, Allow) else 0
         self._records[current.get()] = {
             "allowed": isinstance(decision, Allow),
             "decision": decision.id if isinstance(decision, Refuse) else "",

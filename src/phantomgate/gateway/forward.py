@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
+from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Route, Token, plain_name
 from phantomgate.core.ports import Forward
 
@@ -49,9 +50,11 @@ def forward_jwt(claims: Mapping[str, str]) -> Forward:
     async def forward(route: Route, token: Token) -> HeaderChange:  # noqa: ARG001 - the port's shape
         change = rendered.get(token)
         if change is None:
+            if not token.jwt:  # facts that came without a JWT, and nobody made one of them
+                raise Refused(Reason.BAD_ANSWER, "there is no JWT to forward")
             fields = [("Authorization", f"Bearer {token.jwt}")]
             fields += [(header, header_value(token.claims.get(claim))) for header, claim in wanted]
-            change = HeaderChange(tuple(fields), owned)
+            change = HeaderChange(tuple(fields), owned, token.jwt, token.expires_at)
             if len(rendered) >= REMEMBERED_TOKENS:
                 rendered.popitem(last=False)
             rendered[token] = change

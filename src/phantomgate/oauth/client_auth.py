@@ -1,9 +1,14 @@
-"""RFC 6749 §2.3: how we show the authorization server who asks."""
+"""RFC 6749 §2.3: how we show the authorization server who asks.
+
+Rule: pure. What is the same for every call is a `ClientAuth`; an assertion (RFC 7523) is made anew for each, so there
+is a pair for it: the claims to be signed, and the `ClientAuth` that carries what was signed.
+"""
 
 from __future__ import annotations
 
 from binascii import b2a_base64
 from dataclasses import dataclass, field
+from typing import Any
 
 from phantomgate.oauth.form import form_value
 
@@ -27,3 +32,46 @@ def client_secret_basic(client_id: str, secret: str) -> ClientAuth:
 def client_secret_post(client_id: str, secret: str) -> ClientAuth:
     """RFC 6749 §2.3.1: the same as body parameters, for servers that want it so."""
     return ClientAuth(client_id, params=(("client_id", client_id), ("client_secret", secret)))
+
+
+def bearer_token(client_id: str, token: str) -> ClientAuth:
+    """RFC 7662 §2.1: a token of our own as Bearer, for servers that protect introspection that way."""
+    return ClientAuth(client_id, headers=(("Authorization", f"Bearer {token}"),))
+
+
+def client_id_only(client_id: str) -> ClientAuth:
+    """RFC 8705 §2.1: the certificate of the connection says who we are, and `client_id` whose it should be."""
+    return ClientAuth(client_id, params=(("client_id", client_id),))
+
+
+ASSERTION_TYP = "client-authentication+jwt"
+ASSERTION_SECONDS = 60
+
+
+def assertion_claims(client_id: str, audience: str, *, now: float, jti: str) -> dict[str, Any]:
+    """The claims of a client assertion (RFC 7523 §3) for *audience*, made at the Unix time *now*, to be used once.
+
+    *audience* is the issuer identifier and nothing else (draft-ietf-oauth-rfc7523bis §4), so that no other server can
+    use it; where a server wants the endpoint's URL, that.
+    """
+    made = int(now)
+    return {
+        "iss": client_id,
+        "sub": client_id,
+        "aud": audience,
+        "jti": jti,
+        "iat": made,
+        "exp": made + ASSERTION_SECONDS,
+    }
+
+
+def client_assertion(client_id: str, assertion: str) -> ClientAuth:
+    """RFC 7523 §2.2: the signed *assertion*, as body parameters."""
+    return ClientAuth(
+        client_id,
+        params=(
+            ("client_id", client_id),
+            ("client_assertion_type", "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"),
+            ("client_assertion", assertion),
+        ),
+    )

@@ -21,14 +21,20 @@ from phantomgate.oauth.quoting import why
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.unverified import read_unverified
 
-Answer: TypeAlias = Literal["jwt", "json"]
-_ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/json"}
+Answer: TypeAlias = Literal["jwt", "json", "signed"]
+SIGNED = "application/token-introspection+jwt"
+"""RFC 9701 §4; read in `signed_introspection`."""
+_ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/json", "signed": SIGNED}
+_JWT_MEMBERS = frozenset(("phantom_token", "jwt"))
 _RETRY_SECONDS = 5
 _MEDIA_TYPE = re.compile(rb"[a-z]{1,16}/[a-z0-9.+-]{1,40}").fullmatch
 
 
 class Introspected(NamedTuple):
-    """What the server said of an active token. `freshness` is in seconds, None when it did not say."""
+    """What the server said of an active token. `freshness` is in seconds, None when it did not say.
+
+    `jwt` is empty where the facts came without one and the caller had said that he can do without.
+    """
 
     jwt: str
     claims: dict[str, Any]
@@ -52,27 +58,38 @@ def introspection_request(endpoint: str, client: ClientAuth, token: str, answer:
 
 
 def read_introspection(
-    reply: HttpReply, *, asked: Answer, now: float, issuer: str = "", clock_skew: float = 5.0
+    reply: HttpReply,
+    *,
+    asked: Answer,
+    now: float,
+    issuer: str = "",
+    clock_skew: float = 5.0,
+    without_jwt: float | None = None,
 ) -> Introspected:
     """The facts about an active token; *issuer*, if given, is whom an `iss` in the answer must name.
+
+    *without_jwt*, where the caller can do without a JWT (he mints), is for how many seconds facts hold that came
+    without one and have no `exp`, which RFC 7662 §2.2 leaves optional; None: such an answer is unusable.
 
     Raises Refused: INACTIVE when the server says so; EXPIRED, INVALID_TOKEN or BOUND_TOKEN when its own facts say the
     token can't be used; CLIENT_REFUSED when it will not talk to us; BAD_ANSWER when this is no answer to our
     question. Raises Unavailable for 429 and 5xx. Nothing of the answer's text is quoted.
     """
-    _check_status(reply, asked)
-    content_type = _media_type(reply)
+    check_status(reply, asked)
+    content_type = media_type(reply)
     said: dict[str, Any] = {}
     if content_type == b"application/jwt":
-        jwt = _one_line(reply.body)
+        jwt = one_line(reply.body)
         claims = _read_jwt(jwt)
     elif content_type == b"application/json":
         said = _read_json(reply.body)
         if said.get("active") is not True:
             _not_active(said)
+        _check_facts(said, now, clock_skew, issuer)  # the statement itself may know more than a JWT in it
+        if without_jwt is not None and not _JWT_MEMBERS & said.keys():
+            return _facts_alone(said, now, without_jwt, read_freshness(reply.headers))
         jwt = _embedded_jwt(said)
         claims = _read_jwt(jwt)
-        _check_facts(said, now, clock_skew, issuer)  # the statement itself may know more than the JWT
     else:
         _bad_answer(f"Content-Type is {_shown(content_type)}, want {_ACCEPT[asked]}")
     _check_facts(claims, now, clock_skew, issuer)
@@ -80,7 +97,29 @@ def read_introspection(
     return Introspected(jwt, claims, expires_at, read_freshness(reply.headers))
 
 
-def _check_status(reply: HttpReply, asked: Answer) -> None:
+def read_facts(
+    said: Mapping[str, Any],
+    *,
+    now: float,
+    without_jwt: float,
+    freshness: float | None,
+    issuer: str = "",
+    clock_skew: float = 5.0,
+) -> Introspected:
+    """The facts in *said*, the members of an answer that was authenticated elsewhere; as `read_introspection`."""
+    if said.get("active") is not True:
+        _not_active(said)
+    _check_facts(said, now, clock_skew, issuer)
+    return _facts_alone(said, now, without_jwt, freshness)
+
+
+def _facts_alone(said: Mapping[str, Any], now: float, seconds: float, freshness: float | None) -> Introspected:
+    facts = {name: value for name, value in said.items() if name != "active" and name not in _JWT_MEMBERS}
+    return Introspected("", facts, _expiry(said, now) if "exp" in said else now + seconds, freshness)
+
+
+def check_status(reply: HttpReply, asked: Answer) -> None:
+    """Refuses every status but 200, each for its reason, as `read_introspection` says."""
     status = reply.status
     if status == 200:
         return
@@ -98,7 +137,8 @@ def _retry_after(reply: HttpReply) -> int:
     return int(values[0][:6]) if len(values) == 1 and values[0].isdigit() else _RETRY_SECONDS
 
 
-def _media_type(reply: HttpReply) -> bytes:
+def media_type(reply: HttpReply) -> bytes:
+    """The one Content-Type of *reply*, in lower case and without parameters."""
     values = reply.headers.all(b"content-type")
     if len(values) != 1:
         _bad_answer(f"{len(values)} Content-Type fields, want one")
@@ -110,7 +150,8 @@ def _shown(content_type: bytes) -> str:
     return content_type.decode("ascii") if _MEDIA_TYPE(content_type) else "not a media type"
 
 
-def _one_line(body: bytes) -> str:
+def one_line(body: bytes) -> str:
+    """*body* as the one token that it should be."""
     # Some servers end the body with a line break. Anything else around the JWT is not a JWT.
     body = body.removesuffix(b"\r\n") if body.endswith(b"\r\n") else body.removesuffix(b"\n")
     try:
@@ -147,7 +188,7 @@ def _not_active(said: Mapping[str, Any]) -> NoReturn:
 
 
 def _embedded_jwt(said: Mapping[str, Any]) -> str:
-    names = [name for name in ("phantom_token", "jwt") if name in said]
+    names = _JWT_MEMBERS & said.keys()
     if not names:
         _bad_answer("the token is active, but the answer holds no JWT (no phantom_token or jwt member)")
     values = {said[name] if isinstance(said[name], str) else None for name in names}

@@ -3,12 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from phantomgate.core.model import Credential, Route, Source, Token
-from phantomgate.core.ports import Clock, Http
+from phantomgate.core.ports import Clock, Http, HttpReply
 from phantomgate.oauth.claims import read_scopes
 from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.introspection import Answer, introspection_request, read_introspection
+from phantomgate.oauth.freshness import read_freshness
+from phantomgate.oauth.introspection import (
+    Answer,
+    Introspected,
+    introspection_request,
+    read_facts,
+    read_introspection,
+)
+from phantomgate.resolvers.client import Authenticate
+
+if TYPE_CHECKING:
+    from phantomgate.resolvers.statements import Statements  # and with it the verifier
 
 
 def _untimed(seconds: float) -> None:
@@ -21,6 +33,7 @@ class Introspect:
     *endpoint* is its URL, or what finds it when it is needed. *issuer* is whom an `iss` in the answer must name, *name*
     what the issuer is called in the settings (default: the same).
     *timeout*, *max_age* and *clock_skew* are in seconds; *max_age* caps how long anybody may remember an answer;
+    *without_jwt* as in `read_introspection`; *statements* opens signed answers, and only such are then accepted;
     *timed* is told how many seconds each call took, whatever came of it.
     """
 
@@ -28,7 +41,7 @@ class Introspect:
         self,
         http: Http,
         endpoint: str | Callable[[], Awaitable[str]],
-        client: ClientAuth,
+        client: ClientAuth | Authenticate,
         *,
         now: Clock,
         ticks: Clock,
@@ -38,6 +51,8 @@ class Introspect:
         name: str = "",
         max_age: float = 300.0,
         clock_skew: float = 5.0,
+        without_jwt: float | None = None,
+        statements: Statements | None = None,
         timed: Callable[[float], None] = _untimed,
     ) -> None:
         self.http = http
@@ -51,20 +66,21 @@ class Introspect:
         self.name = name or issuer
         self.max_age = max_age
         self.clock_skew = clock_skew
+        self.without_jwt = without_jwt
+        self.statements = statements
         self.timed = timed
 
     async def resolve(self, credential: Credential, route: Route) -> Token:  # noqa: ARG002 - the port's shape
         """The server's facts about *credential*. Raises Refused as `read_introspection` and `Http.send` do."""
         endpoint = self.endpoint if isinstance(self.endpoint, str) else await self.endpoint()
-        call = introspection_request(endpoint, self.client, credential.value, self.answer, self.timeout)
+        client = self.client if isinstance(self.client, ClientAuth) else await self.client()
+        call = introspection_request(endpoint, client, credential.value, self.answer, self.timeout)
         asked_at = self.ticks()  # freshness counts from the question: the answer was true no later than that
         try:
             reply = await self.http.send(call)
         finally:
             self.timed(self.ticks() - asked_at)
-        said = read_introspection(
-            reply, asked=self.answer, now=self.now(), issuer=self.issuer, clock_skew=self.clock_skew
-        )
+        said = await self._read(reply)
         seconds = self.max_age if said.freshness is None else min(said.freshness, self.max_age)
         return Token(
             said.jwt,
@@ -74,4 +90,24 @@ class Introspect:
             asked_at + seconds,
             issuer=self.name,
             source=Source.NETWORK,
+        )
+
+    async def _read(self, reply: HttpReply) -> Introspected:
+        if self.statements is None:
+            return read_introspection(
+                reply,
+                asked=self.answer,
+                now=self.now(),
+                issuer=self.issuer,
+                clock_skew=self.clock_skew,
+                without_jwt=self.without_jwt,
+            )
+        facts = await self.statements.open(reply, self.now())
+        return read_facts(
+            facts,
+            now=self.now(),
+            without_jwt=self.without_jwt or 0.0,
+            freshness=read_freshness(reply.headers),
+            issuer=self.issuer,
+            clock_skew=self.clock_skew,
         )

@@ -7,6 +7,7 @@ only one, since a segment that is not canonical is kept as it came.
 
 from __future__ import annotations
 
+import json
 import struct
 
 from phantomgate.core.model import Source, Token
@@ -15,15 +16,18 @@ from phantomgate.oauth.claims import read_scopes
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.unverified import read_claims
 
-# version, exp (Unix seconds); then the JWT. The claims are the JWT's own, so they are not kept twice.
+# version, exp (Unix seconds); then the JWT, whose claims are its own and not kept twice, or, without one, the claims
 _HEAD = struct.Struct("!Bd")
-_TEXT, _SEGMENTS = 1, 2
+_TEXT, _SEGMENTS, _CLAIMS = 1, 2, 3
 # the lengths of header and payload; the signature is the rest
 _LENGTHS = struct.Struct("!HH")
 
 
 def pack(token: Token) -> bytes:
     """The record of *token*."""
+    if not token.jwt:
+        facts = json.dumps(dict(token.claims), separators=(",", ":"), allow_nan=False)
+        return _HEAD.pack(_CLAIMS, token.expires_at) + facts.encode("ascii")
     try:
         header, payload, signature = (base64url(segment) for segment in token.jwt.encode("ascii").split(b"."))
         lengths = _LENGTHS.pack(len(header), len(payload))
@@ -34,13 +38,12 @@ def pack(token: Token) -> bytes:
 
 def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source) -> Token:
     """The token of *record*. Raises ValueError for anything that `pack` did not write."""
-    if len(record) <= _HEAD.size + _LENGTHS.size or record[0] not in (_TEXT, _SEGMENTS):
+    if len(record) <= _HEAD.size or record[0] not in (_TEXT, _SEGMENTS, _CLAIMS):
         raise ValueError("not a record of this version")
-    _, expires_at = _HEAD.unpack_from(record)
-    if record[0] == _TEXT:
-        jwt = record[_HEAD.size :].decode("ascii")
-        claims = read_claims(jwt)
-    else:
+    version, expires_at = _HEAD.unpack_from(record)
+    if version == _SEGMENTS:
+        if len(record) <= _HEAD.size + _LENGTHS.size:
+            raise ValueError("a record that ends too soon")
         header_length, payload_length = _LENGTHS.unpack_from(record, _HEAD.size)
         start = _HEAD.size + _LENGTHS.size
         middle = start + header_length
@@ -48,4 +51,9 @@ def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source) ->
         payload = record[middle:end]
         claims = read_object(payload)
         jwt = f"{base64url_text(record[start:middle])}.{base64url_text(payload)}.{base64url_text(record[end:])}"
+    elif version == _CLAIMS:
+        jwt, claims = "", read_object(record[_HEAD.size :])
+    else:
+        jwt = record[_HEAD.size :].decode("ascii")
+        claims = read_claims(jwt)
     return Token(jwt, claims, read_scopes(claims), expires_at, fresh_until, issuer, source)

@@ -16,7 +16,7 @@ import httptools
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
-from phantomgate.servers.rendering import closing
+from phantomgate.servers.rendering import KEYS_PATH, closing
 from phantomgate.servers.trampoline import continued
 
 if TYPE_CHECKING:
@@ -187,7 +187,7 @@ class Connection(asyncio.Protocol):
         elif url.startswith((b"/decide/", b"/decide?")):
             request = listener.read_decide(method, url[7:], headers, self.trusted, self.peer)
         elif url != b"/exchange" and not url.startswith(b"/exchange?"):
-            return self._write(*listener.rendering.plain(404), goes_on)
+            return self._publish(url, method, goes_on)
         elif method not in (b"GET", b"POST"):
             return self._write(*listener.rendering.plain(405), goes_on)
         else:
@@ -211,6 +211,16 @@ class Connection(asyncio.Protocol):
         listener.waiting(1)
         self.task = self.loop.create_task(self._wait(deciding, future, method, goes_on, exchange))
         return None
+
+    def _publish(self, url: bytes, method: bytes, goes_on: bool) -> None:
+        """What is no decision: our public keys (RFC 7517 §5), or a path that we don't have."""
+        listener = self.listener
+        if url != KEYS_PATH or not listener.published_keys:
+            return self._write(*listener.rendering.plain(404), goes_on)
+        if method not in (b"GET", b"HEAD"):
+            return self._write(*listener.rendering.plain(405, "GET, HEAD"), goes_on)
+        head, body = listener.rendering.keys(listener.published_keys)
+        return self._write(head, b"" if method == b"HEAD" else body, goes_on)
 
     async def _wait(
         self, deciding: Coroutine[Any, Any, Decision], future: Any, method: bytes, goes_on: bool, exchange: bool

@@ -29,7 +29,8 @@ class Listener:
     """Everything the connections of one process share: the gateway, what was rendered, and who is connected.
 
     Its state is the set of open connections and whether we are draining. *trusts* says whether a peer's forwarded
-    fields are believed. Call `sweep` every second or so: it closes connections that are idle or too slow.
+    fields are believed; *published_keys* is a JWK Set, or empty. Call `sweep` every second or so: it closes
+    connections that are idle or too slow.
     """
 
     def __init__(
@@ -42,11 +43,13 @@ class Listener:
         source: str = "auto",
         realm: str = "api",
         nginx: bool = False,
+        published_keys: bytes = b"",
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
     ) -> None:
         self.gateway = gateway
         self.trusts = trusts
+        self.published_keys = published_keys
         self.limits = limits or Limits()
         self.max_headers = self.limits.max_headers
         self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks)

@@ -23,6 +23,7 @@ from phantomgate.adapters.refusal import Refusal, write_refusal
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Metrics
 from phantomgate.core.model import Decision, Headers, Refuse, Request
+from phantomgate.servers.rendering import KEYS_FIELDS, KEYS_PATH
 from phantomgate.servers.tunnel import Refusing, Tunnels
 
 CONNECT_SECONDS = 5.0
@@ -70,7 +71,7 @@ class Proxy:
 
     Its state: the pool of connections to the API, the WebSockets that are open, and whether we are to end. Make it
     within a running loop, let a server with `SERVER_OPTIONS` call `handle`, and `close` it. *owned* are the fields
-    that `gateway` sets besides Authorization.
+    that `gateway` sets besides Authorization; *published_keys* is a JWK Set that is answered here, or empty.
     """
 
     def __init__(
@@ -85,6 +86,7 @@ class Proxy:
         max_header_bytes: int = 65536,
         connect_seconds: float = CONNECT_SECONDS,
         stall_seconds: float = STALL_SECONDS,
+        published_keys: bytes = b"",
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.gateway = gateway
@@ -99,6 +101,7 @@ class Proxy:
         self._max_header_bytes = max_header_bytes
         self._stall = stall_seconds
         self._random = random
+        self._published_keys = published_keys
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
             cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
@@ -131,6 +134,8 @@ class Proxy:
         await self._session.close()
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        if self._published_keys and request.raw_path == KEYS_PATH.decode() and request.method in ("GET", "HEAD"):
+            return self._last_words(request, web.Response(body=self._published_keys, headers=CIMultiDict(KEYS_FIELDS)))
         asked = read_proxied(
             request.method,
             request.raw_path,

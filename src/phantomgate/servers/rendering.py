@@ -16,6 +16,9 @@ from phantomgate.core.model import Allow, HeaderChange, Refuse
 from phantomgate.core.ports import Clock
 
 REMEMBERED_ANSWERS = 4096
+KEYS_PATH = b"/.well-known/jwks.json"
+KEYS_FIELDS = (("Content-Type", "application/jwk-set+json"), ("Cache-Control", "public, max-age=300"))
+"""Our public keys are for everybody; an API may go by them for five minutes, which is what a rotation waits for."""
 
 
 class Rendering:
@@ -38,7 +41,7 @@ class Rendering:
         now = self.now()
         if int(now) != self._second:
             self._next_second(now)
-        seconds = allow.token.lifetime(now, self.ticks())
+        seconds = allow.lifetime(now, self.ticks())
         change = allow.upstream
         upstream = self._upstream.get(change)
         if upstream is None:
@@ -55,7 +58,7 @@ class Rendering:
     def exchange(self, allow: Allow) -> tuple[bytes, bytes]:
         """Head and body of a 200 to `/exchange`."""
         now = self.now()
-        fields, body = write_exchange(allow, allow.token.lifetime(now, self.ticks()))
+        fields, body = write_exchange(allow, allow.lifetime(now, self.ticks()))
         return self._head(200, fields, len(body), now), body
 
     def refusal(self, refuse: Refuse) -> tuple[bytes, bytes]:
@@ -63,13 +66,17 @@ class Rendering:
         refusal = write_refusal(refuse, self.realm, self.nginx)
         return self._head(refusal.status, refusal.headers, len(refusal.body), self.now()), refusal.body
 
-    def plain(self, status: int) -> tuple[bytes, bytes]:
-        """Head and body for what is no decision: a path (404) or method (405) that we don't have."""
+    def keys(self, jwks: bytes) -> tuple[bytes, bytes]:
+        """Head and body of our public keys, *jwks*."""
+        return self._head(200, KEYS_FIELDS, len(jwks), self.now()), jwks
+
+    def plain(self, status: int, allow: str = "GET, POST") -> tuple[bytes, bytes]:
+        """Head and body for what is no decision: a path (404) or method (405; *allow* are ours) that we don't have."""
         phrase = HTTPStatus(status).phrase
         body = json.dumps({"error": phrase.lower().replace(" ", "_"), "error_description": phrase}).encode("ascii")
         fields = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
         if status == 405:
-            fields.append(("Allow", "GET, POST"))
+            fields.append(("Allow", allow))
         return self._head(status, fields, len(body), self.now()), body
 
     def _head(self, status: int, fields: Iterable[tuple[str, str]], length: int, now: float) -> bytes:

@@ -51,6 +51,7 @@ def _listener(wired: Wired) -> Served:
         source=serve.source,
         realm=serve.realm,
         nginx=serve.nginx,
+        published_keys=wired.published_keys,
         limits=_limits(wired.settings),
         waiting=waiting,
     )
@@ -71,6 +72,7 @@ def _proxy(wired: Wired, log: Log) -> Served:
         metrics=wired.metrics,
         log=log,
         max_header_bytes=settings.serve.max_header_bytes,
+        published_keys=wired.published_keys,
     )
 
     async def close() -> None:

@@ -1,13 +1,20 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
+// A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
+// with `gateway` may introspect.
 // Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
-import { SignJWT, generateKeyPair } from 'jose';
+import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
 
 const SECONDS = 120;
 const member = process.argv[2];
+const more = JSON.parse(process.argv[3] ?? '[]');
 const { privateKey } = await generateKeyPair('ES256');
+const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
+  const pair = await generateKeyPair(alg, { extractable: true });
+  return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: alg };
+}));
 
 const server = createServer();
 server.listen(0, '127.0.0.1', () => {
@@ -16,13 +23,23 @@ server.listen(0, '127.0.0.1', () => {
     clients: [
       client('service', ['client_credentials'], { scope: 'read write' }),
       client('gateway', []),
+      ...more.map((metadata) => client(metadata.client_id, [], metadata)),
     ],
+    jwks: { keys: signing },
     scopes: ['read', 'write'],
     features: {
       clientCredentials: { enabled: true },
       devInteractions: { enabled: false },
-      introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId === 'gateway' },
+      introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId.startsWith('gateway') },
       revocation: { enabled: true },
+      jwtIntrospection: { enabled: true },
+      encryption: { enabled: true },
+    },
+    enabledJWA: {
+      introspectionSigningAlgValues: ['RS256', 'ES256'],
+      introspectionEncryptionAlgValues: ['RSA-OAEP-256', 'ECDH-ES'],
+      introspectionEncryptionEncValues: ['A256GCM', 'A128CBC-HS256'],
+      clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'],
     },
     ttl: { ClientCredentials: SECONDS },
     // For an opaque token these are told by introspection only.
