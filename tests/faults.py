@@ -118,7 +118,7 @@ class FaultyServer:
             with contextlib.suppress(OSError):
                 socket.socket.shutdown(connection, socket.SHUT_RDWR)  # the plain one, also under TLS
         for thread in self.threads:
-            thread.join()
+            thread.join(SLOW_SECONDS)
 
     def _accept(self) -> None:
         while True:

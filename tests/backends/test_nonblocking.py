@@ -106,7 +106,7 @@ def test_a_call_is_sent_at_most_twice_however_many_idle_connections_end_under_it
         finally:
             await http.close()
 
-    with FaultyServer(closes_on_the_second_request) as server:
+    with FaultyServer(*[closes_on_the_second_request] * 3, good) as server:
         with pytest.raises(Unavailable, match="without an answer"):
             on_a_loop(story(server.url))
         assert len(server.requests) == 3 + 2

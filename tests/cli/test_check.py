@@ -82,7 +82,7 @@ def test_warnings_are_told_and_are_0(server, capsys):
         ((404, "", ""), ["status 404, want 200", "check its path"]),
         ((302, "", ""), ["status 302, want 200", "redirects"]),
         ((500, "", ""), ["answered 500", "its log"]),
-        ((200, "text/html", "<html>"), ["'text/html'", "introspection endpoint"]),
+        ((200, "text/html", "<html>"), ["Content-Type is text/html", "introspection endpoint"]),
         ((200, "application/json", "{}"), ["`active` is not a boolean"]),
         ((200, "application/json", '{"active": true}'), ["no JWT", 'answer = "jwt"']),
     ],

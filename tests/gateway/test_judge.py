@@ -120,3 +120,22 @@ def test_the_challenge_asks_for_all_that_the_operation_needs():
 
     assert no.value.scope == "a b c"
     assert no.value.detail == "lacks b"
+
+
+@pytest.mark.parametrize(
+    ("issuer", "aud", "reason"),
+    [
+        ("main", "api", None),
+        ("main", ["x", "api"], None),
+        ("main", "other", Reason.WRONG_AUDIENCE),
+        ("main", None, Reason.WRONG_AUDIENCE),
+        ("main", 7, Reason.INVALID_TOKEN),
+        ("lenient", "other", None),
+        ("removed", "api", Reason.WRONG_ISSUER),
+        ("", "api", Reason.WRONG_ISSUER),
+    ],
+)
+def test_the_audience_is_that_of_the_token_s_own_issuer(issuer, aud, reason):
+    policy = judge.audience_of_issuer({"main": frozenset({"api"}), "lenient": frozenset()})
+    claims = {} if aud is None else {"aud": aud}
+    assert verdict(policy, Token("j.w.t", claims, frozenset(), NOW + 60.0, 60.0, issuer=issuer)) is reason

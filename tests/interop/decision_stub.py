@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,9 @@ class DecisionStub:
     closes: bool = False
     """Close without an answer."""
     seen: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
+
+    issued: dict[int, float] = field(default_factory=dict)
+    """When it answered, by number (monotonic clock)."""
 
     def says(self, status: int, *fields: tuple[str, str], body: bytes = b"") -> None:
         """From now on, this."""
@@ -54,6 +58,7 @@ def running() -> Iterator[DecisionStub]:
                     (self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()])
                 )
                 number = str(len(stub.seen))
+                stub.issued[len(stub.seen)] = time.monotonic()
             if stub.closes:
                 self.close_connection = True
                 return

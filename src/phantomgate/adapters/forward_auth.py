@@ -113,21 +113,22 @@ def _unreadable(headers: Headers, peer: str, why: str) -> Request:
 
 
 def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
-    """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it.
+    """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it."""
+    return [*allow.upstream.set, *write_memory(seconds, of_table=allow.route.of_table)]
 
-    nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first. Where
-    routes have a say, a gateway that remembers by the token alone must not (RFC 9110 §12.5.5: `*`).
+
+def write_memory(seconds: int, *, of_table: bool) -> list[tuple[str, str]]:
+    """How a gateway may remember an answer: for *seconds*, and not by the token alone where the table had a say.
+
+    nginx 1.22 obeys the first of X-Accel-Expires and Cache-Control that it reads, so ours for it comes first. `Vary: *`
+    is RFC 9110 §12.5.5.
     """
-    fields = [*allow.upstream.set, ("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
-    return [*fields, ("Vary", "*")] if allow.route.of_table else fields
+    fields = [("X-Accel-Expires", str(seconds)), ("Cache-Control", f"private, max-age={seconds}")]
+    return [*fields, ("Vary", "*")] if of_table else fields
 
 
 def write_exchange(allow: Allow, seconds: int) -> tuple[list[tuple[str, str]], bytes]:
     """Fields and body of an `/exchange` answer (the shape of RFC 6749 §5.1)."""
     body = {"token_type": "Bearer", "access_token": allow.token.jwt, "expires_in": seconds}
-    fields = [
-        ("Content-Type", "application/json"),
-        ("X-Accel-Expires", str(seconds)),
-        ("Cache-Control", f"private, max-age={seconds}"),
-    ]
+    fields = [("Content-Type", "application/json"), *write_memory(seconds, of_table=False)]
     return fields, json.dumps(body).encode("ascii")

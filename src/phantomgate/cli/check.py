@@ -24,14 +24,15 @@ from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
 
 EXPLANATION = """\
-Reads the settings, says every problem in them at once, and then asks the authorization server about a token that
-nobody ever issued: a good one answers that it is not active. Nothing is changed anywhere.
+Reads the settings, says every problem in them at once, and then asks each authorization server about a token that
+nobody ever issued (a good one answers that it is not active), and for its keys where it is one whose JWTs are verified.
+Nothing is changed anywhere.
 
   phantomgate check --config gateway.toml && systemctl restart phantomgate
 
 exit codes:
   0  everything is good (there may be warnings)
-  1  the authorization server can't be reached, refuses our client, or gives no usable answer
+  1  an authorization server can't be reached, refuses our client, or gives no usable answer or key
   2  the settings have problems
 """
 
@@ -55,19 +56,19 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a check found; `server` is None when it wasn't asked, because the settings have problems."""
+    """What a check found; `servers` is empty when none was asked, because the settings have problems."""
 
     origin: str
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
-    server: Server | None = None
+    servers: tuple[Server, ...] = ()
 
     @property
     def exit_code(self) -> int:
         """0 good, 1 the authorization server, 2 settings."""
-        if self.problems or self.server is None:
+        if self.problems or not self.servers:
             return 2
-        return 0 if self.server.trouble is None else 1
+        return 1 if any(server.trouble for server in self.servers) else 0
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -75,7 +76,8 @@ class Findings:
             "good": self.exit_code == 0,
             "settings": {"origin": self.origin, "problems": [p._asdict() for p in self.problems]},
             "warnings": [warning._asdict() for warning in self.warnings],
-            "authorization_server": None if self.server is None else self.server.as_json(),
+            "authorization_server": self.servers[0].as_json() if len(self.servers) == 1 else None,
+            "authorization_servers": [server.as_json() for server in self.servers],
         }
 
     def print(self) -> None:
@@ -86,23 +88,30 @@ class Findings:
             print(f"settings: good ({self.origin})")
         for setting, text, origin in self.warnings:
             print(f"warning: {setting} {text} ({origin})", file=sys.stderr)
-        if self.server is None:
+        if not self.servers:
             print("The authorization server was not asked; mend the settings first.", file=sys.stderr)
-        elif self.server.trouble is None:
-            print(f"authorization server: good, {self.server.endpoint} answered in {self.server.seconds * 1000:.0f} ms")
-        else:
-            trouble = self.server.trouble
-            print(f"authorization server: {self.server.endpoint}: {trouble.detail}", file=sys.stderr)
-            print(f"  {remedy(trouble.reason, trouble.detail)}", file=sys.stderr)
+        for server in self.servers:
+            server.print()
 
 
 @dataclass(frozen=True, slots=True)
 class Server:
     """What the authorization server made of our question: nothing wrong, or its *trouble*."""
 
+    issuer: str
+    """Which of `[[issuers]]`; empty for the server of `[introspection]` alone."""
     endpoint: str
     seconds: float
     trouble: Refused | None
+
+    def print(self) -> None:
+        """For people: what is good to stdout, what is not to stderr."""
+        who = f"issuer {self.issuer}" if self.issuer else "authorization server"
+        if self.trouble is None:
+            print(f"{who}: good, {self.endpoint} answered in {self.seconds * 1000:.0f} ms")
+        else:
+            print(f"{who}: {self.endpoint}: {self.trouble.detail}", file=sys.stderr)
+            print(f"  {remedy(self.trouble.reason, self.trouble.detail)}", file=sys.stderr)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -111,6 +120,8 @@ class Server:
             "good": self.trouble is None,
             "ms": round(self.seconds * 1000),
         }
+        if self.issuer:
+            said["issuer"] = self.issuer
         if self.trouble is not None:
             reason, detail = self.trouble.reason, self.trouble.detail
             said |= {"reason": reason.label, "detail": detail, "remedy": remedy(reason, detail)}
@@ -130,11 +141,14 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     return Findings(sources.origin, (), tuple(warnings(settings)), ask(settings, environ))
 
 
-def ask(settings: Settings, environ: Mapping[str, str]) -> Server:
-    """What the authorization server makes of a token that nobody issued."""
-    wired = wire(settings, "blocking", environ=environ)
-    began = wired.ticks()
-    trouble = finish(wired.probe())
-    seconds = wired.ticks() - began
+def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[Server, ...]:
+    """What each authorization server makes of a token that nobody issued, and which keys it has."""
+    wired = wire(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - what is wrong is said below
+    found: list[Server] = []
+    for probe in wired.probes:
+        began = wired.ticks()
+        trouble = finish(probe.ask())
+        name = probe.name if settings.issuers else ""
+        found.append(Server(name, probe.where, wired.ticks() - began, trouble))
     finish(wired.close())
-    return Server(settings.introspection.endpoint.partition("?")[0], seconds, trouble)
+    return tuple(found)

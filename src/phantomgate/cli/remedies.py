@@ -55,6 +55,7 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
                 "http?"
             ),
         ),
+        ("key file", "The file that keys names must be there and readable for the user that phantomgate runs as."),
         (
             "answered 429",
             ("The server limits how often we may ask: raise the limit for this client there, or cache.max_age here."),
@@ -77,6 +78,30 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
     ),
     # it answers something else
     Reason.BAD_ANSWER: (
+        (
+            "letter by letter",
+            "Write issuer exactly as the server's metadata has it; a slash at the end is part of it.",
+        ),
+        (
+            "endpoint_origins",
+            (
+                "If that origin is the issuer's own affair, name it in endpoint_origins; our secret and the tokens go "
+                "there."
+            ),
+        ),
+        (
+            "publishes no metadata",
+            (
+                "Is the issuer right? If it publishes none, write where its endpoints are: keys, and endpoint under "
+                "introspection."
+            ),
+        ),
+        ("metadata", "The issuer's metadata can't be used as it is: write keys, or endpoint under introspection."),
+        (
+            "keys can be used",
+            "Write in algorithms what the issuer signs with; its keys must be public, for signatures, RSA from 2048.",
+        ),
+        ("key set", "What is there is no key set (RFC 7517 §5): check keys, or the issuer's jwks_uri."),
         (
             "content-type is",
             (
@@ -129,11 +154,18 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
         ("", "The client must get a new token; if it just did, compare this machine's clock and the server's."),
     ),
     Reason.INVALID_TOKEN: (
+        ("key set", "The issuer signed with a key that it doesn't publish, or the token is a forgery."),
+        ("alg is", "algorithms of this issuer must list what it signs with, if this is a good token."),
+        ("typ is", "typ of this issuer must list what its access tokens have, if this is one."),
+        ("no issuer takes opaque", 'An issuer takes opaque tokens with mode = "introspect"; see prefix too.'),
+        ("signature is wrong", "The token was changed on its way, or is a forgery."),
         ("future", "Compare this machine's clock with the server's; policy.clock_skew allows for a little."),
         ("", "The server's own facts say that this token can't be used."),
     ),
     Reason.BOUND_TOKEN: (("", "The token proves possession of a key (cnf) and must not be sent as Bearer."),),
     Reason.WRONG_ISSUER: (
+        ("no issuer of ours", "If this issuer is to be trusted, add it to [[issuers]], its iss letter by letter."),
+        ("this route wants", "The route's issuer names the only one whose tokens it takes."),
         ("", "policy.issuers must list the iss of this token, letter by letter, if it is to be let in."),
     ),
     Reason.WRONG_AUDIENCE: (("", "The token was made for another API: the client must ask for this one's audience."),),

@@ -78,6 +78,7 @@ def _gave(gave: Gave | None, now: float, ticks: float) -> dict[str, Any]:
     match gave:
         case Route() as route:
             needs = {name: sorted(getattr(route, name)) for name in ("scopes", "any_scopes", "issuers", "audiences")}
+            needs["issuer"] = [route.issuer] if route.issuer else []
             return {"result": route.name, "needs": {name: words for name, words in needs.items() if words}}
         case Credential(value):
             return {"result": f"Bearer token, {mask(value)}"}
@@ -85,6 +86,7 @@ def _gave(gave: Gave | None, now: float, ticks: float) -> dict[str, Any]:
             return {
                 "result": "active",
                 "source": token.source.value,
+                "issuer": token.issuer,
                 "expires_in": int(token.expires_at - now),
                 "usable_for": token.lifetime(now, ticks),
                 "jwt": mask(token.jwt),
@@ -162,6 +164,7 @@ def _step_lines(step: dict[str, Any]) -> list[str]:
             others = [_line("", f"and {', '.join(map(_plain, step['other_claims']))}")] if step["other_claims"] else []
             ends = f"expires in {step['expires_in']} s, may be remembered for {step['usable_for']} s"
             who = "the authorization server" if step["source"] == Source.NETWORK.value else f"the {step['source']}"
+            who += f" of issuer {_plain(step['issuer'])}" if step["issuer"] else ""
             return [_line("resolve", f"active, says {who}; {ends}{ms}"), *claims, *others]
         case "judge":
             return [_line("judge", f"{step['policy']}: good")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phantomgate.config.network import insecure, read_address
-from phantomgate.config.settings import Settings
+from phantomgate.config.settings import Introspection, Settings
 from phantomgate.core.errors import Problem
 
 
@@ -42,20 +42,41 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
                 "request is judged; make sure that only your gateway can, or name it in trusted_proxies"
             ),
         )
-    if insecure(introspection.endpoint):
+    if introspection.endpoint and insecure(introspection.endpoint):
         yield (
             "introspection.allow_insecure_http",
             ("is true, so our secret and every token cross the network in the clear; write https:// before production"),
         )
     if serve.upstream and insecure(serve.upstream):
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
+    yield from _of_issuers(settings)
     yield from _too_open(settings)
+
+
+def _of_issuers(settings: Settings) -> Iterator[tuple[str, str]]:
+    """What costs safety or speed where there are several issuers."""
+    asked = []
+    for place, one in enumerate(settings.issuers, 1):
+        if one.allow_insecure_http:
+            text = "is true, so anybody on the way can give us keys of his own; write https:// before production"
+            yield f"issuers[{place}].allow_insecure_http", text
+        if one.mode == "introspect" and not one.prefix:
+            asked.append(place)
+    if len(asked) > 1 or (asked and settings.introspection != Introspection()):
+        yield (
+            f"issuers[{asked[0]}].prefix",
+            (
+                "is empty, and other issuers are asked about opaque tokens too: those of one are shown to the others, "
+                "until one knows them; write the prefix of each, or the issuer of each of [[routes]]"
+            ),
+        )
 
 
 def _too_open(settings: Settings) -> Iterator[tuple[str, str]]:
     """Routes, or the policy without any, that let every active token in; and routes that never apply."""
     policy = settings.policy
-    open_to_all = not (policy.audiences or policy.scopes or policy.any_scopes)
+    unheard = not settings.issuers or any(not one.audiences for one in settings.issuers)
+    open_to_all = unheard and not (policy.audiences or policy.scopes or policy.any_scopes)
     if open_to_all and not settings.routes:
         yield (
             "policy.scopes",

@@ -9,9 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.network import insecure, is_loopback, read_address
-from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.settings import Introspection, RouteRule, Settings
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.oauth.urls import check_issuer
 
 _ANY = Route("any")
 
@@ -23,6 +24,10 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = check(settings)
             if text:
                 yield name, text
+    if settings.issuers or any(rule.issuer for rule in settings.routes):
+        from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
+
+        yield from problems_of_issuers(settings, unread)
     for place, rule in enumerate(settings.routes, 1):
         name = f"routes[{place}].path"
         if name not in unread and rule.path:
@@ -32,18 +37,35 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
 
 
 def _endpoint_is_there(settings: Settings) -> str:
-    if settings.introspection.endpoint:
+    introspection = settings.introspection
+    if introspection.endpoint or _unused(settings):
         return ""
-    return _missing("introspection", "endpoint", "https://as.example/oauth/v2/oauth-introspect") + (
-        "; it isn't discovered from an issuer in this release"
-    )
+    if not introspection.issuer:
+        return (
+            _missing("introspection", "endpoint", "https://as.example/oauth/v2/oauth-introspect")
+            + '; or write issuer = "https://as.example", whose metadata says where it is'
+        )
+    try:
+        check_issuer(introspection.issuer, allow_insecure_http=introspection.allow_insecure_http)
+    except ValueError as no:
+        return f"is missing, and can't be found in the metadata of introspection.issuer, which {no}; write endpoint"
+    return ""
+
+
+def _unused(settings: Settings) -> bool:
+    """Whether [introspection] says nothing, and [[issuers]] make up for it."""
+    return bool(settings.issuers) and settings.introspection == Introspection()
 
 
 def _client_is_there(settings: Settings) -> str:
+    if _unused(settings):
+        return ""
     return "" if settings.introspection.client_id else _missing("introspection", "client_id", "api-gateway")
 
 
 def _secret_is_there(settings: Settings) -> str:
+    if _unused(settings):
+        return ""
     return "" if settings.introspection.client_secret else _missing("introspection", "client_secret", "env:NAME")
 
 

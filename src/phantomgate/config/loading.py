@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.checks import problems_between
 from phantomgate.config.kinds import Kind, found, from_json
-from phantomgate.config.settings import SECTIONS, RouteRule, Settings
+from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule, RouteRule, Settings
 from phantomgate.core.errors import Problem, SettingsError
 
 if TYPE_CHECKING:
@@ -28,7 +28,15 @@ PREFIX = "PHANTOMGATE__"
 CONFIG = "PHANTOMGATE_CONFIG"
 USUAL_FILE = "phantomgate.toml"
 _MOST_BYTES = 1 << 20
-_ROUTES = "routes"
+_NEEDED: Mapping[type, Mapping[str, str]] = {
+    RouteRule: {"path": 'say which paths, such as path = "/orders/**"'},
+    IssuerRule: {
+        "name": 'call it something, such as name = "main"',
+        "issuer": 'write its iss, such as issuer = "https://as.example"',
+    },
+    Introspection: {},
+}
+"""What a table of a list can't do without, and what to write."""
 
 
 def process_environ() -> Mapping[str, str]:
@@ -108,7 +116,7 @@ def variable(name: str) -> str:
 
 def kinds_of(section: type) -> dict[str, Kind[Any]]:
     """The settings of a section's class, and what kind each is."""
-    return {one.name: one.metadata["kind"] for one in fields(section)}
+    return {one.name: one.metadata["kind"] for one in fields(section) if one.metadata}
 
 
 def _single(name: str) -> str:
@@ -117,7 +125,7 @@ def _single(name: str) -> str:
 
 
 _KNOWN = {f"{section}.{key}": kind for section, cls in SECTIONS.items() for key, kind in kinds_of(cls).items()}
-_VARIABLES = {variable(name): name for name in [*_KNOWN, _ROUTES]}
+_VARIABLES = {variable(name): name for name in [*_KNOWN, *LISTS]}
 # Not every PHANTOMGATE_… is a slip: for a Service called "phantomgate", Kubernetes sets PHANTOMGATE_PORT and its kin.
 _SINGLE = {_single(name): name for name in _VARIABLES}
 
@@ -147,10 +155,10 @@ class _Loading:
             self._skipped.update(SECTIONS)
             return
         for section, table in tables.items():
-            if section == _ROUTES:
-                self._given[_ROUTES] = table, sources.origin
+            if section in LISTS:
+                self._given[section] = table, sources.origin
             elif section not in SECTIONS:
-                self._unknown(section, [*SECTIONS, _ROUTES], sources.origin)
+                self._unknown(section, [*SECTIONS, *LISTS], sources.origin)
             elif not isinstance(table, dict):
                 self.problems.append(
                     Problem(section, f"is {found(table)}; want a table, under [{section}]", sources.origin)
@@ -186,42 +194,49 @@ class _Loading:
     def settings(self) -> Settings:
         """The tree; a setting that can't be read is a problem, and has its default meanwhile."""
         values: dict[str, dict[str, Any]] = {section: {} for section in SECTIONS}
-        routes: tuple[RouteRule, ...] = ()
+        lists: dict[str, Any] = {}
         self.unread.update(
             name for name in _KNOWN if name.partition(".")[0] in self._skipped and name not in self._given
         )
         for name, (value, origin) in self._given.items():
             self._origins[name] = origin
-            if name == _ROUTES:
-                routes = tuple(self._routes(value, origin))
+            if name in LISTS:
+                lists[name] = tuple(self._tables(name, value, origin))
             else:
                 section, _, key = name.partition(".")
                 self._read(values[section], key, _KNOWN[name], value, (name, origin))
         sections = {section: cls(**values[section]) for section, cls in SECTIONS.items()}
-        return Settings(**sections, routes=routes, origins=self._origins)
+        return Settings(**sections, origins=self._origins, **lists)
 
-    def _routes(self, rules: object, origin: str) -> Iterator[RouteRule]:
-        """The rules of [[routes]]."""
-        if not isinstance(rules, list):
-            text = f"is {found(rules)}; write [[routes]], with two brackets, once for each rule"
-            self._problem(_ROUTES, text, origin)
+    def _tables(self, section: str, tables: object, origin: str) -> Iterator[Any]:
+        """The rules of [[routes]] or [[issuers]]."""
+        if not isinstance(tables, list):
+            text = f"is {found(tables)}; write [[{section}]], with two brackets, once for each"
+            self._problem(section, text, origin)
             return
-        known = kinds_of(RouteRule)
-        for place, rule in enumerate(rules, 1):
-            name = f"{_ROUTES}[{place}]"
-            self._origins |= {f"{name}.{key}": origin for key in known}
-            if not isinstance(rule, dict):
-                self._problem(name, f'is {found(rule)}; want a table, such as {{ path = "/orders/**" }}', origin)
-                continue
-            values: dict[str, Any] = {}
-            for key, value in rule.items():
-                if key in known:
-                    self._read(values, key, known[key], value, (f"{name}.{key}", origin))
-                else:
-                    self._unknown(f"{name}.{key}", [f"{name}.{one}" for one in known], origin)
-            if not rule.get("path"):
-                self._problem(f"{name}.path", 'is missing; say which paths, such as path = "/orders/**"', origin)
-            yield RouteRule(**values)
+        for place, table in enumerate(tables, 1):
+            yield from self._table(f"{section}[{place}]", LISTS[section], table, origin)
+
+    def _table(self, name: str, cls: type, table: object, origin: str) -> Iterator[Any]:
+        """One of them, and in it the tables of a section that it has of its own."""
+        known, nested = kinds_of(cls), {"introspection": Introspection} if cls is IssuerRule else {}
+        self._origins |= {f"{name}.{key}": origin for key in [*known, *nested]}
+        if not isinstance(table, dict):
+            needed = next(iter(_NEEDED[cls]), "client_id")
+            self._problem(name, f"is {found(table)}; want a table, such as {{ {needed} = ... }}", origin)
+            return
+        values: dict[str, Any] = {}
+        for key, value in table.items():
+            if key in known:
+                self._read(values, key, known[key], value, (f"{name}.{key}", origin))
+            elif key in nested:
+                values.update((key, one) for one in self._table(f"{name}.{key}", nested[key], value, origin))
+            else:
+                self._unknown(f"{name}.{key}", [f"{name}.{one}" for one in [*known, *nested]], origin)
+        for key, remedy in _NEEDED[cls].items():
+            if not table.get(key):
+                self._problem(f"{name}.{key}", f"is missing; {remedy}", origin)
+        yield cls(**values)
 
     def _read(self, into: dict[str, Any], key: str, kind: Kind[Any], value: object, at: tuple[str, str]) -> None:
         try:

@@ -9,8 +9,10 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from phantomgate.backends.http_request import split_url
 from phantomgate.config.kinds import Kind, found, text_of
+from phantomgate.oauth.urls import insecure, is_loopback, split_url
+
+__all__ = ["ADDRESS", "NETWORKS", "Address", "insecure", "is_loopback", "keys_source", "origin", "read_address", "url"]
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 _HOST_PORT = re.compile(rf"(?:\[(?P<six>[0-9A-Fa-f:.]{{2,45}})\]|(?P<host>{_NAME})):(?P<port>[0-9]{{1,5}})")
@@ -54,18 +56,6 @@ def _is_host(host: str, six: str | None) -> bool:
 
     try:
         return bool(IPv6Address(host) if six else IPv4Address(host))
-    except ValueError:
-        return False
-
-
-def is_loopback(host: str) -> bool:
-    """Whether *host* can only be this machine: `localhost`, 127.0.0.0/8 or ::1."""
-    if host in ("localhost", "127.0.0.1", "::1"):
-        return True
-    from ipaddress import ip_address
-
-    try:
-        return ip_address(host).is_loopback
     except ValueError:
         return False
 
@@ -140,7 +130,29 @@ def url(*, query: bool, want: str) -> Kind[str]:
     return Kind("URL", read, {"type": "string", "format": "uri"})
 
 
-def insecure(text: str) -> bool:
-    """Whether calling this URL would send secrets in the clear over a network."""
-    origin, _ = split_url(text)
-    return origin.scheme == "http" and not is_loopback(origin.host)
+def origin(*, want: str) -> Kind[str]:
+    """Scheme, host and port of an https or http URL, and nothing else."""
+    read_url = url(query=False, want=want).read
+
+    def read(value: object) -> str:
+        text = read_url(value)
+        if not text or split_url(text)[1] != "/":
+            raise ValueError(f"is no origin; want {want}")
+        return str(split_url(text)[0])
+
+    return Kind("origin", read, {"type": "string", "format": "uri"})
+
+
+def keys_source(*, want: str) -> Kind[str]:
+    """A URL, or "file:" and the name of a file, or empty."""
+    read_url = url(query=True, want=want).read
+
+    def read(value: object) -> str:
+        text = text_of(value, want)
+        if text.startswith("file:"):
+            if not re.fullmatch(r"file:[^\0]+", text):
+                raise ValueError(f"names no file; want {want}")
+            return text
+        return read_url(text)
+
+    return Kind("URL or file", read, {"type": "string"})

@@ -19,9 +19,16 @@ from typing import Any
 
 from phantomgate.config import settings
 from phantomgate.config.loading import variable
-from phantomgate.config.settings import SECTIONS, RouteRule
+from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule
 
 _REQUIRED = "Required."
+_AFTER = {"introspection": "issuers", "policy": "routes"}
+_NESTED = """
+### `[issuers.introspection]`
+
+How it is asked, with `introspect` and `both`: the settings of `[introspection]`, for this issuer alone, except that
+`issuer` is the issuer's own. Without an `endpoint`, it is found in the issuer's metadata.
+"""
 _HEAD = """\
 # Settings
 
@@ -30,8 +37,9 @@ docs/reference`; change them there. -->
 
 Settings are read from a TOML file: the one that `--config` names, else `$PHANTOMGATE_CONFIG`, else `./phantomgate.toml`
 if it is there. Every setting is also a variable, `PHANTOMGATE__SECTION__KEY`, which wins over the file; lists are
-written there with commas between or as JSON, tables and `[[routes]]` (`PHANTOMGATE__ROUTES`) as JSON. What is not
-listed here is an error, never ignored. `phantomgate check` says everything that is wrong at once.
+written there with commas between or as JSON, tables, `[[issuers]]` (`PHANTOMGATE__ISSUERS`) and `[[routes]]`
+(`PHANTOMGATE__ROUTES`) as JSON. What is not listed here is an error, never ignored. `phantomgate check` says everything
+that is wrong at once.
 
 Durations have a unit: `"500ms"`, `"2s"`, `"5m"`, `"1h"`. Sizes are bytes, or have one: `"64KiB"`, `"512MiB"`. A secret
 is never written in a setting, only where it is kept: `"env:NAME"` or `"file:/run/secrets/NAME"`. Editors that know
@@ -68,7 +76,9 @@ def as_markdown() -> str:
 def as_schema() -> str:
     """docs/reference/settings.schema.json, a JSON Schema of the TOML file."""
     tables: dict[str, Any] = {name: _table(cls) for name, cls in SECTIONS.items()}
-    tables["routes"] = {"type": "array", "description": _text(RouteRule), "items": _table(RouteRule)}
+    for name, cls in LISTS.items():
+        tables[name] = {"type": "array", "description": _text(cls), "items": _table(cls)}
+    tables["issuers"]["items"]["properties"]["introspection"] = _table(Introspection)
     schema = {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "phantomgate settings",
@@ -88,14 +98,14 @@ def write(folder: Path) -> None:
 def _sections() -> Iterator[tuple[str, type, str]]:
     for name, cls in SECTIONS.items():
         yield f"[{name}]", cls, name
-        if name == "policy":  # where a reader looks for them
-            yield "[[routes]]", RouteRule, ""
+        if name in _AFTER:  # where a reader looks for them
+            yield f"[[{_AFTER[name]}]]", LISTS[_AFTER[name]], ""
 
 
 def _section(heading: str, cls: type, name: str) -> str:
     text = f"\n## `{heading}`\n\n{_text(cls)}\n"
     said = _docstrings(cls)
-    for one in fields(cls):
+    for one in (one for one in fields(cls) if one.metadata):
         kind, default = one.metadata["kind"], one.metadata["default"]
         facts = [kind.name[0].upper() + kind.name[1:]]
         if not said[one.name].endswith(_REQUIRED):
@@ -103,7 +113,7 @@ def _section(heading: str, cls: type, name: str) -> str:
         if name:
             facts.append(f"`{variable(f'{name}.{one.name}')}`")
         text += f"\n### `{one.name}`\n\n{said[one.name]}\n\n{'; '.join(facts)}\n"
-    return text
+    return text + _NESTED if cls is IssuerRule else text
 
 
 def _table(cls: type) -> dict[str, Any]:
@@ -114,8 +124,9 @@ def _table(cls: type) -> dict[str, Any]:
         one.name: {**one.metadata["kind"].schema, "description": said[one.name].replace("`", "")}
         | ({} if one.name in required else {"default": one.metadata["default"]})
         for one in fields(cls)
+        if one.metadata
     }
-    if cls is RouteRule:  # what a section requires may come from variables
+    if cls in LISTS.values():  # what a section requires may come from variables
         table["required"] = required
     return table
 

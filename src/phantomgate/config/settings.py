@@ -11,22 +11,30 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from phantomgate.config.durations import duration, size
-from phantomgate.config.kinds import SWITCH, choice, number, setting
-from phantomgate.config.network import ADDRESS, NETWORKS, url
+from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
+from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
 from phantomgate.config.vocabulary import (
+    ALGORITHMS_USED,
     CLAIMS,
     CLIENT_ID,
     FILE,
+    FORMS,
     ISSUER,
+    KEY_SET,
     METHODS,
+    NAME,
     PATH,
+    PREFIX_OF_TOKENS,
     REALM,
     SCOPES,
     SECRET,
     TEXTS,
+    TYPES,
 )
 
 _ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
+_KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')
+_ORIGINS = list_of(origin(want='an origin such as "https://keys.example"'), want='["https://keys.example"]')
 _UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
 
 
@@ -77,7 +85,8 @@ class Introspection:
     """The authorization server that knows what an opaque token means (RFC 7662)."""
 
     endpoint: str = setting(_ENDPOINT, "")
-    """The introspection endpoint: https, or http on loopback. Required."""
+    """The introspection endpoint: https, or http on loopback. Empty: found in the metadata of `issuer` (RFC 8414 or
+    OpenID Connect Discovery), and then it must be at the issuer's own origin."""
     client_id: str = setting(CLIENT_ID, "")
     """Our name at the authorization server. Required."""
     client_secret: str = setting(SECRET, "")
@@ -101,6 +110,51 @@ class Introspection:
     turned off."""
     max_connections: int = setting(number(1, 10_000), 64)
     """How many connections each worker may have open to the authorization server."""
+
+
+@dataclass(frozen=True, slots=True)
+class IssuerRule:
+    """One issuer of tokens among several. A JWT goes to the issuer that its `iss` names, letter by letter, and is
+    refused when none is named so; other tokens go by `prefix`, by the route's `issuer`, or to each that introspects,
+    in order, until one knows it. `[introspection]`, if it is there too, comes last in that order."""
+
+    name: str = setting(NAME, "")
+    """What it is called here, in `[[routes]]` and in the log. Required."""
+    issuer: str = setting(ISSUER, "")
+    """Its `iss`, exactly as it writes it: `"https://as.example"`. Required."""
+    mode: str = setting(choice("verify", "introspect", "both"), "verify")
+    """How its tokens are made sure of: `verify`, JWTs by its keys; `introspect`, tokens of any kind by asking it;
+    `both`, JWTs that must verify and are then asked about, as wrapper tokens need."""
+    audiences: tuple[str, ...] = setting(TEXTS, [])
+    """The `aud` claim names one of these. Needed to verify; with `introspect`, empty means not checked."""
+    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, [])
+    """What it signs with, and nothing else is accepted. Needed to verify. An RSA key whose `alg` the issuer doesn't
+    tell is for the first RSA algorithm here."""
+    typ: tuple[str, ...] = setting(TYPES, ["at+jwt"])
+    """The `typ` of its access tokens (RFC 9068 §2.1). Issuers that don't follow that RFC write `"JWT"`, or none at all,
+    which is `"none"` here."""
+    keys: str = setting(_KEYS, "")
+    """Where its key set is: a URL, or `"file:/etc/phantomgate/keys.json"`. Empty: found in its metadata. It is kept as
+    long as the server's `Cache-Control` allows, a minute at least and an hour at most, five minutes if it doesn't say;
+    for an hour more while the server can't be asked; and looked at again for an unknown key, once in 30 s."""
+    jwks: str = setting(KEY_SET, "")
+    """Its key set itself, instead of `keys`, for an issuer that can't be asked."""
+    prefix: str = setting(PREFIX_OF_TOKENS, "")
+    """What its opaque tokens begin with. Then it is asked about those, and about no others."""
+    discovery: tuple[str, ...] = setting(FORMS, ["oauth", "openid"])
+    """Where its metadata is looked for, in this order: `oauth` is `/.well-known/oauth-authorization-server` between
+    host and path (RFC 8414 §3.1), `openid` is `/.well-known/openid-configuration` after the path."""
+    endpoint_origins: tuple[str, ...] = setting(_ORIGINS, [])
+    """Where else than at the issuer's own origin its metadata may place its endpoints: `["https://keys.example"]`. Our
+    secret and the tokens go there."""
+    timeout: float = setting(duration("10ms", "60s"), "2s")
+    """How long one call for metadata or keys may take."""
+    allow_insecure_http: bool = setting(SWITCH, False)
+    """Fetch metadata and keys over plain http from beyond this machine, where anybody on the way can give us keys of
+    his own. For tests only."""
+    ca_file: str = setting(FILE, "")
+    """The authorities, in PEM, that may vouch for the issuer, instead of the system's."""
+    introspection: Introspection = field(default_factory=Introspection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +206,8 @@ class RouteRule:
     """At least one of these scopes too."""
     audiences: tuple[str, ...] = setting(TEXTS, [])
     """The `aud` claim names one of these too. Empty: only the policy's `audiences` are checked."""
+    issuer: str = setting(NAME, "")
+    """The name of one of `[[issuers]]`: only its tokens are for this route, and opaque ones are asked about there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,6 +237,7 @@ class Settings:
     introspection: Introspection = field(default_factory=Introspection)
     cache: Cache = field(default_factory=Cache)
     policy: Policy = field(default_factory=Policy)
+    issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     log: Log = field(default_factory=Log)
@@ -199,4 +256,7 @@ SECTIONS: Mapping[str, type] = {
     "forward": ForwardRule,
     "log": Log,
 }
-"""The sections that are tables; `[[routes]]` is a list of `RouteRule`."""
+"""The sections that are tables."""
+
+LISTS: Mapping[str, type] = {"issuers": IssuerRule, "routes": RouteRule}
+"""The sections that are lists of tables."""

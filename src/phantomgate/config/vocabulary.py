@@ -5,11 +5,13 @@ Rule: a word that HTTP or OAuth couldn't carry is refused here, so that no later
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 
-from phantomgate.config.kinds import Kind, found, from_json, list_of, words
+from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
 from phantomgate.core.model import plain_name
+from phantomgate.oauth.jwa import ALGORITHMS
 
 TEXT = words("text", r"[!-~]([ -~]*[!-~])?", "printable ASCII text", optional=False)
 TEXTS = list_of(TEXT, want='["api"]')
@@ -21,6 +23,25 @@ REALM = words("text", r"[ !#-\[\]-~]+", "printable ASCII text without quotes and
 """RFC 9110 §11.5: a quoted-string, here one that needs no escapes."""
 
 ISSUER = words("text", r"[!-~]+", 'the issuer exactly as the server writes it, such as "https://as.example"')
+
+NAME = words("name", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", 'a short name such as "main"')
+
+ALGORITHMS_USED = list_of(
+    choice(*sorted(ALGORITHMS)),
+    want='["RS256"]',
+)
+"""RFC 7518 §3.1, RFC 8037 §3.1, and no others: what is signed with a shared secret, or not at all, has no name here."""
+
+TYPES = list_of(
+    words("type", r"[!#$&^_.+/0-9A-Za-z-]+", 'a media type such as "at+jwt", or "none"', optional=False),
+    want='["at+jwt"]',
+)
+"""RFC 7515 §4.1.9: `typ`."""
+
+PREFIX_OF_TOKENS = words("text", r"[A-Za-z0-9._~+/-]+", 'the characters that its tokens begin with, such as "main_"')
+"""RFC 6750 §2.1: b64token."""
+
+FORMS = list_of(choice("oauth", "openid"), want='["oauth", "openid"]')
 
 SCOPES = list_of(
     words("scope", r"[!#-\[\]-~]+", "one scope, without spaces, quotes and backslashes", optional=False),
@@ -76,6 +97,21 @@ CLAIMS = Kind(
     {"type": "object", "additionalProperties": {"type": "string"}},
     from_json,
 )
+
+
+def _key_set(value: object) -> str:
+    """A key set written as a table, kept as JSON text; what is in its keys is looked at together with `algorithms`."""
+    if value == "":
+        return ""
+    if not isinstance(value, dict) or not isinstance(value.get("keys"), (list, tuple)):
+        raise ValueError(f"is {found(value)}; want a key set (RFC 7517 §5), such as {{ keys = [{{ kty = ... }}] }}")
+    try:
+        return json.dumps(value, allow_nan=False)
+    except (TypeError, ValueError):
+        raise ValueError("holds what no JSON can; want a key set as the server publishes it") from None
+
+
+KEY_SET = Kind("table", _key_set, {"type": "object"}, from_json)
 
 _KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
 

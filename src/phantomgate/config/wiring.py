@@ -1,50 +1,40 @@
 """From settings to a gateway that decides: the one place that knows every part, and joins them.
 
-Rule: nothing is imported that these settings don't need, so a cold start pays for no event loop it doesn't run. The
-two families of back ends are picked as a whole: all of them block, or none does.
+Rule: nothing is imported that these settings don't need, so a cold start pays for no event loop it doesn't run.
 """
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.backends.secrets import read_secret
 from phantomgate.config.checks import problems_between
+from phantomgate.config.family import Closable, Family, back_ends
+from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics, observer
-from phantomgate.config.settings import RouteRule, Settings
-from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
-from phantomgate.core.model import Credential, Request, Route, ScopeStrategy, Token
-from phantomgate.core.ports import Clock, Http, Match, Once, Policy
+from phantomgate.config.settings import Introspection, RouteRule, Settings
+from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.core.model import Request, Route, ScopeStrategy, Token
+from phantomgate.core.ports import Clock, Http, Match, Policy
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.gateway.routes import Rule, policy_only, route_table
-from phantomgate.oauth.client_auth import client_secret_basic, client_secret_post
-from phantomgate.oauth.introspection import Answer
-from phantomgate.resolvers.cached import Cached
+from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
 
-Family: TypeAlias = Literal["blocking", "nonblocking"]
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
-
-
-class Closable(Protocol):
-    """What holds connections or tasks, and gives them back."""
-
-    async def close(self) -> None:
-        """Give them back; whatever is asked of it later is refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,22 +50,22 @@ class Wired:
     """Unix time, seconds."""
     ticks: Clock
     """The monotonic clock, seconds."""
-    introspect: Introspect = field(repr=False)
-    http: Http = field(repr=False)
+    introspect: Introspect | None = field(repr=False)
+    """Who asks the server of [introspection], if it is there."""
+    probes: tuple[Probe, ...] = field(repr=False)
+    """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
-    random: Random = field(repr=False)
 
     async def probe(self) -> Refused | None:
-        """Ask the authorization server about a token nobody issued: None when it says, as it should, "not active".
+        """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
 
-        Otherwise what is wrong: it can't be reached, refuses our client, or gives no usable answer.
+        It can't be reached, refuses our client, or gives no usable answer or key.
         """
-        nobody = Credential(f"phantomgate-probe-{self.random(16).hex()}")
-        try:
-            await self.introspect.resolve(nobody, Route("probe"))
-        except Refused as no:
-            return None if no.reason is Reason.INACTIVE else no
-        return Refused(Reason.BAD_ANSWER, "the authorization server calls a token active that it never issued")
+        for probe in self.probes:
+            trouble = await probe.ask()
+            if trouble is not None:
+                return trouble
+        return None
 
     async def close(self) -> None:
         """Give back the connections."""
@@ -93,105 +83,101 @@ def wire(
     now: Clock = time.time,
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
+    http: Http | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
-    Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error). Raises
-    SettingsError with every problem, and ModuleNotFoundError when the family needs a library that isn't installed.
+    Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
+    instead of the family's own client. Raises SettingsError with every problem, and ModuleNotFoundError when the family
+    needs a library that isn't installed.
     """
-    secret, problems = _secret(settings, process_environ() if environ is None else environ)
+    secrets, problems = _secrets(settings, process_environ() if environ is None else environ)
     problems += _certificates(settings)
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
-    introspection = settings.introspection
-    http, once, closing = _backends(settings, family, ticks)
-    authenticate = client_secret_basic if introspection.client_auth == "basic" else client_secret_post
-    introspect = Introspect(
-        http,
-        introspection.endpoint,
-        authenticate(introspection.client_id, secret),
-        now=now,
-        ticks=ticks,
-        answer=cast("Answer", introspection.answer),
-        timeout=introspection.timeout,
-        issuer=introspection.issuer,
-        max_age=settings.cache.max_age,
-        clock_skew=settings.policy.clock_skew,
-        timed=metrics.timed,
-    )
+    metrics.caches["memory"] = counts = Counts()
+    write = write or _stderr(settings, metrics, now)
     share = settings.serve.workers if family == "nonblocking" else 1
-    cached = Cached(
-        introspect,
-        MemoryCache(
-            max_entries=max(settings.cache.max_entries // share, 1),
-            max_bytes=max(settings.cache.max_bytes // share, 1),
-            ticks=ticks,
+    ends = back_ends(settings, family, ticks, http)
+    made = make(
+        Tools(
+            settings,
+            ends.http,
+            ends.once,
+            ends.key_once,
+            ends.later,
+            MemoryCache(
+                max_entries=max(settings.cache.max_entries // share, 1),
+                max_bytes=max(settings.cache.max_bytes // share, 1),
+                ticks=ticks,
+            ),
+            counts,
+            now,
+            ticks,
+            random,
+            metrics.timed,
+            _saying(write, now),
+            random(32),
         ),
-        once,
-        secret=random(32),
-        context=(introspection.issuer, introspection.endpoint, introspection.client_id, introspection.answer),
-        now=now,
-        ticks=ticks,
-        negative_seconds=settings.cache.negative_max_age,
-        issuer=introspection.issuer,
+        secrets,
     )
-    metrics.caches["memory"] = cached.counts
     policies = _policies(settings, now)
     gateway = Gateway(
         match=_match(settings),
         find=find_bearer(),
-        resolver=cached,
+        resolver=made.resolver,
         policies=tuple(policies.values()),
         forward=forward_jwt(settings.forward.claims),
-        observe=observer(metrics, write or _stderr(settings, metrics, now), now=now, allowed=settings.log.allows),
+        observe=observer(metrics, write, now=now, allowed=settings.log.allows),
         new_id=lambda: random(8).hex(),
     )
-    return Wired(settings, gateway, tuple(policies), metrics, now, ticks, introspect, http, closing, random)
+    return Wired(
+        settings, gateway, tuple(policies), metrics, now, ticks, made.introspect, made.probes, tuple(ends.closing)
+    )
 
 
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secret, the certificates."""
-    return _secret(settings, environ)[1] + _certificates(settings)
+    return _secrets(settings, environ)[1] + _certificates(settings)
 
 
-def _secret(settings: Settings, environ: Mapping[str, str]) -> tuple[str, list[Problem]]:
-    name, reference = "introspection.client_secret", settings.introspection.client_secret
-    try:
-        return read_secret(reference, environ) if reference else "", []
-    except ValueError as no:
-        return "", [Problem(name, str(no), settings.origin(name))]
+def _askers(settings: Settings) -> Iterator[tuple[str, Introspection]]:
+    """How each issuer is asked, and the place of that in the settings."""
+    yield "introspection", settings.introspection
+    for place, one in enumerate(settings.issuers, 1):
+        yield f"issuers[{place}].introspection", one.introspection
+
+
+def _secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[dict[str, str], list[Problem]]:
+    """The client secrets by their place, and what is wrong with the others."""
+    secrets: dict[str, str] = {}
+    problems: list[Problem] = []
+    for place, asked in _askers(settings):
+        name = f"{place}.client_secret"
+        try:
+            secrets[place] = read_secret(asked.client_secret, environ) if asked.client_secret else ""
+        except ValueError as no:
+            problems.append(Problem(name, str(no), settings.origin(name)))
+    return secrets, problems
 
 
 def _certificates(settings: Settings) -> list[Problem]:
-    name, ca_file = "introspection.ca_file", settings.introspection.ca_file
-    if not ca_file:
-        return []
-    from phantomgate.backends.tls import client_context
+    """What is wrong with the files of certificates."""
+    named = [(f"{place}.ca_file", asked.ca_file) for place, asked in _askers(settings)]
+    named += [(f"issuers[{place}].ca_file", one.ca_file) for place, one in enumerate(settings.issuers, 1)]
+    problems: list[Problem] = []
+    for name, ca_file in named:
+        if ca_file:
+            from phantomgate.backends.tls import client_context
 
-    try:
-        client_context(ca_file)
-    except OSError as no:
-        text = f'is "{ca_file}", which can\'t be used: {no.strerror or no}; want a file of certificates in PEM'
-        return [Problem(name, text, settings.origin(name))]
-    return []
-
-
-def _backends(settings: Settings, family: Family, ticks: Clock) -> tuple[Http, Once, tuple[Closable, ...]]:
-    """How to call the authorization server, how concurrent calls for one token become one, and what to close of it."""
-    introspection = settings.introspection
-    ca_file = introspection.ca_file or None
-    if family == "nonblocking":
-        from phantomgate.backends.nonblocking import AiohttpHttp, SingleFlight
-
-        http, flights = AiohttpHttp(ca_file=ca_file, connections=introspection.max_connections), SingleFlight()
-        return http, flights, (flights, http)
-    from phantomgate.backends import blocking
-    from phantomgate.backends.blocking_http import BlockingHttp
-
-    plain = BlockingHttp(ca_file=ca_file, ticks=ticks)
-    return plain, blocking.SingleFlight(patience=introspection.timeout + 1.0), (plain,)
+            try:
+                client_context(ca_file)
+            except OSError as no:
+                text = f'is "{ca_file}", which can\'t be used: {no.strerror or no}; want a file of certificates in PEM'
+                problems.append(Problem(name, text, settings.origin(name)))
+    return problems
 
 
 def _match(settings: Settings) -> Match:
@@ -221,6 +207,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         frozenset(rule.any_scopes) or policy.any_scopes,
         policy.issuers,
         frozenset(rule.audiences) or policy.audiences,
+        rule.issuer,
         of_table=True,
     )
 
@@ -233,6 +220,10 @@ def _policies(settings: Settings, now: Clock) -> dict[str, Policy]:
     policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
     if policy.issuers:
         policies["issuer"] = judge.issuer()
+    if any(one.audiences for one in settings.issuers):
+        default = {settings.introspection.issuer or DEFAULT_NAME: frozenset[str]()}
+        named = {one.name: frozenset(one.audiences) for one in settings.issuers}
+        policies["audience of its issuer"] = judge.audience_of_issuer(default | named)
     if policy.audiences or any(rule.audiences for rule in routes):
         policies["audience"] = judge.audience()
     if policy.audiences and any(rule.audiences for rule in routes):
@@ -251,6 +242,18 @@ def _by(rules: Route, judge: Policy) -> Policy:
         judge(request, rules, token)
 
     return judged
+
+
+def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
+    """Tells the log that what an issuer publishes could not be fetched, while what is held may still be used."""
+
+    def say(issuer: str, what: str, no: Refused, seconds: float) -> None:
+        from phantomgate.config.log import Level, LogLine
+
+        fields = {"issuer": issuer, "what": what, "reason": no.reason.label, "detail": no.detail}
+        write(LogLine(now(), Level.WARNING, "issuer_not_refreshed", {**fields, "usable_for": int(seconds)}))
+
+    return say
 
 
 def _stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:

@@ -113,6 +113,8 @@ class Source(Enum):
 
     NETWORK = "network"
     MEMORY = "memory"
+    SIGNATURE = "signature"
+    """Verified here, with the issuer's keys."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,6 +160,8 @@ class Route:
     """At least one of these is needed, when there are any."""
     issuers: frozenset[str] = frozenset()
     audiences: frozenset[str] = frozenset()
+    issuer: str = ""
+    """The configured issuer whose tokens alone are for this route; empty: any."""
     of_table: bool = False
     """Whether another method or path could have found another route, so that what is decided here holds here only."""
 

@@ -72,6 +72,14 @@ class Once(Protocol):
         ...
 
 
+class Later(Protocol):
+    """Background work. Absent where nothing can run in the background; what is due is then done at once."""
+
+    def __call__(self, act: Callable[[], Awaitable[None]]) -> None:
+        """Run *act* soon, and wait for nothing. What it raises is nobody's answer."""
+        ...
+
+
 class Resolver(Protocol):
     """Turns a credential into a token, or raises Refused. The only verb that may wait, besides `forward`."""
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Request
 from phantomgate.core.ports import Find
@@ -16,9 +18,9 @@ def find_bearer() -> Find:
 
     A token in the query is ignored, and refused beside one in the field: more than one method (RFC 6750 §2). What is
     remembered is parsing: the same field bytes give the same `Credential` object, so that what is keyed by it is found
-    without hashing the token again. Bounded, and started anew when full.
+    without hashing the token again. Bounded; the oldest goes first.
     """
-    seen: dict[bytes, Credential] = {}
+    seen: OrderedDict[bytes, Credential] = OrderedDict()
 
     def find(request: Request) -> Credential:
         headers = request.headers
@@ -29,7 +31,7 @@ def find_bearer() -> Find:
         if credential is None:
             credential = Credential(read_authorization(value))
             if len(seen) >= REMEMBERED_FIELDS:
-                seen.clear()
+                seen.popitem(last=False)
             seen[value] = credential
         query = request.query
         # Spelled out or percent-encoded, or it is not there at all.

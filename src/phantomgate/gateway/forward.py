@@ -6,6 +6,8 @@ overwrites whatever the client sent under that name.
 
 from __future__ import annotations
 
+import re
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any
 
@@ -13,6 +15,8 @@ from phantomgate.core.model import HeaderChange, Route, Token, plain_name
 from phantomgate.core.ports import Forward
 
 REMEMBERED_TOKENS = 4096
+# visible ASCII with spaces inside only, and nothing that marks an encoding or parts a list
+_PLAIN_VALUE = re.compile(r"(?:[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?)?").fullmatch
 
 # What a client may not send upstream past us: the credential, what it may be mistaken for, and what could change
 # which request the API believes it got.
@@ -36,11 +40,11 @@ _NEVER_FROM_CLIENTS = (
 def forward_jwt(claims: Mapping[str, str]) -> Forward:
     """Forwards the token's JWT as Bearer, and each claim of *claims* (header name -> claim name) as a header.
 
-    The rendering is remembered per `Token` object, bounded, and started anew when full.
+    The rendering is remembered per `Token` object, bounded; the oldest goes first.
     """
     owned = frozenset(plain_name(name) for name in (*_NEVER_FROM_CLIENTS, *claims))
     wanted = tuple(claims.items())
-    rendered: dict[Token, HeaderChange] = {}
+    rendered: OrderedDict[Token, HeaderChange] = OrderedDict()
 
     async def forward(route: Route, token: Token) -> HeaderChange:  # noqa: ARG001 - the port's shape
         change = rendered.get(token)
@@ -49,7 +53,7 @@ def forward_jwt(claims: Mapping[str, str]) -> Forward:
             fields += [(header, header_value(token.claims.get(claim))) for header, claim in wanted]
             change = HeaderChange(tuple(fields), owned)
             if len(rendered) >= REMEMBERED_TOKENS:
-                rendered.clear()
+                rendered.popitem(last=False)
             rendered[token] = change
         return change
 
@@ -78,9 +82,9 @@ def _plain(value: Any) -> str:
 
 
 def _encoded(text: str, also: str = "") -> str:
-    special = "%" + also
-    if text.isascii() and text.isprintable() and text == text.strip(" ") and not any(mark in text for mark in special):
+    if _PLAIN_VALUE(text):
         return text
+    special = "%" + also
     encoded = "".join(_percent(char) if char in special or not " " <= char <= "~" else char for char in text)
     # RFC 9110 §5.5: a field value neither begins nor ends with a space
     body = encoded.lstrip(" ")

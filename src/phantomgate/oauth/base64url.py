@@ -5,10 +5,11 @@ Python's decoder would ignore stray characters and unused bits, so that one sign
 
 from __future__ import annotations
 
-from binascii import a2b_base64
+from binascii import a2b_base64, b2a_base64
 
 _ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _TO_STANDARD = bytes.maketrans(b"-_+/=", b"+/!!!")  # "!" is in no alphabet
+_TO_URL = bytes.maketrans(b"+/", b"-_")
 _PADDING = (b"", b"", b"==", b"=")
 _LAST = (b"", b"", _ALPHABET[::16], _ALPHABET[::4])  # what the last character can be, by length modulo 4
 
@@ -22,3 +23,8 @@ def base64url(segment: bytes) -> bytes:
             raise ValueError("a base64url segment with bits left over")
         data += _PADDING[left]
     return a2b_base64(data, strict_mode=True)
+
+
+def base64url_text(data: bytes) -> str:
+    """The one unpadded base64url text of *data*."""
+    return b2a_base64(data, newline=False).translate(_TO_URL, b"=").decode("ascii")

@@ -8,6 +8,7 @@ with the wall clock at each use; our own time runs on the monotonic clock, which
 from __future__ import annotations
 
 import hmac
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
@@ -34,7 +35,8 @@ class Cached:
 
     Its state: parsed tokens for the credentials seen lately (`hot`, bounded), and tokens that the server called
     inactive (`negative`, bounded, at most *negative_seconds* each, 5 at the most). *secret* keys the HMAC; *context*
-    is what else the answer depends on: issuer, endpoint, client, answer format.
+    is what else the answer depends on: issuer, endpoint, client, answer format, or the rules it was verified by.
+    *issuer* is the configured issuer's name; *counts* may be shared with others.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Cached:
         ticks: Clock,
         negative_seconds: float = 5.0,
         issuer: str = "",
+        counts: Counts | None = None,
     ) -> None:
         self.inner = inner
         self.cache = cache
@@ -57,10 +60,10 @@ class Cached:
         self.ticks = ticks
         self.negative_seconds = min(negative_seconds, 5.0)
         self.issuer = issuer
-        self.counts = Counts()
+        self.counts = Counts() if counts is None else counts
         self._secret = secret
         self._prefix = b"".join(_measured(part.encode("utf-8")) for part in context)
-        self._hot: dict[Credential, Token] = {}
+        self._hot: OrderedDict[Credential, Token] = OrderedDict()
         self._negative: dict[bytes, float] = {}
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
@@ -121,7 +124,7 @@ class Cached:
 
     def _keep_hot(self, credential: Credential, token: Token) -> None:
         if len(self._hot) >= HOT_TOKENS:
-            self._hot.clear()
+            self._hot.popitem(last=False)
         self._hot[credential] = token if token.source is Source.MEMORY else replace(token, source=Source.MEMORY)
 
 

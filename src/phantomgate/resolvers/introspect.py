@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.ports import Clock, Http
@@ -18,6 +18,8 @@ def _untimed(seconds: float) -> None:
 class Introspect:
     """Asks one endpoint as one client. A class only because these parameters stay together; it has no state.
 
+    *endpoint* is its URL, or what finds it when it is needed. *issuer* is whom an `iss` in the answer must name, *name*
+    what the issuer is called in the settings (default: the same).
     *timeout*, *max_age* and *clock_skew* are in seconds; *max_age* caps how long anybody may remember an answer;
     *timed* is told how many seconds each call took, whatever came of it.
     """
@@ -25,7 +27,7 @@ class Introspect:
     def __init__(
         self,
         http: Http,
-        endpoint: str,
+        endpoint: str | Callable[[], Awaitable[str]],
         client: ClientAuth,
         *,
         now: Clock,
@@ -33,6 +35,7 @@ class Introspect:
         answer: Answer = "jwt",
         timeout: float = 2.0,
         issuer: str = "",
+        name: str = "",
         max_age: float = 300.0,
         clock_skew: float = 5.0,
         timed: Callable[[float], None] = _untimed,
@@ -45,13 +48,15 @@ class Introspect:
         self.answer = answer
         self.timeout = timeout
         self.issuer = issuer
+        self.name = name or issuer
         self.max_age = max_age
         self.clock_skew = clock_skew
         self.timed = timed
 
     async def resolve(self, credential: Credential, route: Route) -> Token:  # noqa: ARG002 - the port's shape
         """The server's facts about *credential*. Raises Refused as `read_introspection` and `Http.send` do."""
-        call = introspection_request(self.endpoint, self.client, credential.value, self.answer, self.timeout)
+        endpoint = self.endpoint if isinstance(self.endpoint, str) else await self.endpoint()
+        call = introspection_request(endpoint, self.client, credential.value, self.answer, self.timeout)
         asked_at = self.ticks()  # freshness counts from the question: the answer was true no later than that
         try:
             reply = await self.http.send(call)
@@ -67,6 +72,6 @@ class Introspect:
             read_scopes(said.claims),
             said.expires_at,
             asked_at + seconds,
-            issuer=self.issuer,
+            issuer=self.name,
             source=Source.NETWORK,
         )

@@ -1,13 +1,16 @@
-"""Decisions as bytes. What is remembered is rendering: the same token and seconds give the same header bytes."""
+"""Decisions as bytes. What is remembered is rendering: what one token's answers have in common, and what all answers
+of one second have in common. Neither is made again because the other changed.
+"""
 
 from __future__ import annotations
 
 import json
+from collections import OrderedDict
 from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
 
-from phantomgate.adapters.forward_auth import write_allow, write_exchange
+from phantomgate.adapters.forward_auth import write_exchange, write_memory
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.model import Allow, HeaderChange, Refuse
 from phantomgate.core.ports import Clock
@@ -16,8 +19,8 @@ REMEMBERED_ANSWERS = 4096
 
 
 class Rendering:
-    """Renders for one listener. Its state: header bytes by header change and remaining seconds, bounded, and started
-    anew when full.
+    """Renders for one listener. Its state: the fields that go upstream as bytes, by header change (bounded; the
+    oldest goes first), and the current second's Date and what may be remembered how long, as bytes.
     """
 
     def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock) -> None:
@@ -25,33 +28,40 @@ class Rendering:
         self.nginx = nginx
         self.now = now
         self.ticks = ticks
-        self._allowed: dict[HeaderChange, tuple[int, bytes]] = {}
+        self._upstream: OrderedDict[HeaderChange, bytes] = OrderedDict()
+        self._second = -1
+        self._date = b""
+        self._memory: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})  # without and with a say of the table
 
     def allow(self, allow: Allow) -> tuple[bytes, bytes]:
         """Head and (empty) body of a 200 to `/decide`."""
         now = self.now()
+        if int(now) != self._second:
+            self._next_second(now)
         seconds = allow.token.lifetime(now, self.ticks())
         change = allow.upstream
-        known = self._allowed.get(change)
-        if known is not None and known[0] == seconds:
-            return known[1], b""
-        head = _head(200, write_allow(allow, seconds), 0, now)
-        if seconds > 0:  # at 0 the second is not told by the number, and Date would stand still
-            if len(self._allowed) >= REMEMBERED_ANSWERS:
-                self._allowed.clear()
-            self._allowed[change] = (seconds, head)
-        return head, b""
+        upstream = self._upstream.get(change)
+        if upstream is None:
+            if len(self._upstream) >= REMEMBERED_ANSWERS:
+                self._upstream.popitem(last=False)
+            upstream = self._upstream[change] = _STATUS_LINE[200] + _fields(change.set)
+        of_table = allow.route.of_table
+        memory = self._memory[of_table].get(seconds)
+        if memory is None:  # for one second, so there are as many as there are different lifetimes
+            fields = _fields(write_memory(seconds, of_table=of_table))
+            memory = self._memory[of_table][seconds] = fields + b"Content-Length: 0\r\n" + self._date
+        return upstream + memory, b""
 
     def exchange(self, allow: Allow) -> tuple[bytes, bytes]:
         """Head and body of a 200 to `/exchange`."""
         now = self.now()
         fields, body = write_exchange(allow, allow.token.lifetime(now, self.ticks()))
-        return _head(200, fields, len(body), now), body
+        return self._head(200, fields, len(body), now), body
 
     def refusal(self, refuse: Refuse) -> tuple[bytes, bytes]:
         """Head and body of any refusal."""
         refusal = write_refusal(refuse, self.realm, self.nginx)
-        return _head(refusal.status, refusal.headers, len(refusal.body), self.now()), refusal.body
+        return self._head(refusal.status, refusal.headers, len(refusal.body), self.now()), refusal.body
 
     def plain(self, status: int) -> tuple[bytes, bytes]:
         """Head and body for what is no decision: a path (404) or method (405) that we don't have."""
@@ -60,14 +70,25 @@ class Rendering:
         fields = [("Content-Type", "application/json"), ("Cache-Control", "no-store")]
         if status == 405:
             fields.append(("Allow", "GET, POST"))
-        return _head(status, fields, len(body), self.now()), body
+        return self._head(status, fields, len(body), self.now()), body
+
+    def _head(self, status: int, fields: Iterable[tuple[str, str]], length: int, now: float) -> bytes:
+        if int(now) != self._second:
+            self._next_second(now)
+        return b"%b%bContent-Length: %d\r\n%b" % (_STATUS_LINE[status], _fields(fields), length, self._date)
+
+    def _next_second(self, now: float) -> None:
+        self._second = int(now)
+        self._date = f"Date: {formatdate(now, usegmt=True)}\r\n\r\n".encode("ascii")
+        for memory in self._memory:
+            memory.clear()
 
 
-def _head(status: int, fields: Iterable[tuple[str, str]], length: int, now: float) -> bytes:
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}"]
-    lines += [f"{name}: {value}" for name, value in fields]
-    lines += [f"Content-Length: {length}", f"Date: {formatdate(now, usegmt=True)}", "", ""]
-    return "\r\n".join(lines).encode("ascii")
+def _fields(fields: Iterable[tuple[str, str]]) -> bytes:
+    return "".join([f"{name}: {value}\r\n" for name, value in fields]).encode("ascii")
+
+
+_STATUS_LINE = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode("ascii") for status in HTTPStatus}
 
 
 def closing(head: bytes) -> bytes:

@@ -1,0 +1,263 @@
+"""From the settings of each issuer to who resolves its tokens, and what can be asked to see whether it is there.
+
+Rule: `wiring` brings the tools and joins what is made here. Nothing is made that an issuer doesn't need, nor imported:
+the server of [introspection] alone costs a cold start no verifier.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Coroutine
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
+
+from phantomgate.config.settings import Introspection, IssuerRule, Settings
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.model import Credential, Route
+from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
+from phantomgate.oauth.client_auth import client_secret_basic, client_secret_post
+from phantomgate.oauth.introspection import Answer
+from phantomgate.resolvers.cached import Cached, Counts
+from phantomgate.resolvers.introspect import Introspect
+
+if TYPE_CHECKING:
+    from phantomgate.oauth.discovery import Form, Metadata
+    from phantomgate.resolvers.held import Held
+    from phantomgate.resolvers.keys import Keys
+
+DEFAULT_NAME = "introspection"
+"""What the server of [introspection] is called when it has no issuer."""
+
+
+class Probe(NamedTuple):
+    """One thing to ask of one issuer: of whom, where, and how; the answer is None when all is well."""
+
+    name: str
+    where: str
+    ask: Callable[[], Coroutine[Any, Any, Refused | None]]
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What every issuer's parts are made with. *once* is for tokens, *key_once* for what issuers publish."""
+
+    settings: Settings
+    http: Callable[[str, str, int], Http]
+    """The client for an issuer's name, a `ca_file` and a number of connections."""
+    once: Once
+    key_once: Once
+    later: Later | None
+    cache: Cache
+    counts: Counts
+    now: Clock
+    ticks: Clock
+    random: Callable[[int], bytes]
+    timed: Callable[[float], None]
+    failed: Callable[[str, str, Refused, float], None]
+    """Hears of (issuer, "keys" or "metadata", why, for how many more seconds what is held may be used)."""
+    secret: bytes = field(repr=False)
+    """What cache keys are made with."""
+
+
+class Made(NamedTuple):
+    """The resolver for all issuers, the default's asker if there is one, and what can be probed."""
+
+    resolver: Resolver
+    introspect: Introspect | None
+    probes: tuple[Probe, ...]
+
+
+def make(tools: Tools, secrets: dict[str, str]) -> Made:
+    """The resolver that these settings describe. *secrets* are the client secrets by their place."""
+    settings = tools.settings
+    if not settings.issuers:
+        cached, introspect, probe = _default(tools, settings.introspection.issuer, secrets["introspection"])
+        return Made(cached, introspect, (probe,))
+    from phantomgate.resolvers.by_issuer import ByIssuer, Issuer
+
+    issuers: list[Issuer] = []
+    probes: list[Probe] = []
+    for place, one in enumerate(settings.issuers, 1):
+        resolver = _resolver(tools, one, secrets[f"issuers[{place}].introspection"], probes)
+        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode == "introspect", one.prefix))
+    if settings.introspection == Introspection():
+        return Made(ByIssuer(issuers), None, tuple(probes))
+    name = settings.introspection.issuer or DEFAULT_NAME
+    cached, introspect, probe = _default(tools, name, secrets["introspection"])
+    issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
+    return Made(ByIssuer(issuers), introspect, (*probes, probe))
+
+
+def _default(tools: Tools, name: str, secret: str) -> tuple[Cached, Introspect, Probe]:
+    """The server of [introspection], which is called *name*."""
+    introspection = tools.settings.introspection
+    one = IssuerRule(
+        name=name,
+        issuer=introspection.issuer,
+        mode="introspect",
+        allow_insecure_http=introspection.allow_insecure_http,
+        ca_file=introspection.ca_file,
+        timeout=introspection.timeout,
+        introspection=introspection,
+    )
+    introspect = _introspect(tools, one, secret, None if introspection.endpoint else _metadata(tools, one))
+    cached = _cached(tools, introspect, name, _asked(one))
+    return cached, introspect, _probe_introspection(tools, one, introspect)
+
+
+def _resolver(tools: Tools, one: IssuerRule, secret: str, probes: list[Probe]) -> Resolver:
+    from phantomgate.config.issuer_checks import discovers, introspects, rules_of, verifies
+    from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
+
+    metadata = _metadata(tools, one) if discovers(one) else None
+    context: tuple[str, ...] = ()
+    verify = introspect = None
+    if verifies(one):
+        keys = _keys(tools, one, metadata)
+        rules = rules_of(one, tools.settings.policy.clock_skew)
+        verify = Verify(
+            keys,
+            wrapper_rules(rules) if introspects(one) else rules,
+            now=tools.now,
+            ticks=tools.ticks,
+            name=one.name,
+            max_age=tools.settings.cache.max_age,
+        )
+        probes.append(_probe_keys(one, keys))
+        # Facts are found only under the rules that they were verified by
+        context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
+    if introspects(one):
+        introspect = _introspect(tools, one, secret, metadata)
+        probes.append(_probe_introspection(tools, one, introspect))
+        context += _asked(one)
+    if verify is not None and introspect is not None:
+        inner: Resolver = Wrapped(verify, introspect)
+    else:
+        inner = cast("Resolver", verify or introspect)
+    return _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+
+
+def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
+    return Cached(
+        inner,
+        tools.cache,
+        tools.once,
+        secret=tools.secret,
+        context=context,
+        now=tools.now,
+        ticks=tools.ticks,
+        negative_seconds=tools.settings.cache.negative_max_age,
+        issuer=name,
+        counts=tools.counts,
+    )
+
+
+def _asked(one: IssuerRule) -> tuple[str, ...]:
+    asked = one.introspection
+    return one.issuer, asked.endpoint, asked.client_id, asked.answer
+
+
+def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
+    from phantomgate.resolvers.keys import metadata_of
+
+    fetch = metadata_of(
+        tools.http(one.name, one.ca_file, one.introspection.max_connections),
+        one.issuer,
+        cast("tuple[Form, ...]", one.discovery),
+        timeout=one.timeout,
+        origins=one.endpoint_origins,
+        allow_insecure_http=one.allow_insecure_http,
+    )
+    return _held(tools, one, "metadata", fetch)
+
+
+def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Keys:
+    from phantomgate.oauth.jwks import read_key_set
+    from phantomgate.resolvers.held import Fixed
+    from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in
+
+    algorithms = one.algorithms
+    if one.jwks:
+        return Fixed(read_key_set(one.jwks.encode(), algorithms))
+    if one.keys.startswith("file:"):
+        from pathlib import Path
+
+        name = one.keys.removeprefix("file:")
+        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms))
+    where = _at(one.keys) if one.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
+    http = tools.http(one.name, one.ca_file, one.introspection.max_connections)
+    return _held(tools, one, "keys", keys_at(http, where, algorithms, timeout=one.timeout))
+
+
+def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
+    from phantomgate.resolvers.held import Held
+
+    return Held(
+        f"{what} of {one.name}",
+        fetch,
+        tools.key_once,
+        ticks=tools.ticks,
+        later=tools.later,
+        failed=lambda no, seconds: tools.failed(one.name, what, no, seconds),
+    )
+
+
+def _at(url: str) -> Callable[[], Awaitable[str]]:
+    async def where() -> str:
+        return url
+
+    return where
+
+
+def _introspect(tools: Tools, one: IssuerRule, secret: str, metadata: Held[Metadata] | None) -> Introspect:
+    asked = one.introspection
+    endpoint: str | Callable[[], Awaitable[str]] = asked.endpoint
+    if metadata is not None and not endpoint:
+        from phantomgate.resolvers.keys import endpoint_in
+
+        endpoint = endpoint_in(metadata, "introspection_endpoint")
+    authenticate = client_secret_basic if asked.client_auth == "basic" else client_secret_post
+    return Introspect(
+        tools.http(one.name, asked.ca_file or one.ca_file, asked.max_connections),
+        endpoint,
+        authenticate(asked.client_id, secret),
+        now=tools.now,
+        ticks=tools.ticks,
+        answer=cast("Answer", asked.answer),
+        timeout=asked.timeout,
+        issuer=one.issuer,
+        name=one.name,
+        max_age=tools.settings.cache.max_age,
+        clock_skew=tools.settings.policy.clock_skew,
+        timed=tools.timed,
+    )
+
+
+def _probe_introspection(tools: Tools, one: IssuerRule, introspect: Introspect) -> Probe:
+    """Asks about a token nobody issued: a good server says, as it should, "not active"."""
+
+    async def ask() -> Refused | None:
+        nobody = Credential(f"phantomgate-probe-{tools.random(16).hex()}")
+        try:
+            await introspect.resolve(nobody, Route("probe"))
+        except Refused as no:
+            return None if no.reason is Reason.INACTIVE else no
+        return Refused(Reason.BAD_ANSWER, "the authorization server calls a token active that it never issued")
+
+    return Probe(one.name, (one.introspection.endpoint or one.issuer).partition("?")[0], ask)
+
+
+def _probe_keys(one: IssuerRule, keys: Keys) -> Probe:
+    """Gets the keys: a good issuer has at least one that can be used."""
+
+    async def ask() -> Refused | None:
+        try:
+            found = (await keys.get()).value
+        except Refused as no:
+            return no
+        if found.keys:
+            return None
+        why = f": {found.skipped[0].why}" if found.skipped else ""
+        return Refused(Reason.BAD_ANSWER, f"key set: none of its {len(found.skipped)} keys can be used{why}")
+
+    where = "jwks in the settings" if one.jwks else one.keys or f"the keys of {one.issuer}"
+    return Probe(one.name, where.partition("?")[0], ask)

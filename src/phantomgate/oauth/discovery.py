@@ -1,0 +1,111 @@
+"""RFC 8414 and OpenID Connect Discovery: ask an issuer where its endpoints are, and read what it says. Pure.
+
+Rule: the document is data of somebody who may be lying. It is used only when it names the very issuer that was asked
+(§3.3), and an endpoint only at the issuer's own origin or one that the settings name, since our client secret goes
+there. Which addresses are tried is configured, never guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+
+from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.oauth.quoting import shown
+from phantomgate.oauth.strict_json import read_object
+from phantomgate.oauth.urls import insecure, split_url
+
+Form: TypeAlias = Literal["oauth", "openid"]
+"""How an issuer becomes the address of its document: RFC 8414 §3.1 or OpenID Connect Discovery §4."""
+
+MAX_BYTES = 65536
+_LONGEST_URL = 2048
+_PLACES = {"oauth": "oauth-authorization-server", "openid": "openid-configuration"}
+
+
+class Metadata(NamedTuple):
+    """Where an issuer's endpoints are; empty for one that it doesn't have."""
+
+    issuer: str
+    jwks_uri: str
+    introspection_endpoint: str
+
+
+class NoMetadata(Refused):
+    """There is no such document at this address; the other form of it may be there."""
+
+    def __init__(self, detail: str) -> None:
+        super().__init__(Reason.BAD_ANSWER, f"metadata: {detail}")
+
+
+def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
+    """The question for the document of *issuer*, which `urls.check_issuer` has taken."""
+    origin, target = split_url(issuer)
+    path = "" if target == "/" else target.rstrip("/")  # §3.1: a terminating "/" is removed
+    place = f"/.well-known/{_PLACES[form]}"
+    # RFC 8414 §3.1 puts the well-known part between host and path, OpenID Connect Discovery §4.1 after the path
+    at = place + path if form == "oauth" else path + place
+    return HttpCall("GET", f"{origin}{at}", (("Accept", "application/json"),), timeout=timeout, max_bytes=MAX_BYTES)
+
+
+def read_metadata(
+    reply: HttpReply, issuer: str, *, origins: Collection[str] = (), allow_insecure_http: bool = False
+) -> Metadata:
+    """What the document of *issuer* says. *origins* ("https://keys.example") may have its endpoints besides its own.
+
+    Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
+    document is malformed, is another issuer's, or has an endpoint where none may be.
+    """
+    _check_status(reply)
+    said = _read(reply)
+    if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
+        _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
+    allowed = {str(split_url(place)[0]) for place in (issuer, *origins)}
+    found = {
+        name: _endpoint(said, name, allowed, allow_insecure_http) for name in ("jwks_uri", "introspection_endpoint")
+    }
+    return Metadata(issuer, **found)
+
+
+def _check_status(reply: HttpReply) -> None:
+    status = reply.status
+    if status == 200:
+        return
+    if status == 429 or status >= 500:
+        raise Unavailable(f"the authorization server answered {status}, asked for its metadata")
+    if status >= 400:
+        raise NoMetadata(f"status {status}, want 200")
+    _bad(f"status {status}, want 200; redirects are not followed")
+
+
+def _read(reply: HttpReply) -> dict[str, Any]:
+    types = reply.headers.all(b"content-type")
+    if len(types) != 1 or types[0].split(b";", 1)[0].strip(b" \t").lower() != b"application/json":  # §3.2
+        raise NoMetadata("not application/json")
+    try:
+        return read_object(reply.body)
+    except ValueError as error:
+        # json and codecs quote what they read; only our own texts are safe to repeat
+        _bad(f"the document can't be read: {error if type(error) is ValueError else type(error).__name__}")
+
+
+def _endpoint(said: dict[str, Any], name: str, allowed: Collection[str], allow_insecure_http: bool) -> str:
+    value = said.get(name, "")
+    if not isinstance(value, str) or (name in said and not value) or len(value) > _LONGEST_URL:
+        _bad(f"{name} is not a URL")
+    if not value:
+        return ""
+    try:
+        origin, _ = split_url(value)
+    except ValueError as error:
+        _bad(f"{name} can't be called: {error}")
+    if str(origin) not in allowed:
+        _bad(f"{name} is at {origin}, which is neither the issuer's origin nor one of endpoint_origins")
+    if insecure(value) and not allow_insecure_http:
+        _bad(f"{name} is http, want https")
+    return value
+
+
+def _bad(detail: str) -> NoReturn:
+    raise Refused(Reason.BAD_ANSWER, f"metadata: {detail}")

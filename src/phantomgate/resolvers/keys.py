@@ -1,0 +1,96 @@
+"""Where an issuer's keys come from: its `jwks_uri`, found by discovery or configured, or a file.
+
+Rule: here is what is fetched; when, and for how long it is used, is `Held`'s.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from typing import Protocol
+
+from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.ports import Http
+from phantomgate.oauth.discovery import Form, Metadata, NoMetadata, metadata_request, read_metadata
+from phantomgate.oauth.freshness import read_freshness
+from phantomgate.oauth.jwks import KeySet
+from phantomgate.oauth.key_set import key_set_request, read_key_set_reply, read_keys
+from phantomgate.resolvers.held import Fetched, Held, Kept
+
+
+class Keys(Protocol):
+    """One issuer's key set: `Held` or `Fixed`."""
+
+    async def get(self) -> Kept[KeySet]:
+        """The set, and until when what it verifies may be remembered."""
+        ...
+
+    async def other_than(self, value: KeySet) -> Kept[KeySet]:
+        """The set after looking again for a key that *value* lacks; the same when that was done lately."""
+        ...
+
+
+def metadata_of(
+    http: Http,
+    issuer: str,
+    forms: Sequence[Form],
+    *,
+    timeout: float,
+    origins: Collection[str] = (),
+    allow_insecure_http: bool = False,
+) -> Callable[[], Awaitable[Fetched[Metadata]]]:
+    """Fetches the metadata of *issuer*, each of *forms* in turn until there is one; *timeout*, in seconds, for each."""
+
+    async def fetch() -> Fetched[Metadata]:
+        missing: list[str] = []
+        for form in forms:
+            call = metadata_request(issuer, form, timeout)
+            reply = await http.send(call)
+            try:
+                said = read_metadata(reply, issuer, origins=origins, allow_insecure_http=allow_insecure_http)
+            except NoMetadata as no:
+                missing.append(f"{call.url} ({no.detail})")
+            else:
+                return Fetched(said, read_freshness(reply.headers))
+        raise Refused(Reason.BAD_ANSWER, f"the issuer publishes no metadata at {' nor '.join(missing)}")
+
+    return fetch
+
+
+def endpoint_in(metadata: Held[Metadata], name: str) -> Callable[[], Awaitable[str]]:
+    """Finds the endpoint *name* ("jwks_uri", "introspection_endpoint"); raises Refused(BAD_ANSWER) without one."""
+
+    async def find() -> str:
+        said = (await metadata.get()).value
+        endpoint: str = getattr(said, name)
+        if not endpoint:
+            raise Refused(Reason.BAD_ANSWER, f"the issuer's metadata has no {name}")
+        return endpoint
+
+    return find
+
+
+def keys_at(
+    http: Http, where: Callable[[], Awaitable[str]], algorithms: Sequence[str], *, timeout: float
+) -> Callable[[], Awaitable[Fetched[KeySet]]]:
+    """Fetches the key set from the URL that *where* finds."""
+
+    async def fetch() -> Fetched[KeySet]:
+        reply = await http.send(key_set_request(await where(), timeout))
+        return Fetched(read_key_set_reply(reply, algorithms), read_freshness(reply.headers))
+
+    return fetch
+
+
+def keys_in(
+    read: Callable[[], bytes], name: str, algorithms: Sequence[str]
+) -> Callable[[], Awaitable[Fetched[KeySet]]]:
+    """Fetches the key set from the file *name*, which *read* reads."""
+
+    async def fetch() -> Fetched[KeySet]:
+        try:
+            data = read()
+        except OSError as no:
+            raise Unavailable(f"the key file {name} can't be read: {no.strerror or type(no).__name__}") from no
+        return Fetched(read_keys(data, algorithms), None)
+
+    return fetch
