@@ -85,6 +85,12 @@ def test_base64url_has_one_spelling():
         "[" * 100000,
         '{"a":' * 17 + "1" + "}" * 17,
         '{"a":' + "9" * 5000 + "}",
+        '{"a":' + "9" * 65 + "}",
+        '{"a":[["\\ud800"]]}',
+        '{"a":1}{}',
+        '{"a":1} x',
+        '\x0b{"a":1}',
+        "\u00a0{}",
         "7",
         "",
     ],
@@ -93,6 +99,10 @@ def test_base64url_has_one_spelling():
 def test_json_that_others_might_read_differently_is_refused(text):
     with pytest.raises(ValueError):
         read_object(text.encode("utf-8"))
+
+
+def test_a_long_integer_and_white_space_around_are_json():
+    assert read_object(b' \t\r\n{"a":' + b"9" * 64 + b"}\n ") == {"a": int("9" * 64)}
 
 
 def test_brackets_in_strings_are_not_depth():
