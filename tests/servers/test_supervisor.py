@@ -146,7 +146,7 @@ def test_a_worker_that_fails_again_and_again_is_started_ever_more_slowly():
 
 def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
     async def story():
-        async with supervised(1, ask_every=0.1) as supervisor:
+        async with supervised(1, ask_every=0.1, silent=10) as supervisor:
             await until(lambda: supervisor.ready == 1)
             hung = supervisor.workers[0].process.pid
             _, writer = await connect(supervisor)
@@ -161,7 +161,7 @@ def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
 
 def test_a_worker_that_does_not_get_ready_is_killed_and_replaced():
     async def story():
-        async with supervised(1, ask_every=0.1, start={"hangs": True}) as supervisor:
+        async with supervised(1, ask_every=0.05, start_seconds=0.2, start={"hangs": True}) as supervisor:
             await until(lambda: supervisor.restarts == 1)
             assert 1 == len(supervisor.log.of("worker_stuck"))
 

@@ -23,9 +23,11 @@ from phantomgate.servers.sockets import Bound
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
 """Seconds before a worker that fails again and again is started again: doubled each time."""
+START_SECONDS = 60.0
+"""How long a worker may take until it accepts connections, before it counts as stuck and is killed."""
 STEADY_SECONDS = 30.0
 """A worker that lived this long did not fail at start; its successor is started at once."""
-ASK_EVERY, SILENT = 10.0, 3
+ASK_EVERY, SILENT = 2.0, 15
 """How often every worker is asked for its counts, in seconds, and after how many of these rounds without a word from it
 a worker counts as stuck and is killed."""
 GRACE_SECONDS = 3.0
@@ -52,6 +54,7 @@ class Worker:
     number: int
     process: asyncio.subprocess.Process | None = None
     channel: Channel | None = None
+    born: float = 0.0
     ready: bool = False
     counts: Snapshot = field(default_factory=dict)
     asked: dict[int, asyncio.Future[None]] = field(default_factory=dict)
@@ -78,6 +81,8 @@ class Supervisor:
         ticks: Clock,
         jitter: Callable[[], float],
         ask_every: float = ASK_EVERY,
+        silent: int = SILENT,
+        start_seconds: float = START_SECONDS,
     ) -> None:
         self.bound = bound
         self.workers = [Worker(number) for number in range(workers)]
@@ -90,6 +95,8 @@ class Supervisor:
         self._ticks = ticks
         self._jitter = jitter
         self._ask_every = ask_every
+        self._silent = silent
+        self._start_seconds = start_seconds
         self._past = merge([])
         self._seconds = 0.0
         self._questions = 0
@@ -141,14 +148,14 @@ class Supervisor:
     async def _keep(self, worker: Worker) -> None:
         """Start *worker*, and again when it ends, until we drain."""
         while not self.draining.is_set():
-            born = self._ticks()
+            worker.born = self._ticks()
             try:
                 how = await self._live(worker)
             except OSError as no:  # no process, no descriptor, no memory: all of that may pass
                 how = f"not started: {no.strerror}"
             if self.draining.is_set():
                 return
-            lived = self._ticks() - born
+            lived = self._ticks() - worker.born
             self.restarts += 1
             worker.failures = 0 if lived >= STEADY_SECONDS else worker.failures + 1
             delay = self._delay(worker.failures)
@@ -237,14 +244,18 @@ class Supervisor:
         while True:
             await asyncio.sleep(self._ask_every)
             for worker in self.workers:
-                if worker.process is None:
-                    continue
-                if worker.silent >= SILENT and not self.draining.is_set():
-                    seconds = SILENT * self._ask_every
-                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, seconds=seconds)
+                if self._is_stuck(worker) and not self.draining.is_set():
+                    age = round(self._ticks() - worker.born, 1)
+                    self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, ready=worker.ready, age=age)
                     _kill(worker)
-                worker.silent += 1
-                self._ask(worker)
+                elif self._ask(worker) is not None:
+                    worker.silent += 1
+
+    def _is_stuck(self, worker: Worker) -> bool:
+        """Whether *worker* has given no sign of life for too long, or never got ready."""
+        if worker.ready:
+            return worker.silent >= self._silent
+        return worker.process is not None and self._ticks() - worker.born >= self._start_seconds
 
     def _ask(self, worker: Worker) -> asyncio.Future[None] | None:
         """Ask *worker* for its counts; done when it has answered or ended. None when it can't answer yet."""
