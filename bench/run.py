@@ -98,7 +98,7 @@ def machine() -> dict[str, str]:
         "python": f"{platform.python_version()}, {_built()}",
         **{package: _version(package) for package in PACKAGES},
         "nginx": _said("nginx", "-v"),
-        "lua-nginx-module": _packaged("libnginx-mod-http-lua"),
+        **{f"nginx {name}": _packaged(f"libnginx-mod-http-{name}") for name in ("lua", "js", "set-misc")},
         "wrk": _said("wrk", "-v"),
     }
 

@@ -25,6 +25,8 @@ from measure import Broken, Missing, tree
 HERE = Path(__file__).parent
 PEERS = HERE / "peers"
 ROOT = HERE.parent
+MODULES = ("ndk_http_module.so", "ngx_http_lua_module.so", "ngx_http_js_module.so", "ngx_http_set_misc_module.so")
+"""What every nginx loads, whether it needs it or not, so that they differ in nothing else."""
 _PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None)
 
@@ -160,11 +162,10 @@ def nginx(name: str, site: str, *, port: int, folder: Path, ready: Callable[[], 
     """An nginx of one worker with the tuning that all share (peers/nginx.conf) and *site* as its http content."""
     prefix = folder / name.replace(" ", "-")
     prefix.mkdir()
-    names = ("ndk_http_module.so", "ngx_http_lua_module.so", "ngx_http_js_module.so")
-    ndk, lua, js = (nginx_module(module) for module in names)
+    load = "\n".join(f"load_module {nginx_module(module)};" for module in MODULES)
     conf = prefix / "nginx.conf"
     (prefix / "site.conf").write_text(site)
-    conf.write_text(fill(PEERS / "nginx.conf", NDK=ndk, LUA=lua, JS=js, PREFIX=prefix, ROOT_USER=_user_line()))
+    conf.write_text(fill(PEERS / "nginx.conf", MODULES=load, PREFIX=prefix, ROOT_USER=_user_line()))
     argv = [program("nginx"), "-p", str(prefix), "-c", str(conf), "-e", "stderr"]
     with serving(name, argv, port=port, folder=folder, ready=ready, patience=patience) as server:
         yield server
