@@ -11,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from attacks.cases import attack
 from issuing import ISS, jwk, key_reply, metadata, signed
 from phantomgate.backends.blocking import finish
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
@@ -54,7 +55,7 @@ def places(**there: HttpReply) -> FakeHttp:
     return FakeHttp(answer)
 
 
-@pytest.mark.parametrize("case", ["META-002"])
+@attack("META-002")
 @pytest.mark.parametrize(
     ("discovery", "asked"),
     [
@@ -70,7 +71,7 @@ def test_both_places_of_an_issuer_with_a_path_are_asked_in_the_order_of_the_sett
     assert asked == [call.url for call in http.calls]
 
 
-@pytest.mark.parametrize("case", ["META-003"])
+@attack("META-003")
 @pytest.mark.parametrize("name", ["introspection_endpoint", "jwks_uri"])
 @pytest.mark.parametrize(
     "endpoint",
@@ -93,14 +94,14 @@ def test_our_secret_is_sent_to_the_issuer_s_own_origin_only(case, clock, name, e
     assert {f"{ISS}/.well-known/{OAUTH}"} == {call.url for call in http.calls}
 
 
-@pytest.mark.parametrize("case", ["META-003"])
+@attack("META-003")
 def test_another_origin_that_the_settings_name_is_used(case, clock):
     said = metadata(jwks_uri="https://keys.example/jwks")
     http = FakeHttp(lambda call: key_reply("k1") if call.url == "https://keys.example/jwks" else said)
     assert 200 == status(ask(gate(clock, http, replace(MAIN, endpoint_origins=("https://keys.example",))), signed()))
 
 
-@pytest.mark.parametrize("case", ["META-004"])
+@attack("META-004")
 @pytest.mark.parametrize(
     "iss",
     [
@@ -134,7 +135,7 @@ def forged_keys(**members: object) -> bytes:
 MANY = json.dumps({"keys": [{"kty": "EC"}] * 100_000}).encode()
 
 
-@pytest.mark.parametrize("case", ["META-006"])
+@attack("META-006")
 @pytest.mark.parametrize(
     "body",
     [
@@ -159,7 +160,7 @@ def test_a_key_set_that_is_none_or_gives_secrets_away_is_a_bad_answer(case, cloc
     assert 262_144 == http.calls[0].max_bytes
 
 
-@pytest.mark.parametrize("case", ["META-006"])
+@attack("META-006")
 def test_keys_of_unknown_kinds_are_passed_over_and_the_others_used(case, clock):
     body = json.dumps({"keys": [{"kty": "XYZ", "kid": "k1"}, {"kty": "oct", "k": "AA", "kid": "k1"}, jwk("k1")]})
     assert 200 == status(ask(gate(clock, FakeHttp(reply(200, body)), replace(MAIN, keys=f"{ISS}/keys")), signed()))
@@ -193,7 +194,7 @@ def ten_megabytes() -> Iterator[tuple[str, list[int]]]:
         thread.join()
 
 
-@pytest.mark.parametrize("case", ["META-006"])
+@attack("META-006")
 def test_ten_megabytes_of_keys_are_not_read(case, clock):
     with ten_megabytes() as (url, taken):
         wired = gate(clock, None, replace(MAIN, keys=url))
@@ -202,7 +203,7 @@ def test_ten_megabytes_of_keys_are_not_read(case, clock):
     assert 1 == len(taken)
 
 
-@pytest.mark.parametrize("case", ["META-007"])
+@attack("META-007")
 def test_during_an_outage_good_keys_go_on_for_an_hour_and_nothing_unverifiable_is_ever_let_in(case, clock):
     http = FakeHttp([key_reply("k1", max_age=300), reply(500)])
     wired = gate(clock, http, replace(MAIN, keys=f"{ISS}/keys"))
@@ -215,7 +216,7 @@ def test_during_an_outage_good_keys_go_on_for_an_hour_and_nothing_unverifiable_i
     assert [503, 503, 503] == [status(ask(wired, token)) for token in (good, rotated, forged)]
 
 
-@pytest.mark.parametrize("case", ["META-007"])
+@attack("META-007")
 def test_after_an_outage_the_new_keys_replace_the_old(case, clock):
     http = FakeHttp([key_reply("k1"), Unavailable("down"), key_reply("k2")])
     wired = gate(clock, http, replace(MAIN, keys=f"{ISS}/keys"))
@@ -227,7 +228,7 @@ def test_after_an_outage_the_new_keys_replace_the_old(case, clock):
     assert ask(wired, signed("k1", jti="3")).reason is Reason.INVALID_TOKEN
 
 
-@pytest.mark.parametrize("case", ["JWT-017"])
+@attack("JWT-017")
 def test_random_key_names_cost_the_issuer_two_calls_a_minute_at_most(case, clock):
     http = FakeHttp(key_reply("k1", max_age=3600))
     wired = gate(clock, http, replace(MAIN, keys=f"{ISS}/keys"))
