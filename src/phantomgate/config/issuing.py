@@ -71,6 +71,8 @@ class Made(NamedTuple):
 def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     """The resolver that these settings describe. *clients* are what we are to each server, by its place."""
     settings = tools.settings
+    if settings.aws.keys:
+        return _of_key_set(tools)
     if not settings.issuers:
         cached, introspect, probe = _default(tools, settings.introspection.issuer, clients["introspection"])
         return Made(cached, introspect, (probe,))
@@ -87,6 +89,18 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     cached, introspect, probe = _default(tools, name, clients["introspection"])
     issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
     return Made(ByIssuer(issuers), introspect, (*probes, probe))
+
+
+def _of_key_set(tools: Tools) -> Made:
+    """The JWTs of [aws] keys, whoever issued them."""
+    from phantomgate.config.any_issuer import ALGORITHMS, NAME, any_issuer_rules
+    from phantomgate.resolvers.verify import Verify
+
+    settings = tools.settings
+    one = IssuerRule(name=NAME, keys=settings.aws.keys, algorithms=ALGORITHMS)
+    keys, rules = _keys(tools, one, None), any_issuer_rules(settings.policy.clock_skew)
+    verify = Verify(keys, rules, now=tools.now, ticks=tools.ticks, name=NAME, max_age=settings.cache.max_age)
+    return Made(_cached(tools, verify, NAME, ("aws.keys", one.keys)), None, (_probe_keys(one, keys),))
 
 
 def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspect, Probe]:

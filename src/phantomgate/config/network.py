@@ -50,7 +50,7 @@ def read_address(text: str) -> Address:
 
 def _is_host(host: str, six: str | None) -> bool:
     """Whether *host* is a name or a valid IP address; all digits and dots must be IPv4."""
-    if six is None and not re.fullmatch(r"[0-9.]+", host):
+    if six is None and (host == "127.0.0.1" or not re.fullmatch(r"[0-9.]+", host)):  # the default spares the import
         return True
     from ipaddress import IPv4Address, IPv6Address
 

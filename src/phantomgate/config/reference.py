@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from phantomgate.config import settings
 from phantomgate.config.loading import variable
 from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule
 
@@ -32,7 +31,7 @@ How it is asked, with `introspect` and `both`: the settings of `[introspection]`
 _HEAD = """\
 # Settings
 
-<!-- Made from the docstrings in src/phantomgate/config/settings.py by `python -m phantomgate.config.reference
+<!-- Made from the docstrings in src/phantomgate/config/settings*.py by `python -m phantomgate.config.reference
 docs/reference`; change them there. -->
 
 Settings are read from a TOML file: the one that `--config` names, else `$PHANTOMGATE_CONFIG`, else `./phantomgate.toml`
@@ -42,7 +41,8 @@ written there with commas between or as JSON, tables, `[[issuers]]` (`PHANTOMGAT
 that is wrong at once.
 
 Durations have a unit: `"500ms"`, `"2s"`, `"5m"`, `"1h"`. Sizes are bytes, or have one: `"64KiB"`, `"512MiB"`. A secret
-is never written in a setting, only where it is kept: `"env:NAME"` or `"file:/run/secrets/NAME"`. Editors that know
+is never written in a setting, only where it is kept: `"env:NAME"`, `"file:/run/secrets/NAME"`, `"aws-sm:NAME#key"`
+(AWS Secrets Manager; without `#key`, the whole secret) or `"aws-ssm:NAME"` (Parameter Store). Editors that know
 JSON Schema can check a file against [settings.schema.json](settings.schema.json).
 
 ```toml
@@ -137,7 +137,7 @@ def _text(cls: type) -> str:
 
 def _docstrings(cls: type) -> dict[str, str]:
     """Each field's docstring, which Python itself forgets: the text that stands below it in the source."""
-    module = ast.parse(inspect.getsource(settings))
+    module = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
     body = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__).body
     said: dict[str, str] = {}
     for line, below in pairwise(body):

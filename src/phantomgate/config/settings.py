@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
+from phantomgate.config.settings_aws import Aws
 from phantomgate.config.vocabulary import (
     ALGORITHMS_USED,
     CLAIM,
@@ -297,6 +298,7 @@ class Settings:
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
     log: Log = field(default_factory=Log)
+    aws: Aws = field(default_factory=Aws)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     def origin(self, name: str) -> str:
@@ -312,6 +314,7 @@ SECTIONS: Mapping[str, type] = {
     "forward": ForwardRule,
     "mint": Mint,
     "log": Log,
+    "aws": Aws,
 }
 """The sections that are tables."""
 

@@ -19,7 +19,8 @@ from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting, published
 from phantomgate.config.observe import Metrics, observer
-from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.settings import Settings
+from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.ports import Clock, Http, Match, Policy
@@ -27,7 +28,7 @@ from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway
-from phantomgate.gateway.routes import Rule, policy_only, route_table
+from phantomgate.gateway.routes import policy_only, route_table
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
 
@@ -162,41 +163,14 @@ def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
 
 def _match(settings: Settings) -> Match:
     """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
-    policy = _policy_route(settings)
-    if not settings.routes:
-        return policy_only(policy)
-    return route_table([Rule(rule.path, rule.methods, _route(rule, policy)) for rule in settings.routes], policy)
-
-
-def _policy_route(settings: Settings) -> Route:
-    policy = settings.policy
-    return Route(
-        "policy",
-        frozenset(policy.scopes),
-        frozenset(policy.any_scopes),
-        frozenset(policy.issuers),
-        frozenset(policy.audiences),
-    )
-
-
-def _route(rule: RouteRule, policy: Route) -> Route:
-    """One line of the table. Where both it and the policy name alternatives, `_policies` judges by each."""
-    return Route(
-        f"{','.join(rule.methods) or '*'} {rule.path}",
-        policy.scopes | frozenset(rule.scopes),
-        frozenset(rule.any_scopes) or policy.any_scopes,
-        policy.issuers,
-        frozenset(rule.audiences) or policy.audiences,
-        rule.issuer,
-        rule.mint_audience,
-        of_table=True,
-    )
+    policy = policy_route(settings)
+    return route_table(rules_of(settings), policy) if settings.routes else policy_only(policy)
 
 
 def _policies(settings: Settings, now: Clock) -> dict[str, Policy]:
     """The checks that these settings need, by name, in the order in which they run."""
     policy, routes = settings.policy, settings.routes
-    everywhere = _policy_route(settings)
+    everywhere = policy_route(settings)
     scopes = judge.scopes(cast("ScopeStrategy", policy.scope_strategy))
     policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
     if policy.issuers:

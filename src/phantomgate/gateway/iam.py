@@ -13,7 +13,16 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
 from phantomgate.gateway.routes import Rule
-from phantomgate.gateway.segments import Parts, Pattern, beyond, holds, meets, pattern_parts, patterns_of, template_parts
+from phantomgate.gateway.segments import (
+    Parts,
+    Pattern,
+    beyond,
+    holds,
+    meets,
+    pattern_parts,
+    patterns_of,
+    template_parts,
+)
 
 METHODS = ("DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT")
 """All that API Gateway knows. A `*` in their place would take a slash and what follows it too."""
@@ -61,7 +70,7 @@ class Table:
         lines = [_line(place, rule) for place, rule in enumerate(rules)]
         self._by_method: dict[str, tuple[_Line, ...]] = {}
         for method in METHODS:
-            applying = [line for line, rule in zip(lines, rules, strict=True) if not rule.methods or method in rule.methods]
+            applying = [line for line in lines if method in (rules[line.place].methods or METHODS)]
             self._by_method[method] = tuple(
                 line
                 for at, line in enumerate(applying)
