@@ -132,7 +132,8 @@ def test_whatever_stands_in_place_of_a_reference_is_not_repeated(value):
 
 
 @pytest.mark.parametrize(
-    "reference", ["aws-sm:prod/gateway#secret", "aws-sm:prod", "aws-ssm:/prod/gateway", "aws-sm:arn:aws:a:b:1:secret:x-Y"]
+    "reference",
+    ["aws-sm:prod/gateway#secret", "aws-sm:prod", "aws-ssm:/prod/gateway", "aws-sm:arn:aws:a:b:1:secret:x-Y"],
 )
 def test_secrets_kept_by_aws_are_references(reference):
     assert reference == SECRET.read(reference)
