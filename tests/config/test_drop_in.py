@@ -134,7 +134,7 @@ def test_two_answers_to_one_question_are_a_problem(environ, names):
 
 
 def test_a_host_alone_is_anybodys_where_we_have_settings_of_our_own():
-    assert "https://as.example/i" == load_function({**OURS, "HOST": "0.0.0.0"}).settings.introspection.endpoint
+    assert "https://as.example/i" == load_function({**OURS, "HOST": "127.0.0.1"}).settings.introspection.endpoint
 
 
 def test_settings_of_ours_beside_theirs_are_fine_where_they_say_something_else():

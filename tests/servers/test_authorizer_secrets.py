@@ -17,7 +17,7 @@ from phantomgate.testing import FakeClock, reply
 
 
 class Keeper:
-    """Secrets Manager on this machine: the API, which has the present secret, and the extension, which has the first."""
+    """Secrets Manager here: the API, which has the present secret, and the extension, which has the first."""
 
     def __init__(self, port: int) -> None:
         self.secret, self.remembered = "first", "first"
