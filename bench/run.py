@@ -28,6 +28,7 @@ from pathlib import Path
 
 from cached_decision import cached_decision, cached_decision_million
 from jwt_verify import jwt_verify
+from lambda_cold_start import lambda_cold_start
 from measure import Missing
 from memory_per_token import memory_per_token
 from miss import miss
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "memory_per_token": memory_per_token,
     "cached_decision_million": cached_decision_million,
     "jwt_verify": jwt_verify,
+    "lambda_cold_start": lambda_cold_start,
 }
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc")
@@ -97,6 +99,7 @@ def machine() -> dict[str, str]:
         "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "python": f"{platform.python_version()}, {_built()}",
         **{package: _version(package) for package in PACKAGES},
+        "node": _said("node", "--version"),
         "nginx": _said("nginx", "-v"),
         **{f"nginx {name}": _packaged(f"libnginx-mod-http-{name}") for name in ("lua", "js", "set-misc")},
         "wrk": _said("wrk", "-v"),

@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple
 
 from phantomgate.adapters.aws_fields import read_fields, read_query
 from phantomgate.core.errors import PhantomgateError, Reason, Refused
 from phantomgate.core.model import Headers, Request
+from phantomgate.core.nouns import dataclass
 
 # Partition, region, account, API and stage are AWS's words; only method and path are the caller's.
 _ARN = re.compile(

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from hashlib import sha256
+
+from phantomgate.core.nouns import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)

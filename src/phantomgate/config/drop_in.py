@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 
 from phantomgate.core.errors import Problem
+from phantomgate.core.nouns import dataclass, field
 
 _ENVIRONMENT = "environment"
 _OURS = (

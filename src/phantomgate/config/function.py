@@ -7,13 +7,13 @@ at once, by the name of the variable that whoever deployed it has written.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
 
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.drop_in import DropIn, drop_in
 from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_file
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.core.nouns import dataclass, field, replace
 
 TASK_ROOT = "LAMBDA_TASK_ROOT"
 _MOST_BYTES = 65536

@@ -7,7 +7,6 @@ the server of [introspection] alone costs a cold start no verifier.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from phantomgate.config.asking import Client, asked_of, place_of
@@ -16,6 +15,7 @@ from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts

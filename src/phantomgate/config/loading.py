@@ -13,13 +13,13 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.checks import problems_between
 from phantomgate.config.kinds import Kind, found, from_json
 from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule, RouteRule, Settings
 from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.core.nouns import dataclass, field, fields
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -12,11 +12,12 @@ import select
 import socket
 import stat
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from enum import IntEnum
 from json import dumps
 from time import gmtime, strftime
 from typing import Any
+
+from phantomgate.core.nouns import dataclass
 
 LONGEST = 4096
 """Bytes of a line, its newline included. POSIX writes that much to a pipe at once (PIPE_BUF), so lines of several

@@ -7,9 +7,9 @@ password. `ipaddress` is imported only when there is an address to look at.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from phantomgate.config.kinds import Kind, found, text_of
+from phantomgate.core.nouns import dataclass
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
 
 __all__ = ["ADDRESS", "NETWORKS", "Address", "insecure", "is_loopback", "keys_source", "origin", "read_address", "url"]

@@ -12,13 +12,13 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from phantomgate.config.loading import variable
 from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule
+from phantomgate.core.nouns import fields
 
 _REQUIRED = "Required."
 _AFTER = {"introspection": "issuers", "policy": "routes"}

@@ -8,7 +8,6 @@ settings say together, `loading` where they come from. Durations are held in sec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
@@ -35,6 +34,7 @@ from phantomgate.config.vocabulary import (
     TEXTS,
     TYPES,
 )
+from phantomgate.core.nouns import dataclass, field
 
 _ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
 _KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')

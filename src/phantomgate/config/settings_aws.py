@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, Kind, choice, setting, words
 from phantomgate.config.network import url
 from phantomgate.config.vocabulary import SECRET
+from phantomgate.core.nouns import dataclass
 
 UNKNOWN = "unknown"
 _SECONDS = duration("0s", "1h")

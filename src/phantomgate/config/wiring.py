@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
@@ -23,6 +22,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Match, Policy
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer

@@ -9,9 +9,9 @@ nobody to use under a cache.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeAlias
 
+from phantomgate.core.nouns import dataclass
 from phantomgate.gateway.routes import Rule
 from phantomgate.gateway.segments import (
     Parts,

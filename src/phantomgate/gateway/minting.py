@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from phantomgate.core.model import HeaderChange, Route, Token
+from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock, Forward, Sign
 from phantomgate.oauth.minting import AT_JWT, MintRules, minted_claims
 

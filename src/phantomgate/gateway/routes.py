@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Request, Route
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Match
 
 # What two servers read in two ways: empty and dot segments, path parameters, backslashes, what is not visible ASCII, a

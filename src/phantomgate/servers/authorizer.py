@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from phantomgate.adapters import aws_policies as policies
@@ -34,6 +33,7 @@ from phantomgate.config.table import rules_of
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Decision, HeaderChange, Refuse, Request, Token
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http
 from phantomgate.gateway.iam import Table
 from phantomgate.gateway.reach import reach
