@@ -62,9 +62,11 @@ def keeper() -> Iterator[Keeper]:
         known = Keeper(http.server_port)
         thread = threading.Thread(target=http.serve_forever, args=(0.005,))
         thread.start()
-        yield known
-        http.shutdown()
-        thread.join()
+        try:
+            yield known
+        finally:
+            http.shutdown()
+            thread.join()
 
 
 def server(keeper: Keeper):
