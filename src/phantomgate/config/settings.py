@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
+from phantomgate.config.settings_resource import Resource
 from phantomgate.config.vocabulary import (
     ALGORITHMS_USED,
     CLAIM,
@@ -39,7 +40,6 @@ from phantomgate.config.vocabulary import (
 _ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
 _KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')
 _ORIGINS = list_of(origin(want='an origin such as "https://keys.example"'), want='["https://keys.example"]')
-_UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Serve:
     `auth_request` understands only 401 and 403, and throws the body away."""
     realm: str = setting(REALM, "api")
     """The realm in `WWW-Authenticate` (RFC 6750 §3)."""
-    upstream: str = setting(_UPSTREAM, "")
+    upstream: str = setting(url(query=False, want='a URL such as "http://127.0.0.1:8080"'), "")
     """Be the gateway: a reverse proxy in front of this URL. Empty: only decide."""
     drain: float = setting(duration("0s", "10m"), "25s")
     """After SIGTERM, how long requests in flight may take to end."""
@@ -305,6 +305,7 @@ class Settings:
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
+    resource: Resource = field(default_factory=Resource)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -320,6 +321,7 @@ SECTIONS: Mapping[str, type] = {
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
+    "resource": Resource,
     "log": Log,
 }
 """The sections that are tables."""

@@ -17,8 +17,9 @@ from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.minting import mint_keys, minting, published
+from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
+from phantomgate.config.published import challenged_with, published
 from phantomgate.config.settings import RouteRule, Settings
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
@@ -33,6 +34,7 @@ from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
+    from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
@@ -56,8 +58,10 @@ class Wired:
     probes: tuple[Probe, ...] = field(repr=False)
     """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
-    published_keys: bytes = b""
-    """Our public keys as a JWK Set, where we mint; else empty."""
+    published: Mapping[str, Published]
+    """What anybody may read, by path: the metadata of the API, our public keys."""
+    resource_metadata: str
+    """The URL of that metadata, for challenges, or empty."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -150,7 +154,8 @@ def wire(
         made.introspect,
         made.probes,
         tuple(ends.closing),
-        published(keys),
+        published(settings, keys),
+        challenged_with(settings),
     )
 
 

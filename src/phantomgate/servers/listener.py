@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
 
 from phantomgate.adapters.forward_auth import Read, read_decide, read_exchange
 from phantomgate.core.ports import Clock
 from phantomgate.gateway.gateway import Gateway
+from phantomgate.oauth.published import Published
 from phantomgate.servers.connection import Connection
 from phantomgate.servers.rendering import Rendering
 
@@ -29,8 +31,8 @@ class Listener:
     """Everything the connections of one process share: the gateway, what was rendered, and who is connected.
 
     Its state is the set of open connections and whether we are draining. *trusts* says whether a peer's forwarded
-    fields are believed; *published_keys* is a JWK Set, or empty. Call `sweep` every second or so: it closes
-    connections that are idle or too slow.
+    fields are believed; *published* is what anybody may read, by path; *resource_metadata* is the URL for challenges,
+    or empty. Call `sweep` every second or so: it closes connections that are idle or too slow.
     """
 
     def __init__(
@@ -43,16 +45,17 @@ class Listener:
         source: str = "auto",
         realm: str = "api",
         nginx: bool = False,
-        published_keys: bytes = b"",
+        published: Mapping[str, Published] = MappingProxyType({}),
+        resource_metadata: str = "",
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
     ) -> None:
         self.gateway = gateway
         self.trusts = trusts
-        self.published_keys = published_keys
+        self.published = published
         self.limits = limits or Limits()
         self.max_headers = self.limits.max_headers
-        self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks)
+        self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks, resource_metadata=resource_metadata)
         self.read_decide: Read = read_decide(source)
         self.read_exchange: Read = read_exchange(source)
         self.waiting = waiting
