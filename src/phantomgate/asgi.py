@@ -158,7 +158,7 @@ class Answering:
     async def refuse(self, scope: Scope, receive: Receive, send: Send, no: Refused) -> None:
         """Answer with the refusal *no*, decided like any other, and so counted and logged."""
         client = scope.get("client")
-        peer = str(client[0]) if client else ""
+        peer = str(client[0]) if isinstance(client, (tuple, list)) and client else ""
         asked = Request(str(scope.get("method", "GET")), str(scope["path"]), Headers(), peer=peer, problem=no)
         decision = await self.running.wired().gateway.decide(asked)
         if not isinstance(decision, Refuse):

@@ -86,7 +86,10 @@ def test_a_route_has_its_own_upstream_audience(clock):
 
 def test_every_key_is_published_and_the_first_signs(clock):
     made, _ = decide(clock)
-    assert [key["kid"] for key in json.loads(made.published[KEYS_PATH].body)["keys"]] == [NEW.thumbprint(), OLD.thumbprint()]
+    assert [key["kid"] for key in json.loads(made.published[KEYS_PATH].body)["keys"]] == [
+        NEW.thumbprint(),
+        OLD.thumbprint(),
+    ]
 
 
 def test_without_keys_facts_without_a_jwt_are_no_answer(clock):
