@@ -119,11 +119,16 @@ class Introspection:
     member `phantom_token` or `jwt`, or with `[mint]` without one), or `signed` (RFC 9701, an answer signed for us). A
     signed answer is a statement about the token and never goes upstream, so it needs `[mint]`; `issuer` and `keys` are
     checked in it."""
+    verify: str = setting(choice("none", "signature"), "none")
+    """Whether the JWT in an answer is verified too. `none`: the connection vouches for it. `signature`: it is signed by
+    a key of `issuer`, its `iss` is `issuer`, and what the answer states beside it is the same; an answer without a JWT
+    is then not used, even with `[mint]`. A JWT that fails is a 502. Signed answers are always verified."""
     keys: str = setting(_KEYS, "")
-    """Where the keys are that signed answers are signed with: the server's `jwks_uri`, or `"file:PATH"` with a JWK Set.
-    Required with `answer = "signed"`."""
+    """Where the keys are that signed answers, or with `verify = "signature"` the JWTs in answers, are signed with: the
+    server's `jwks_uri`, or `"file:PATH"` with a JWK Set. Empty: found in the metadata of `issuer`, if `endpoint` is;
+    for one of `[[issuers]]`, its own `keys` and `algorithms`."""
     algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, ["RS256"])
-    """What signed answers may be signed by (RFC 9701 §6)."""
+    """What they may be signed by (RFC 9701 §6)."""
     decryption_key: str = setting(SECRET, "")
     """Our private key, PEM or JWK, for signed answers that are encrypted too: RSA by RSA-OAEP-256, EC P-256 by ECDH-ES.
     With it, an answer that isn't encrypted is not used."""
