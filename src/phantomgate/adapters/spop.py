@@ -86,14 +86,28 @@ def read_fields(data: bytes) -> list[tuple[bytes, bytes]]:
     """The header fields in *data*, as `req.hdrs_bin` gives them: names and values, and two empty ones at the end."""
     fields: list[tuple[bytes, bytes]] = []
     at = 0
-    while True:
-        name, at = read_string(data, at)
-        value, at = read_string(data, at)
-        if not name:
-            if value or at != len(data):
-                raise Malformed("header fields that don't end where they should")
-            return fields
-        fields.append((name, value))
+    try:
+        while True:  # `read_string` twice, written out: this is most of what reading a request costs
+            size = data[at]
+            at += 1
+            if size >= 240:
+                size, at = read_varint(data, at - 1)
+            end = at + size
+            name = data[at:end]
+            size = data[end]
+            at = end + 1
+            if size >= 240:
+                size, at = read_varint(data, end)
+            end = at + size
+            if not name:
+                break
+            fields.append((name, data[at:end]))
+            at = end
+    except IndexError:
+        raise Malformed("header fields that are cut off") from None
+    if size or end != len(data):  # a string that reached beyond the end would have brought us elsewhere
+        raise Malformed("header fields that don't end where they should")
+    return fields
 
 
 def write_frame(kind: int, stream_id: int, frame_id: int, payload: bytes) -> bytes:
