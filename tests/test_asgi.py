@@ -15,6 +15,12 @@ from phantomgate.core.errors import Reason, Refused, SettingsError
 from tokens import jwt
 
 READ = RouteRule("/**", scopes=("read",))
+FILE = """
+[introspection]
+endpoint = "https://as.example/i"
+client_id = "gateway"
+client_secret = "env:SECRET"
+"""
 
 
 class App:

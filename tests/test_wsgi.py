@@ -16,6 +16,12 @@ from phantomgate.wsgi import PhantomGate
 from tokens import jwt
 
 READ = RouteRule("/**", scopes=("read",))
+FILE = """
+[introspection]
+endpoint = "https://as.example/i"
+client_id = "gateway"
+client_secret = "env:SECRET"
+"""
 
 
 @pytest.fixture
