@@ -100,10 +100,7 @@ def scope_of(
     """The scope that a server makes of a request; *raw* empty: as the path is."""
     pairs = [(b"host", b"api.example")]
     pairs += [(b"authorization", f"Bearer {token}".encode("latin-1"))] if token else []
-    pairs += [
-        (name.encode("latin-1"), value if isinstance(value, bytes) else value.encode("latin-1"))
-        for name, value in fields
-    ]
+    pairs += [(_octets(name).lower(), _octets(value)) for name, value in fields]
     if raw == "":
         raw = path.encode()
     scope = {
@@ -121,6 +118,10 @@ def scope_of(
         "state": {},
     }
     return {**scope, **({"method": method} if kind == "http" else {"subprotocols": []}), **more}
+
+
+def _octets(text: str | bytes) -> bytes:
+    return text.encode("latin-1") if isinstance(text, str) else text
 
 
 async def sent_by(
