@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -64,7 +65,19 @@ def glewlwyd(folder: Path, token_seconds: int = 120) -> Iterator[AuthorizationSe
     with process(start, folder / "glewlwyd.log", ready=lambda: listens(port)):
         issuer = f"http://127.0.0.1:{port}/api/oidc"
         _set_up(port, issuer, token_seconds)
-        yield AuthorizationServer(issuer, f"{issuer}/token", f"{issuer}/introspect", f"{issuer}/revoke")
+        yield AuthorizationServer(
+            name="Glewlwyd",
+            version=_version(),
+            issuer=issuer,
+            token_endpoint=f"{issuer}/token",
+            introspection_endpoint=f"{issuer}/introspect",
+            revocation_endpoint=f"{issuer}/revoke",
+        )
+
+
+def _version() -> str:
+    said = subprocess.run([command("glewlwyd") or "glewlwyd", "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.split()[0]
 
 
 def _set_up(port: int, issuer: str, token_seconds: int) -> None:
