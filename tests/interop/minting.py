@@ -35,8 +35,11 @@ def exchange(gate: Phantomgate, token: str) -> Answer:
     return ask(_port(gate), "/exchange", token=token)
 
 
-def verified(gate: Phantomgate, said: Answer) -> dict[str, Any]:
-    """The claims of the JWT that *said* gives, if PyJWT finds that it is ours, for AUDIENCE, and good."""
+def verified(gate: Phantomgate, said: Answer, *, expires: bool = True) -> dict[str, Any]:
+    """The claims of the JWT that *said* gives, if PyJWT finds that it is ours, for AUDIENCE, and good.
+
+    Without *expires* its `exp` is not held against the clock, which may have gone on since.
+    """
     assert said.status == 200, gate.said(said.json["decision"])
     token = (said.one("authorization") or "").removeprefix("Bearer ") or said.json["access_token"]
     published = jwt.PyJWKSet.from_json(ask(_port(gate), "/.well-known/jwks.json").body.decode())
@@ -49,7 +52,7 @@ def verified(gate: Phantomgate, said: Answer) -> dict[str, Any]:
         algorithms=["ES256"],
         audience=AUDIENCE,
         issuer=ISSUER,
-        options={"require": wanted},
+        options={"require": wanted, "verify_exp": expires},
     )
     return claims
 

@@ -100,7 +100,7 @@ def test_a_token_is_let_in_until_it_expires_and_no_longer_cached_or_not(tmp_path
             asked = time.time()
             said = decide(gate, token)
             if said.status == 200:
-                claims = verified(gate, said)
+                claims = verified(gate, said, expires=False)
                 let_in.append((asked, claims["exp"], asked + int(said.one("x-accel-expires"))))
                 return False
             let_in.append((401, said.status))
@@ -112,8 +112,7 @@ def test_a_token_is_let_in_until_it_expires_and_no_longer_cached_or_not(tmp_path
     assert good
     assert wanted == status == late.status
     for asked, minted, kept in good:
-        assert asked < exp
-        assert minted <= exp
+        assert asked < minted <= exp
         assert kept <= exp + 1  # the second that the question itself may have taken
 
 
