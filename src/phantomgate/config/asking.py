@@ -33,8 +33,15 @@ def place_of(number: int) -> str:
 
 def asked_of(one: IssuerRule) -> Introspection:
     """How the issuer *one* is asked: its own [issuers.introspection], with what the issuer itself says."""
-    asked = one.introspection
-    return replace(asked, issuer=one.issuer, ca_file=asked.ca_file or one.ca_file)
+    asked = replace(one.introspection, issuer=one.issuer, ca_file=one.introspection.ca_file or one.ca_file)
+    if verifies_answers(asked) and not asked.keys:
+        return replace(asked, keys=one.keys, algorithms=one.algorithms or asked.algorithms)
+    return asked
+
+
+def verifies_answers(asked: Introspection) -> bool:
+    """Whether keys are needed for what the server answers."""
+    return asked.answer == "signed" or asked.verify == "signature"
 
 
 def askers(settings: Settings) -> Iterator[tuple[str, Introspection]]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from phantomgate.config.asking import verifies_answers
 from phantomgate.config.network import insecure
 from phantomgate.config.settings import Introspection, Mint
 
@@ -48,13 +49,24 @@ def _client_key_is_of_use(at: str, asked: Introspection) -> str:
 
 
 def _signer_has_a_name(at: str, asked: Introspection) -> str:
-    return missing(at, "issuer", "https://as.example") if asked.answer == "signed" and not asked.issuer else ""
+    return missing(at, "issuer", "https://as.example") if verifies_answers(asked) and not asked.issuer else ""
 
 
-def _signed_answers_are_opened(at: str, asked: Introspection) -> str:
-    if asked.answer == "signed":
-        return "" if asked.keys else missing(at, "keys", "https://as.example/jwks")
-    return 'has no effect; it is for answer = "signed"' if asked.keys or asked.decryption_key else ""
+def _what_is_signed_is_verified(at: str, asked: Introspection) -> str:
+    if not verifies_answers(asked):
+        return 'has no effect; it is for answer = "signed" or verify = "signature"' if asked.keys else ""
+    found_in_metadata = not asked.endpoint
+    return "" if asked.keys or found_in_metadata else missing(at, "keys", "https://as.example/jwks")
+
+
+def _verifying_adds_something(at: str, asked: Introspection) -> str:  # noqa: ARG001 - the shape of a check
+    if asked.answer != "signed" or asked.verify == "none":
+        return ""
+    return 'has no effect with answer = "signed", where every answer is verified; remove it'
+
+
+def _decrypting_is_for_signed_answers(at: str, asked: Introspection) -> str:  # noqa: ARG001 - the shape of a check
+    return 'has no effect; it is for answer = "signed"' if asked.decryption_key and asked.answer != "signed" else ""
 
 
 def _keys_are_private(at: str, asked: Introspection) -> str:  # noqa: ARG001 - the shape of a check
@@ -90,8 +102,10 @@ have another address for certificates (RFC 8705 §5); write endpoint'
 
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[str, Introspection], str]], ...] = (
     ("client_key", ("client_auth",), _client_key_is_of_use),
-    ("issuer", ("answer",), _signer_has_a_name),
-    ("keys", ("answer",), _signed_answers_are_opened),
+    ("issuer", ("answer", "verify"), _signer_has_a_name),
+    ("verify", ("answer",), _verifying_adds_something),
+    ("keys", ("answer", "verify", "endpoint"), _what_is_signed_is_verified),
+    ("decryption_key", ("answer",), _decrypting_is_for_signed_answers),
     ("keys", ("allow_insecure_http",), _keys_are_private),
     ("algorithms", (), _signatures_have_algorithms),
     ("client_certificate_file", ("client_auth",), _certificate_is_there),

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
+from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
 from phantomgate.core.ports import Clock, Http, Later, Once
 
@@ -88,8 +89,8 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
     # The longest way to the keys: two forms of metadata, and the keys themselves
     keys = max(2 * settings.introspection.timeout, *(3 * one.timeout for one in settings.issuers), 0.0)
     discovering = bool(settings.issuers) or not settings.introspection.endpoint
-    # A signed answer may wait for its keys, and for newer ones
-    opening = 2 * asking if any(asked.answer == "signed" for asked in askers) else 0.0
+    # What verifies an answer may wait for its keys, and for newer ones
+    opening = 2 * asking if any(verifies_answers(asked) for asked in askers) else 0.0
     return BackEnds(
         client,
         SingleFlight(patience=asking + 1.0 + opening + (keys if discovering else 0.0)),

@@ -25,6 +25,7 @@ from phantomgate.config.vocabulary import (
     KEY_SET,
     METHODS,
     NAME,
+    OWN_KEYS,
     PATH,
     PREFIX_OF_TOKENS,
     REALM,
@@ -119,11 +120,16 @@ class Introspection:
     member `phantom_token` or `jwt`, or with `[mint]` without one), or `signed` (RFC 9701, an answer signed for us). A
     signed answer is a statement about the token and never goes upstream, so it needs `[mint]`; `issuer` and `keys` are
     checked in it."""
+    verify: str = setting(choice("none", "signature"), "none")
+    """Whether the JWT in an answer is verified too. `none`: the connection vouches for it. `signature`: it is signed by
+    a key of `issuer`, its `iss` is `issuer`, and what the answer states beside it is the same; an answer without a JWT
+    is then not used, even with `[mint]`. A JWT that fails is a 502. Signed answers are always verified."""
     keys: str = setting(_KEYS, "")
-    """Where the keys are that signed answers are signed with: the server's `jwks_uri`, or `"file:PATH"` with a JWK Set.
-    Required with `answer = "signed"`."""
+    """Where the keys are that signed answers, or with `verify = "signature"` the JWTs in answers, are signed with: the
+    server's `jwks_uri`, or `"file:PATH"` with a JWK Set. Empty: found in the metadata of `issuer`, if `endpoint` is;
+    for one of `[[issuers]]`, its own `keys` and `algorithms`."""
     algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, ["RS256"])
-    """What signed answers may be signed by (RFC 9701 §6)."""
+    """What they may be signed by (RFC 9701 §6)."""
     decryption_key: str = setting(SECRET, "")
     """Our private key, PEM or JWK, for signed answers that are encrypted too: RSA by RSA-OAEP-256, EC P-256 by ECDH-ES.
     With it, an answer that isn't encrypted is not used."""
@@ -162,6 +168,9 @@ class IssuerRule:
     typ: tuple[str, ...] = setting(TYPES, ["at+jwt"])
     """The `typ` of its access tokens (RFC 9068 §2.1). Issuers that don't follow that RFC write `"JWT"`, or none at all,
     which is `"none"` here."""
+    ignored_header: tuple[str, ...] = setting(OWN_KEYS, [])
+    """Which of `jku`, `jwk`, `x5u` and `x5c` its tokens may carry in their header. Such a token is refused else; these
+    are never used, whatever they say. Cloud Foundry's UAA puts `jku` into each: `["jku"]`."""
     keys: str = setting(_KEYS, "")
     """Where its key set is: a URL, or `"file:/etc/phantomgate/keys.json"`. Empty: found in its metadata. It is kept as
     long as the server's `Cache-Control` allows, a minute at least and an hour at most, five minutes if it doesn't say;

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
@@ -40,6 +41,8 @@ class Introspected(NamedTuple):
     claims: dict[str, Any]
     expires_at: float
     freshness: float | None
+    stated: Mapping[str, Any] = MappingProxyType({})
+    """What the answer states beside the JWT."""
 
 
 def introspection_request(endpoint: str, client: ClientAuth, token: str, answer: Answer, timeout: float) -> HttpCall:
@@ -94,7 +97,7 @@ def read_introspection(
         _bad_answer(f"Content-Type is {_shown(content_type)}, want {_ACCEPT[asked]}")
     _check_facts(claims, now, clock_skew, issuer)
     expires_at = min(_expiry(facts, now) for facts in (claims, said) if facts is claims or "exp" in facts)
-    return Introspected(jwt, claims, expires_at, read_freshness(reply.headers))
+    return Introspected(jwt, claims, expires_at, read_freshness(reply.headers), said)
 
 
 def read_facts(

@@ -6,15 +6,18 @@ Rule: here is what is fetched; when, and for how long it is used, is `Held`'s.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import Http
 from phantomgate.oauth.discovery import Form, Metadata, NoMetadata, metadata_request, read_metadata
 from phantomgate.oauth.freshness import read_freshness
 from phantomgate.oauth.jwks import KeySet
+from phantomgate.oauth.jws import UnknownKey
 from phantomgate.oauth.key_set import key_set_request, read_key_set_reply, read_keys
 from phantomgate.resolvers.held import Fetched, Held, Kept
+
+T = TypeVar("T")
 
 
 class Keys(Protocol):
@@ -27,6 +30,21 @@ class Keys(Protocol):
     async def other_than(self, value: KeySet) -> Kept[KeySet]:
         """The set after looking again for a key that *value* lacks; the same when that was done lately."""
         ...
+
+
+async def by_newest(keys: Keys, read: Callable[[KeySet], T]) -> tuple[T, float]:
+    """What *read* makes of the set, looked for again once if it lacks a key; and until when that may be remembered.
+
+    Raises what *read* raises; UnknownKey only when the newest set lacks the key too.
+    """
+    kept = await keys.get()
+    try:
+        return read(kept.value), kept.until
+    except UnknownKey:
+        newer = await keys.other_than(kept.value)
+        if newer.value is kept.value:
+            raise
+    return read(newer.value), newer.until
 
 
 def metadata_of(
