@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke lock clean servers help
+.PHONY: demo test check bench bench-smoke lock clean servers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,6 +36,10 @@ servers: $(VENV)/.dev
 
 test: $(VENV)/.dev servers  ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
+
+interop: $(VENV)/.dev servers  ## the real servers alone, and the table in docs/reference/interop.md of what ran
+	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m interop.matrix
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .

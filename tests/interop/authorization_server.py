@@ -23,9 +23,9 @@ class AuthorizationServer:
     introspection_endpoint: str
     revocation_endpoint: str
 
-    def issue(self, scope: str = "read") -> str:
-        """A new access token (RFC 6749 §4.4)."""
-        return self._token("service", grant_type="client_credentials", scope=scope)
+    def issue(self, scope: str = "read", **more: str) -> str:
+        """A new access token (RFC 6749 §4.4); *more* goes into the request, as `resource` (RFC 8707)."""
+        return self._token("service", grant_type="client_credentials", scope=scope, **more)
 
     def issue_to(self, user: str, scope: str = "read") -> str:
         """A user's new access token, by name and password at the client `app` (RFC 6749 §4.3), where there is one."""

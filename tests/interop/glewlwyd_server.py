@@ -20,6 +20,9 @@ from interop.authorization_server import AuthorizationServer
 from interop.needs import GLEWLWYD_TABLES, command, needs
 from interop.processes import free_port, listens, process
 
+RESOURCE = "https://api.example"
+"""An API, and the client by which it asks: a token for it has it as `aud` (RFC 8707), and so has a signed statement
+about the token, where others have the client that asked (RFC 9701 §5). Without a resource, `aud` is the scope."""
 CONFIGURATION = """
 port={port}
 bind_address="127.0.0.1"
@@ -85,8 +88,8 @@ def _set_up(port: int, issuer: str, token_seconds: int) -> None:
     _post(port, "/api/mod/plugin/", _plugin(issuer, token_seconds), session)
     for scope in ("read", "write"):
         _post(port, "/api/scope/", {"name": scope, "display_name": scope, "password_required": False}, session)
-    for client in ("service", "gateway"):
-        _post(port, "/api/client/", _client(client), session)
+    for client, secret in (("service", "service-secret"), ("gateway", "gateway-secret"), (RESOURCE, "gateway-secret")):
+        _post(port, "/api/client/", _client(client, secret), session)
 
 
 def _post(port: int, path: str, said: object, session: str) -> str:
@@ -103,17 +106,17 @@ def _post(port: int, path: str, said: object, session: str) -> str:
         connection.close()
 
 
-def _client(name: str) -> dict[str, object]:
+def _client(name: str, secret: str) -> dict[str, object]:
     return {
         "client_id": name,
         "name": name,
         "confidential": True,
         "enabled": True,
-        "password": f"{name}-secret",
+        "password": secret,
         "scope": ["read", "write"],
         "authorization_type": ["client_credentials"],
         "redirect_uri": [],
-        "token_endpoint_auth_method": ["client_secret_basic"],
+        "token_endpoint_auth_method": ["client_secret_basic", "client_secret_post"],
     }
 
 
@@ -139,6 +142,8 @@ def _plugin(issuer: str, token_seconds: int) -> dict[str, object]:
         "auth-type-password-enabled": False,
         "auth-type-refresh-enabled": True,
         "pkce-allowed": True,
+        "resource-allowed": True,
+        "resource-scope": {"read": [RESOURCE], "write": [RESOURCE]},
         "introspection-revocation-allowed": True,
         "introspection-revocation-allow-target-client": True,
         "client-pubkey-parameter": "pubkey",

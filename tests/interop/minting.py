@@ -15,6 +15,8 @@ from interop.phantomgate_server import ENVIRON, Phantomgate
 
 MINT = ECKey.generate_key("P-256")
 MINT_ENVIRON = {**ENVIRON, "MINT": MINT.as_pem(private=True).decode()}
+OURS = "a JWT of ours (`[mint]`)"
+"""What comes of it, in the matrix."""
 ISSUER, AUDIENCE = "https://gateway.example", "orders"
 
 

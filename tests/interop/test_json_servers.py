@@ -8,15 +8,15 @@ import pytest
 
 from interop.canaille_server import canaille
 from interop.django_oauth_toolkit_server import django_oauth_toolkit
-from interop.minting import MINT_ENVIRON, decide, exchange, minting, verified
+from interop.minting import MINT_ENVIRON, OURS, decide, exchange, minting, verified
 from interop.oidc_provider_server import oidc_provider
 from interop.phantomgate_server import phantomgate
 from interop.processes import until
 
 pytestmark = pytest.mark.interop
 
-SERVERS = {"django-oauth-toolkit": django_oauth_toolkit, "Canaille": canaille, "oidc-provider": oidc_provider}
-SHORT_LIVED = {"django-oauth-toolkit": django_oauth_toolkit, "Canaille": canaille}
+JSON_ONLY = {"django-oauth-toolkit": django_oauth_toolkit, "Canaille": canaille}
+SERVERS = {**JSON_ONLY, "oidc-provider": oidc_provider}
 
 
 @pytest.fixture(scope="module", params=[*SERVERS])
@@ -47,7 +47,7 @@ def gateway(folder, server, *, mint=None, environ=MINT_ENVIRON, **introspection)
 
 
 @pytest.mark.parametrize("answer", ["json", "jwt"])
-def test_an_opaque_token_becomes_a_jwt_of_ours(tmp_path, server, answer):
+def test_an_opaque_token_becomes_a_jwt_of_ours(tmp_path, server, matrix, answer):
     """Asked for `application/jwt` these servers answer in JSON all the same; that is understood."""
     with gateway(tmp_path, server, answer=answer) as gate:
         token = server.issue("read write")
@@ -61,6 +61,8 @@ def test_an_opaque_token_becomes_a_jwt_of_ours(tmp_path, server, answer):
         assert int(before) <= said["iat"] < said["exp"] <= facts["exp"]
     # django-oauth-toolkit says nothing about keeping its answer; the others say `no-store`
     assert (int(decided.one("x-accel-expires")) > 0) == (server.name == "django-oauth-toolkit")
+    asked = {"json": "JSON (RFC 7662)", "jwt": "JSON, though asked for `application/jwt`"}
+    matrix.record(server, f"opaque, {asked[answer]}", "`basic`", OURS)
 
 
 @pytest.mark.parametrize("answer", ["json", "jwt"])
@@ -83,15 +85,25 @@ def test_a_wrong_client_secret_is_a_502_and_never_a_401(tmp_path, server):
             assert (502, "client_refused") == (said.status, gate.said(said.json["decision"])["reason"])
 
 
+@pytest.mark.parametrize("name", JSON_ONLY)
+def test_a_signed_answer_that_a_server_does_not_give_is_a_502(tmp_path, name, matrix):
+    with JSON_ONLY[name](tmp_path) as server:
+        asked = {"answer": "signed", "issuer": server.issuer, "keys": f"{server.issuer}/jwks"}
+        with gateway(tmp_path, server, **asked) as gate:
+            said = decide(gate, server.issue())
+            assert (502, "bad_answer") == (said.status, gate.said(said.json["decision"])["reason"])
+    matrix.record(server, "opaque, JSON, though asked for it signed (RFC 9701)", "`basic`", "502: nobody has signed it")
+
+
 def test_facts_without_a_jwt_are_a_502_unless_we_mint(tmp_path, server):
     with phantomgate(tmp_path, server.settings(answer="json")) as gate:
         said = decide(gate, server.issue())
         assert (502, "bad_answer") == (said.status, gate.said(said.json["decision"])["reason"])
 
 
-@pytest.mark.parametrize("name", SHORT_LIVED)
+@pytest.mark.parametrize("name", JSON_ONLY)
 def test_a_token_is_let_in_until_it_expires_and_no_longer_cached_or_not(tmp_path, name):
-    with SHORT_LIVED[name](tmp_path, token_seconds=4) as server, gateway(tmp_path, server) as gate:
+    with JSON_ONLY[name](tmp_path, token_seconds=4) as server, gateway(tmp_path, server) as gate:
         token = server.issue()
         exp = server.facts(token)["exp"]
         let_in = []
@@ -147,15 +159,24 @@ def test_a_user_of_django_is_never_called_by_the_name_of_his_client(tmp_path, dj
         assert (502, "bad_answer") == (said.status, gate.said(said.json["decision"])["reason"])
 
 
-def test_django_knows_us_by_our_secret_in_the_form_too(tmp_path, django):
+def test_django_knows_us_by_our_secret_in_the_form_too(tmp_path, django, matrix):
     with gateway(tmp_path, django, client_auth="post") as gate:
         assert "service" == verified(gate, decide(gate, django.issue()))["sub"]
+    matrix.record(django, "opaque, JSON (RFC 7662)", "`post`", OURS)
 
 
-def test_django_knows_us_by_a_bearer_token_for_introspection(tmp_path, django):
+def test_canaille_does_not_know_us_by_our_secret_in_the_form(tmp_path, fractional, matrix):
+    with gateway(tmp_path, fractional, client_auth="post") as gate:
+        said = decide(gate, fractional.issue())
+        assert (502, "client_refused") == (said.status, gate.said(said.json["decision"])["reason"])
+    matrix.record(fractional, "opaque, JSON (RFC 7662)", "`post`", "502: the server refuses our client")
+
+
+def test_django_knows_us_by_a_bearer_token_for_introspection(tmp_path, django, matrix):
     environ = MINT_ENVIRON | {"GATEWAY_SECRET": django.issue("introspection")}
     with gateway(tmp_path, django, client_auth="bearer", environ=environ) as gate:
         assert "service" == verified(gate, decide(gate, django.issue()))["sub"]
+    matrix.record(django, "opaque, JSON (RFC 7662)", "`bearer`", OURS)
 
 
 def test_a_bearer_token_that_is_not_for_introspection_is_a_502(tmp_path, django):
