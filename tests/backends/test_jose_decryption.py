@@ -2,6 +2,7 @@
 
 import base64
 import json
+from functools import cache
 
 import pytest
 from joserfc import jwe
@@ -32,6 +33,7 @@ def encrypted(key, alg, enc, **more):
     return jwe.encrypt_compact({"alg": alg, "enc": enc} | more, SECRET, key, registry=registry)
 
 
+@cache
 def opens(key):
     return decrypter(key.as_pem(private=True).decode())
 
