@@ -128,6 +128,7 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         probes.append(_probe_keys(one, keys))
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
+        context += ("header", *sorted(one.ignored_header))
     if introspects(one):
         introspect = _introspect(tools, one, client, metadata)
         probes.append(_probe_introspection(tools, one, introspect))

@@ -18,6 +18,7 @@ from phantomgate.config.vocabulary import (
     ISSUER,
     KEY_SET,
     NAME,
+    OWN_KEYS,
     PREFIX_OF_TOKENS,
     SCOPES,
     SECRET,
@@ -156,6 +157,9 @@ class IssuerRule:
     typ: tuple[str, ...] = setting(TYPES, ["at+jwt"])
     """The `typ` of its access tokens (RFC 9068 §2.1). Issuers that don't follow that RFC write `"JWT"`, or none at all,
     which is `"none"` here."""
+    ignored_header: tuple[str, ...] = setting(OWN_KEYS, [])
+    """Which of `jku`, `jwk`, `x5u` and `x5c` its tokens may carry in their header. Such a token is refused else; these
+    are never used, whatever they say. Cloud Foundry's UAA puts `jku` into each: `["jku"]`."""
     keys: str = setting(_KEYS, "")
     """Where its key set is: a URL, or `"file:/etc/phantomgate/keys.json"`. Empty: found in its metadata. It is kept as
     long as the server's `Cache-Control` allows, a minute at least and an hour at most, five minutes if it doesn't say;
