@@ -60,7 +60,7 @@ def _of_issuers(settings: Settings) -> Iterator[tuple[str, str]]:
         if one.allow_insecure_http:
             text = "is true, so anybody on the way can give us keys of his own; write https:// before production"
             yield f"issuers[{place}].allow_insecure_http", text
-        if one.mode == "introspect" and not one.prefix:
+        if one.mode in ("introspect", "split") and not one.prefix:
             asked.append(place)
     if len(asked) > 1 or (asked and settings.introspection != Introspection()):
         yield (

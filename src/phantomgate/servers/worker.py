@@ -23,7 +23,18 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     wired = wire(settings, "nonblocking", write=log, metrics=metrics)
-    return _proxy(wired, log) if settings.serve.upstream else _listener(wired)
+    served = _proxy(wired, log) if settings.serve.upstream else _listener(wired)
+    if wired.halves is None:
+        return served
+    from phantomgate.servers.pushes import Pushes, receiving
+
+    stop = await receiving(Pushes(wired.halves, wired.push_secret, wired.now), settings)
+
+    async def close() -> None:
+        await stop()
+        await served.close()
+
+    return Served(served.listener, close)
 
 
 def _limits(settings: Settings) -> Limits:
