@@ -145,6 +145,7 @@ def test_without_the_secret_nothing_is_done_and_nothing_told(ask, halves, header
         form(expiration=""),
         form(expiration="0"),
         form() + b"&token=x",
+        form() + b"&client_id=spa",
         form() + b"&&",
         form(token=f"{segment({})}.{segment({'exp': NOW})}"),
     ],
