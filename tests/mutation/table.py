@@ -103,8 +103,8 @@ MUTATIONS = [
     Mutation("no leeway for exp when asked", READ, "if not now < expires_at:", "if not now <= expires_at:", props("introspection")),
     Mutation("the earlier of two exp", READ, "expires_at = min(", "expires_at = max(", INT),
     Mutation("one line break and no more", READ, 'body.removesuffix(b"\\r\\n") if body.endswith(b"\\r\\n") else body.removesuffix(b"\\n")', "body.strip()", INT),
-    Mutation("only media types are logged", READ, "if _MEDIA_TYPE(content_type) else", "if True else", LOG),
-    Mutation("Retry-After is one number", READ, "if len(values) == 1 and values[0].isdigit() else", "if values else", INT),
+    Mutation("only media types are logged", REPLIES, "if _MEDIA_TYPE(content_type) else", "if True else", LOG),
+    Mutation("Retry-After is one number", REPLIES, "if len(values) == 1 and values[0].isdigit() else", "if values else", INT),
     Mutation("Retry-After is at most a minute", ERRORS, "min(max(retry_after, 1), 60)", "max(retry_after, 1)", INT),
     Mutation("Retry-After is at least a second", ERRORS, "min(max(retry_after, 1), 60)", "min(retry_after, 60)", INT),
     # -- JSON and JWT
