@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "the decision service",
     "check": "say everything that is wrong with the settings and the authorization server",
     "explain": "decide one request and show every step",
+    "probe": "find out what an authorization server speaks, and write the settings for it",
     "init": "write the configuration of a gateway from the settings",
     "keygen": "make a key",
     "demo": "the phantom token pattern at work, with a development authorization server",
