@@ -42,9 +42,11 @@ def methods(given: Given, advertised: Collection[str]) -> Iterator[Method]:
         yield Method(given.client_auth)
         return
     for name, wire_names in WIRE_NAMES.items():
-        lacking = _lacking(name, given)
-        if advertised and not set(wire_names) & set(advertised):
-            if not lacking and name != "client_secret_jwt":  # few servers take it, and many secrets are too short
+        lacking, named = _lacking(name, given), set(wire_names) & set(advertised)
+        if name == "client_secret_jwt" and not named:
+            continue  # few servers take it, and it would be a refusal for nothing
+        if advertised and not named:
+            if not lacking:
                 yield Method(name, f"the server doesn't name it; --client-auth {name} tries it")
         elif not lacking:
             yield Method(name)
@@ -143,7 +145,7 @@ def shape(token: str) -> Shape | None:
 
 def _unverifiable(said: UnverifiedJwt, audiences: tuple[str, ...], typ: object) -> str:
     algorithm = said.header.get("alg")
-    if algorithm not in ALGORITHMS:
+    if not isinstance(algorithm, str) or algorithm not in ALGORITHMS:
         return f"alg of the token is {shown(algorithm)}, which needs a shared secret or nothing to sign with"
     if not audiences:
         return f"aud of the token is {shown(said.claims.get('aud'))}, so it is for nobody in particular"

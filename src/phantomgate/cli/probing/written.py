@@ -141,13 +141,13 @@ def _mint(given: Given) -> list[Line]:
     lines: list[Line] = []
     if given.mint_key == MINT_KEY:
         lines += [
-            "The key that signs; unless it was there, another was lent for the trial. Make it:",
-            'MINT_KEY="$(openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256)"',
+            "The key that signs. The trial was lent one, if there was none. Make yours:",
+            'export MINT_KEY="$(openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256)"',
         ]
     return [
         *lines,
         ("keys", [given.mint_key]),
-        "CHANGE both: a name of your own, not the server's; and what your API calls itself.",
+        "CHANGE both: a name of your own, not the server's; and that of your API.",
         ("issuer", "https://gateway.example"),
         ("audience", "my-api"),
     ]
