@@ -87,6 +87,13 @@ def test_the_settings_are_written_once(server, capsys, tmp_path):
     assert (2, True) == (code, "can't be written" in err)
 
 
+def test_nothing_is_written_through_a_link_that_leads_nowhere_yet(server, capsys, tmp_path):
+    file, target = tmp_path / "phantomgate.toml", tmp_path / "target"
+    file.symlink_to(target)
+    code, _, err = probe(capsys, server.issuer, *CLIENT, "--write", str(file))
+    assert (2, True, False) == (code, "can't be written: File exists" in err, target.exists())
+
+
 @pytest.mark.parametrize(
     ("words", "piece"),
     [

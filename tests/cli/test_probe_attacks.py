@@ -100,6 +100,12 @@ def test_a_server_that_repeats_our_secrets_has_them_masked_and_gets_them_into_no
         assert canary not in repr(finding)
 
 
+def test_a_jwt_that_repeats_our_secrets_has_them_masked():
+    finding = Server().probe(token=signed(aud=[SECRET, "api"], header={"alg": "ES256", "typ": SECRET, "kid": "k1"}))
+    assert ("api",) == finding.shape.audiences[1:]
+    assert "(44 characters)" in text_of(finding)
+
+
 def test_a_server_can_not_play_with_the_terminal_nor_add_lines():
     evil = "\x1b[2J\x1b]0;owned\x07\r\n  ok  everything"
     document = metadata(grant_types_supported=[evil, "authorization_code"], authorization_endpoint=f"{ISS}/{evil}")

@@ -12,7 +12,7 @@ from phantomgate.cli.probing.told import told
 from phantomgate.cli.probing.ways import MOST_REFUSED, ORDER, Way, rank
 from phantomgate.config.loading import Sources, load
 from phantomgate.core.errors import Unavailable
-from phantomgate.oauth.client_credentials import read_client_credentials
+from phantomgate.oauth.introspection import SIGNED
 from phantomgate.testing import reply
 from tokens import NOW, jwt
 
@@ -186,14 +186,14 @@ def test_a_token_is_got_by_client_credentials_when_that_is_asked_for():
 @pytest.mark.parametrize(
     ("answer", "why"),
     [
-        (reply(400, '{"error": "invalid_scope"}', content_type="application/json"), "no token (400, invalid_scope)"),
-        (reply(401, '{"error": "<script>"}', content_type="application/json"), "no token (401)"),
+        (reply(400, '{"error": "invalid_scope"}', content_type="application/json"), "gave us no token: invalid_scope"),
+        (reply(401, '{"error": "<script>"}', content_type="application/json"), "refused our client (401)"),
         (reply(503), "answered 503"),
         (reply(302), "status 302"),
-        (in_json(access_token=TOKEN, token_type="DPoP"), "token_type is not Bearer"),
-        (in_json(access_token="a b", token_type="Bearer"), "can't be sent as Bearer"),
-        (in_json(access_token=7, token_type="Bearer"), "no access_token"),
-        (reply(200, "{", content_type="application/json"), "can't be used"),
+        (in_json(access_token=TOKEN, token_type="DPoP"), "token_type is none of bearer"),
+        (in_json(access_token="a b", token_type="Bearer"), "access_token has a space in it"),
+        (in_json(access_token=7, token_type="Bearer"), "access_token is not a plain string"),
+        (reply(200, "{", content_type="application/json"), "JSON can't be read"),
     ],
 )
 def test_a_grant_that_gives_no_token_is_told_why(answer, why):
@@ -244,6 +244,53 @@ def test_without_metadata_endpoint_and_keys_will_do():
     assert (False, True) == (nothing.works, "publishes no metadata" in text_of(nothing))
 
 
+def test_keys_are_named_where_other_metadata_would_stop_their_discovery():
+    document = metadata(introspection_endpoint="https://evil.example/introspect")
+    finding = Server(phantom, document).probe(token=signed(), client_id="", client_secret="")
+    assert (True, f"{ISS}/keys") == (finding.works, settings(finding).issuers[0].keys)
+
+
+def test_the_signature_of_the_servers_own_jwt_is_verified_where_its_keys_made_it():
+    def gives(token):
+        def answer(form, accept):
+            return reply(200, token, content_type="application/jwt") if form["token"] == TOKEN else reply(204)
+
+        return answer
+
+    good, other = (Server(gives(token)).probe(token=TOKEN) for token in (signed(), signed("k2")))
+    assert ("signature", ("ES256",), f"{ISS}/keys") == (
+        settings(good).introspection.verify,
+        settings(good).introspection.algorithms,
+        settings(good).introspection.keys,
+    )
+    assert ("none", True) == (settings(other).introspection.verify, other.works)
+
+
+def test_a_token_that_carries_the_address_of_its_keys_is_verified_by_those_of_the_issuer():
+    header = {"alg": "ES256", "typ": "at+jwt", "kid": "k1", "jku": "https://evil.example/keys"}
+    server = Server()
+    finding = server.probe(token=signed(header=header), client_id="", client_secret="")
+    assert (("jku",), []) == (settings(finding).issuers[0].ignored_header, server.asked("https://evil.example/keys"))
+
+
+def test_signed_answers_are_asked_for_where_the_server_gives_no_others():
+    def signs(form, accept):
+        if accept != SIGNED:
+            return reply(400, '{"error": "invalid_request"}', content_type="application/json")
+        facts = FACTS if form["token"] == TOKEN else {"active": False}
+        header = {"alg": "ES256", "typ": "token-introspection+jwt", "kid": "k1"}
+        said = signed(header=header, aud="gateway", token_introspection=facts, exp=None, scope=None, sub=None)
+        return reply(200, said, content_type=SIGNED)
+
+    document = metadata(introspection_signing_alg_values_supported=["RS256", "ES256", "HS256"])
+    finding = Server(signs, document).probe(token=TOKEN)
+    assert ("signed", ("ES256",)) == (
+        settings(finding).introspection.answer,
+        settings(finding).introspection.algorithms,
+    ), text_of(finding)
+    assert "It answers in another way" in said(finding)
+
+
 def test_the_order_is_least_secret_and_safest_first():
     ways = [Way(mode, "", answer, mint) for mode, answer, mint in ORDER]
     assert [rank(way)[0] for way in ways] == [0, 1, 2, 3, 4]
@@ -253,10 +300,6 @@ def test_the_order_is_least_secret_and_safest_first():
 def test_settings_for_a_slow_private_server_keep_what_was_given(tmp_path):
     finding = Server(phantom).probe(token=TOKEN, timeout="9s")
     assert 9.0 == settings(finding).introspection.timeout
-
-
-def test_read_client_credentials_gives_the_token():
-    assert TOKEN == read_client_credentials(in_json(access_token=TOKEN, token_type="Bearer"))
 
 
 def _key():

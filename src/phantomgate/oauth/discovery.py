@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["oauth", "openid"]
 """How an issuer becomes the address of its document: RFC 8414 §3.1 or OpenID Connect Discovery §4."""
 
 MAX_BYTES = 65536
+WANTED = ("jwks_uri", "introspection_endpoint")
 _LONGEST_URL = 2048
 _PLACES = {"oauth": "oauth-authorization-server", "openid": "openid-configuration"}
 
@@ -28,8 +29,9 @@ class Metadata(NamedTuple):
     """Where an issuer's endpoints are; empty for one that it doesn't have."""
 
     issuer: str
-    jwks_uri: str
-    introspection_endpoint: str
+    jwks_uri: str = ""
+    introspection_endpoint: str = ""
+    token_endpoint: str = ""
 
 
 class NoMetadata(Refused):
@@ -50,17 +52,23 @@ def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
 
 
 def read_metadata(
-    reply: HttpReply, issuer: str, *, origins: Collection[str] = (), allow_insecure_http: bool = False
+    reply: HttpReply,
+    issuer: str,
+    *,
+    origins: Collection[str] = (),
+    allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Metadata:
-    """What the document of *issuer* says. *origins* ("https://keys.example") may have its endpoints besides its own.
+    """What the document of *issuer* says of the endpoints that are *wanted*; nothing is concluded from the others.
+
+    *origins* ("https://keys.example") may have its endpoints besides its own.
 
     Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
     document is malformed, is another issuer's, or has an endpoint where none may be.
     """
     said = read_document(reply, issuer)
     found = {
-        name: read_endpoint(said, name, (issuer, *origins), allow_insecure_http=allow_insecure_http)
-        for name in ("jwks_uri", "introspection_endpoint")
+        name: read_endpoint(said, name, (issuer, *origins), allow_insecure_http=allow_insecure_http) for name in wanted
     }
     return Metadata(issuer, **found)
 

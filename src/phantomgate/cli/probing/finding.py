@@ -248,7 +248,9 @@ def _seen(finding: Finding, way: Way | None = None, algorithms: tuple[str, ...] 
     )
     if way is not None and way.mode == "verify" and finding.shape is not None:
         of = finding.shape
-        return replace(seen, algorithms=(of.algorithm,), typ=of.typ, audiences=_clean(finding, of.audiences))
+        return replace(
+            seen, algorithms=(of.algorithm,), typ=of.typ, audiences=_clean(finding, of.audiences), own_keys=of.own_keys
+        )
     return seen
 
 
@@ -272,14 +274,26 @@ def _settle(finding: Finding, trials: Trials) -> None:
             scopes=_clean(finding, scopes),
             tried="a real token" if finding.token else "a made-up token only; try --token too",
         )
-        text = settings_text(tried.way, finding.given, seen)
-        again = trials.attempt(tried.way, text, finding.token)
-        if again.works:
-            if again.jwt:
-                finding.secrets.append(again.jwt)
-            finding.best, finding.settings = again, text
+        if _try_to_settle(finding, trials, tried, seen):
             return
-        finding.tried[finding.tried.index(tried)] = again
+
+
+def _try_to_settle(finding: Finding, trials: Trials, tried: Tried, seen: Seen) -> bool:
+    """Whether it still works with all that was *seen*; the signature of the server's JWT is verified if it can be."""
+    ways = [(tried.way, seen)]
+    algorithm = tried.upstream.partition(",")[0]
+    if tried.way.mode != "verify" and not tried.way.mint and algorithm in finding.keys.algorithms():
+        ways.insert(0, (replace(tried.way, verified=True), replace(seen, algorithms=(algorithm,))))
+    for way, known in ways:
+        text = settings_text(way, finding.given, known)
+        again = trials.attempt(way, text, finding.token)
+        if again.jwt:
+            finding.secrets.append(again.jwt)
+        if again.works:
+            finding.best, finding.settings = again, text
+            return True
+    finding.tried[finding.tried.index(tried)] = again
+    return False
 
 
 def _is_scope(word: str) -> bool:

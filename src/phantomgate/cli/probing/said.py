@@ -57,7 +57,7 @@ class Said(NamedTuple):
 
     @property
     def whole(self) -> bool:
-        """Whether `oauth.discovery` would use the document as it is."""
+        """Whether `oauth.discovery` would use the document for keys and introspection as it is."""
         return not any(one.why_not for one in self.endpoints if one.purpose in ("introspection", "keys"))
 
     @property

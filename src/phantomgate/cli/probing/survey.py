@@ -13,11 +13,12 @@ from phantomgate.cli.probing.said import Said, read_said
 from phantomgate.config.durations import read_duration
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Http
+from phantomgate.oauth.bearer import read_authorization
 from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.client_credentials import client_credentials_request, read_client_credentials
 from phantomgate.oauth.discovery import Form, NoMetadata, metadata_request, read_document
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.key_set import key_set_request, read_key_set_reply
+from phantomgate.oauth.token_endpoint import TokenRefused, read_token_reply, token_request
 from phantomgate.resolvers.client import Authenticate
 
 FORMS: tuple[Form, ...] = ("oauth", "openid")
@@ -90,6 +91,11 @@ async def keys(http: Http, url: str, seconds: float) -> Keys:
 
 
 async def token(http: Http, endpoint: str, client: ClientAuth | Authenticate, scope: str, seconds: float) -> str:
-    """A new access token, by client credentials. Raises Refused when there is none for us."""
+    """A new access token, by client credentials (RFC 6749 §4.4). Raises Refused when there is none for us."""
     auth = client if isinstance(client, ClientAuth) else await client()
-    return read_client_credentials(await http.send(client_credentials_request(endpoint, auth, scope, seconds)))
+    asked = [("grant_type", "client_credentials"), *([("scope", scope)] if scope else [])]
+    try:
+        given = read_token_reply(await http.send(token_request(endpoint, auth, asked, timeout=seconds)))
+    except TokenRefused as no:
+        raise Refused(Reason.CLIENT_REFUSED, f"the authorization server gave us no token: {no.error}") from None
+    return read_authorization(b"Bearer " + given.access_token.encode("ascii"))

@@ -21,8 +21,8 @@ from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Headers, Refuse, Request, Token
 from phantomgate.core.ports import Clock, HttpCall, HttpReply
 from phantomgate.gateway.explain import Step, recording
-from phantomgate.oauth.client_credentials import error_code
 from phantomgate.oauth.introspection import SIGNED
+from phantomgate.oauth.token_endpoint import error_code
 from phantomgate.oauth.unverified import read_unverified
 
 

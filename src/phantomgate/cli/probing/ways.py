@@ -72,6 +72,8 @@ class Way:
     answer: str = ""
     mint: bool = False
     encrypted: bool = False
+    verified: bool = False
+    """Whether the signature of the server's own JWT is made sure of too."""
 
     @property
     def title(self) -> str:
@@ -90,10 +92,11 @@ class Way:
                 "no secret, no call to the server for a token. A revoked token works until its exp; where that is too "
                 "long, introspect instead."
             )
-        if self.answer == "jwt":
-            return "the server's own JWT goes upstream (the phantom token flow)."
         if not self.mint:
-            return "the server's own JWT, a member of its JSON, goes upstream."
+            more = ", and its signature is verified too." if self.verified else "."
+            if self.answer == "jwt":
+                return f"the server's own JWT goes upstream (the phantom token flow){more}"
+            return f"the server's own JWT, a member of its JSON, goes upstream{more}"
         if self.answer == "json":
             return "the server gives facts and no JWT that may go upstream, so one is made of them here."
         return "the server signs its facts for us, and a JWT is made of them here."
@@ -130,6 +133,8 @@ class Shape(NamedTuple):
     typ: str
     audiences: tuple[str, ...]
     why_not: str = ""
+    own_keys: tuple[str, ...] = ()
+    """What it says of keys by itself (RFC 7515 §4.1.2 to 4.1.6), which is never believed."""
 
 
 def shape(token: str) -> Shape | None:
@@ -139,8 +144,9 @@ def shape(token: str) -> Shape | None:
     except ValueError:
         return None
     audiences = audiences_of(said.claims)
+    own_keys = tuple(name for name in ("jku", "jwk", "x5c", "x5u") if name in said.header)
     algorithm, typ = said.header.get("alg"), said.header.get("typ", "none")
-    return Shape(str(algorithm), str(typ), audiences, _unverifiable(said, audiences, typ))
+    return Shape(str(algorithm), str(typ), audiences, _unverifiable(said, audiences, typ), own_keys)
 
 
 def _unverifiable(said: UnverifiedJwt, audiences: tuple[str, ...], typ: object) -> str:

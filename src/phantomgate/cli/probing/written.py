@@ -36,6 +36,8 @@ class Seen:
     typ: str = "at+jwt"
     audiences: tuple[str, ...] = ()
     scopes: tuple[str, ...] = ()
+    own_keys: tuple[str, ...] = ()
+    """What its tokens say of keys in their header."""
     tried: str = ""
     """What it was tried with, for people."""
 
@@ -75,6 +77,9 @@ def _issuer(given: Given, seen: Seen) -> list[Line]:
     if seen.typ.lower().removeprefix("application/") != "at+jwt":
         lines.append("It doesn't say at+jwt (RFC 9068), so its ID tokens may look the same.")
         lines.append(("typ", [seen.typ]))
+    if seen.own_keys:
+        lines.append("Its tokens carry this in their header. It is let pass, and never used.")
+        lines.append(("ignored_header", seen.own_keys))
     if not seen.discovers:
         lines.append(("keys", seen.keys))
     elif seen.discovery:
@@ -102,7 +107,9 @@ def _introspection(way: Way, given: Given, seen: Seen) -> list[Line]:
     if given.certificate and given.certificate_key:
         lines.append(("client_certificate_key_file", given.certificate_key))
     lines.append(("answer", way.answer))
-    if way.answer == "signed":
+    if way.verified:
+        lines += ["A key of the server must have signed the JWT in its answer.", ("verify", "signature")]
+    if way.answer == "signed" or way.verified:
         lines += [("keys", seen.keys), ("algorithms", seen.algorithms)]
     if way.encrypted:
         lines.append(("decryption_key", given.decryption_key))
