@@ -58,6 +58,16 @@ def test_for_a_server_with_facts_only_a_jwt_is_minted():
     assert ("env:MINT_KEY",) == settings(finding).mint.keys
 
 
+def test_facts_that_name_a_user_by_username_alone_are_minted_for_that():
+    facts = {name: value for name, value in FACTS.items() if name != "sub"} | {"username": "ann"}
+    finding = Server(lambda form, accept: in_json(**facts) if form["token"] == TOKEN else INACTIVE).probe(token=TOKEN)
+    assert ("does not", "works") == (
+        results(finding)["JSON, JWT minted here"],
+        results(finding)["JSON, JWT minted here for its username"],
+    )
+    assert "username" == settings(finding).mint.subject
+
+
 def test_a_jwt_is_verified_and_its_audience_algorithm_and_type_are_in_the_settings():
     jwt = signed(header={"alg": "ES256", "typ": "JWT", "kid": "k1"}, aud=["orders", "stock"])
     finding = Server().probe(token=jwt, client_id="", client_secret="")

@@ -17,6 +17,8 @@ from joserfc.jwk import ECKey, RSAKey
 
 import phantomgate as package
 from interop.asking import ask
+from interop.canaille_server import canaille
+from interop.django_oauth_toolkit_server import django_oauth_toolkit
 from interop.glewlwyd_server import glewlwyd
 from interop.oidc_provider_server import oidc_provider
 from interop.phantomgate_server import phantomgate
@@ -206,6 +208,33 @@ def test_what_a_client_of_oidc_provider_is_registered_for_is_found(tmp_path, wor
     assert pieces == [piece for piece in pieces if piece in probed.settings], probed.settings
     assert ("https://gateway.example", "read write") == (said.claims["iss"], said.claims["scope"])
     assert words is WITH_KEY or "  ok  signed JSON" in probed.out
+
+
+@pytest.mark.parametrize("start", [django_oauth_toolkit, canaille])
+def test_a_server_of_json_alone_has_a_jwt_minted(tmp_path, start):
+    with start(tmp_path) as server:
+        token = server.issue("read write")
+        probed = Probed(server.issuer, *GATEWAY, token=token)
+        assert 0 == probed.code, probed.out + probed.err
+        said = exchanged(tmp_path / "gate", probed.settings, token)
+    assert ("https://gateway.example", "service") == (said.claims["iss"], said.claims["sub"])
+    assert ('audiences = ["gateway"]' in probed.settings) == (server.name == "Canaille")
+
+
+def test_a_user_of_django_is_found_under_his_username(tmp_path):
+    with django_oauth_toolkit(tmp_path) as server:
+        token = server.issue_to("ann")
+        probed = Probed(server.issuer, *GATEWAY, token=token)
+        assert 0 == probed.code, probed.out + probed.err
+        said = exchanged(tmp_path / "gate", probed.settings, token)
+    assert ("ann", 'subject  = "username"' in probed.settings) == (said.claims["sub"], True)
+
+
+def test_canaille_tells_a_stranger_nothing_and_probe_says_so(tmp_path):
+    with canaille(tmp_path) as server:
+        words = ("--client-id", "stranger", "--client-secret", "env:STRANGER_SECRET")
+        probed = Probed(server.issuer, *words, token=server.issue(), STRANGER_SECRET="stranger-secret")
+    assert (1, True) == (probed.code, "none that this client may ask about" in probed.out)
 
 
 def test_a_jwt_of_glewlwyd_is_verified_and_no_secret_is_needed(tmp_path):

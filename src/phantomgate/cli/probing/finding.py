@@ -198,10 +198,15 @@ def _try_all(finding: Finding, trials: Trials) -> None:
         else:
             tried = _try(finding, trials, way)
             if way.answer == "json" and "holds no JWT" in tried.detail:
-                _try(finding, trials, replace(way, mint=True))
+                _try_to_mint(finding, trials, replace(way, mint=True))
             dead = dead or tried.reason == Reason.INACTIVE.label
     if not algorithms:
         finding.untried.append((Way("introspect", method, "signed", True), "there is no key to check it with"))
+
+
+def _try_to_mint(finding: Finding, trials: Trials, way: Way) -> None:
+    if "don't say whose token" in _try(finding, trials, way).detail:  # RFC 7662 §2.2 has one other name for a user
+        _try(finding, trials, replace(way, subject="username"))
 
 
 def _try_to_verify(finding: Finding, trials: Trials) -> None:

@@ -72,6 +72,8 @@ class Way:
     answer: str = ""
     mint: bool = False
     encrypted: bool = False
+    subject: str = "sub"
+    """Where we mint, the claim that says whose token it is."""
     verified: bool = False
     """Whether the signature of the server's own JWT is made sure of too."""
 
@@ -82,7 +84,8 @@ class Way:
             return "verify JWTs by its keys"
         titles = {"jwt": "application/jwt", "json": "JSON", "signed": "signed JSON"}
         more = " and encrypted" if self.encrypted else ""
-        return titles[self.answer] + more + (", JWT minted here" if self.mint else "")
+        whose = f" for its {self.subject}" if self.subject != "sub" else ""
+        return titles[self.answer] + more + (f", JWT minted here{whose}" if self.mint else "")
 
     @property
     def why(self) -> str:

@@ -55,7 +55,7 @@ def settings_text(way: Way, given: Given, seen: Seen) -> str:
         parts.append(_table("[introspection]", _introspection(way, given, seen)))
         parts.append(_table("[policy]", [*_audiences(seen), *_scopes(seen)]))
     if way.mint:
-        parts.append(_table("[mint]", _mint(given)))
+        parts.append(_table("[mint]", _mint(way, given)))
     return "".join(parts)
 
 
@@ -144,8 +144,9 @@ def _scopes(seen: Seen) -> list[Line]:
     return ["Seen in the token. Which of them does every request need?", f"scopes = {toml(seen.scopes)}"]
 
 
-def _mint(given: Given) -> list[Line]:
+def _mint(way: Way, given: Given) -> list[Line]:
     lines: list[Line] = []
+    subject: list[Line] = ["It names users by this claim alone.", ("subject", way.subject)]
     if given.mint_key == MINT_KEY:
         lines += [
             "The key that signs. The trial was lent one, if there was none. Make yours:",
@@ -157,6 +158,7 @@ def _mint(given: Given) -> list[Line]:
         "CHANGE both: a name of your own, not the server's; and that of your API.",
         ("issuer", "https://gateway.example"),
         ("audience", "my-api"),
+        *(subject if way.subject != "sub" else []),
     ]
 
 
