@@ -92,6 +92,7 @@ def test_the_development_server_has_a_jwt_to_give_and_its_audience_is_found(tmp_
         token = server.issue("service", "read", subject="ann")
         probed = Probed(issuer, *GATEWAY, token=token)
         assert (0, 'answer        = "jwt"' in probed.settings) == (probed.code, True), probed.out + probed.err
+        assert 'verify        = "signature"' in probed.settings
         assert 'audiences = ["sample-api"]' in probed.settings
         said = exchanged(tmp_path, probed.settings, token)
     assert ("ann", issuer) == (said.claims["sub"], said.claims["iss"])
@@ -245,6 +246,18 @@ def test_a_jwt_of_glewlwyd_is_verified_and_no_secret_is_needed(tmp_path):
         said = exchanged(tmp_path / "gate", probed.settings, token)
     assert ('mode       = "verify"' in probed.settings, "secret" in probed.settings) == (True, False)
     assert "service" == said.claims["client_id"]
+
+
+@pytest.mark.parametrize("alg", ["RS256", "ES256"])
+def test_a_jwt_of_oidc_provider_is_verified_by_the_algorithm_it_was_signed_with(tmp_path, alg):
+    resource = f"https://api.example/{alg}"
+    with oidc_provider(tmp_path) as server:
+        token = server.issue("read", resource=resource)
+        probed = Probed(server.issuer, token=token)
+        assert 0 == probed.code, probed.out + probed.err
+        said = exchanged(tmp_path / "gate", probed.settings, token)
+    assert f'audiences  = ["{resource}"]\nalgorithms = ["{alg}"]' in probed.settings
+    assert resource == said.claims["aud"]
 
 
 def test_glewlwyd_without_a_token_is_asked_in_json(tmp_path):

@@ -47,6 +47,7 @@ exit codes:
   2  the command line can't be used, or what it refers to isn't there
 """
 
+WAYS = ("basic", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer")
 _REFERENCE = "env:NAME|file:PATH"
 
 
@@ -59,9 +60,10 @@ def add(parser: argparse.ArgumentParser) -> None:
     client.add_argument("--client-secret", metavar=_REFERENCE, default="", help="where our secret is kept")
     client.add_argument(
         "--client-auth",
-        choices=["basic", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer"],
+        choices=WAYS,
+        metavar="METHOD",
         default="",
-        help="try only this way to show who we are",
+        help=f"the only way to show it that may be tried: {', '.join(WAYS)}",
     )
     client.add_argument("--client-key", metavar=_REFERENCE, default="", help="our private key, for private_key_jwt")
     client.add_argument(
