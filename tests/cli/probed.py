@@ -80,7 +80,9 @@ class Server:
     def probe(self, environ: Mapping[str, str] = ENVIRON, **given: Any) -> Finding:
         """What a client of it finds out; whatever is printed holds no secret."""
         words = {"issuer": ISS, "client_id": "gateway", "client_secret": "env:CANARY", **given}
-        finding = look(Given(**words), environ, lambda ca_file, ours: self, self.said.append, now=lambda: NOW)
+        finding = look(
+            Given(**words), environ, lambda ca_file, ours: self, lambda *words: self.said.extend(words), now=lambda: NOW
+        )
         self.said.append(text_of(finding))
         self.said.append(json.dumps(told(finding)))
         for said in self.said:

@@ -40,6 +40,7 @@ EXTRAS = {
 
 EXAMPLES = """\
 start here:
+  phantomgate probe https://as.example     what does my authorization server speak, and what do I write?
   phantomgate check                        is everything right?
   phantomgate serve --config gateway.toml  run
   phantomgate explain --path /orders --header 'Authorization: Bearer ...'

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from phantomgate.cli.options import add_json
-from phantomgate.cli.paint import painter
+from phantomgate.cli.paint import Paint, painter
 from phantomgate.cli.probing.finding import look
 from phantomgate.cli.probing.given import MINT_KEY, TIMEOUT
 from phantomgate.cli.probing.reading import read_given
@@ -103,15 +103,35 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.write is not None and options.write.exists():
         _refuse_to_write(options.write, "is there already, and nothing is written over another file")
     given = read_given(options, environ, lambda: sys.stdin.buffer.read(1 << 16))
-    soft = painter(sys.stderr, environ)
-    finding = look(
-        given, environ, _connect, lambda text: print(soft("soft", f"... {text}"), file=sys.stderr, flush=True)
-    )
+    progress = _Progress(painter(sys.stderr, environ))
+    finding = look(given, environ, _connect, progress.tell)
     story = told(finding)
     print(json.dumps(story, indent=2) if options.json else as_text(story, painter(sys.stdout, environ)))
     if options.write is not None:
         _write(options.write, story["settings"])
     return GOOD if finding.works else NOTHING
+
+
+class _Progress:
+    """Says on stderr what is done. State: where the last call went, which isn't said twice."""
+
+    def __init__(self, paint: Paint) -> None:
+        self.paint = paint
+        self.last = ""
+
+    def tell(self, text: str, what: str) -> None:
+        """A call to *text* with *what* in it; without, *text* is a heading, or a call that says it all."""
+        if text.startswith(("GET ", "POST ")):
+            if text != self.last or not what:
+                self._print(f"    {text}")
+            self.last = text
+            if what:
+                self._print(f"        {what}")
+        else:
+            self._print(f"... {text}")
+
+    def _print(self, line: str) -> None:
+        print(self.paint("soft", line), file=sys.stderr, flush=True)
 
 
 def _connect(ca_file: str, certificate: tuple[str, str] | None) -> Connection:

@@ -91,8 +91,10 @@ def look(given: Given, environ: Mapping[str, str], connect: Connect, tell: Tell,
     http = Watched(inner, tell, f"for a token, as {given.client_id}")
     trials = Trials(_with_key(given, environ), connect, tell, now=now)
     try:
+        tell("what it says of itself, and its keys", "")
         _survey(finding, http)
         if finding.endpoint and given.client_id:
+            tell("how it knows us", "")
             _show(finding, trials)
         if given.grant and not given.token:
             _obtain(finding, http, environ, now)
@@ -225,6 +227,7 @@ def _try_to_verify(finding: Finding, trials: Trials) -> None:
 
 def _try(finding: Finding, trials: Trials, way: Way, algorithms: tuple[str, ...] = ()) -> Tried:
     text = settings_text(way, finding.given, _seen(finding, way, algorithms))
+    trials.tell(way.title, "")
     tried = trials.attempt(way, text, finding.token)
     algorithm = tried.answered.algorithm if tried.answered else ""
     if not tried.works and way.answer == "signed" and algorithm in ALGORITHMS and algorithms != (algorithm,):
@@ -289,6 +292,7 @@ def _try_to_settle(finding: Finding, trials: Trials, tried: Tried, seen: Seen) -
     algorithm = tried.upstream.partition(",")[0]
     if tried.way.mode != "verify" and not tried.way.mint and algorithm in finding.keys.algorithms():
         ways.insert(0, (replace(tried.way, verified=True), replace(seen, algorithms=(algorithm,))))
+    trials.tell("the settings to recommend, as a whole", "")
     for way, known in ways:
         text = settings_text(way, finding.given, known)
         again = trials.attempt(way, text, finding.token)

@@ -41,8 +41,8 @@ class Connection(Protocol):
 Connect: TypeAlias = Callable[[str, tuple[str, str] | None], Connection]
 """A client that trusts a `ca_file` (or the system), and shows our certificate, if there is one."""
 
-Tell: TypeAlias = Callable[[str], None]
-"""Says what is sent, before it is."""
+Tell: TypeAlias = Callable[[str, str], None]
+"""Says where a call goes and what is in it, before it is sent; or, with nothing in it, what is done next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +84,8 @@ class Watched:
     async def send(self, call: HttpCall) -> HttpReply:
         """As the client inside."""
         accept = next((value for name, value in call.headers if name == "Accept"), "")
-        self.tell(f"{call.method} {call.url.partition('?')[0]}")
-        if call.method == "POST":
-            self.tell(f"    {self.what}; wants {accept.removeprefix('application/')}")
+        what = f"{self.what}; wants {accept.removeprefix('application/')}" if call.method == "POST" else ""
+        self.tell(f"{call.method} {call.url.partition('?')[0]}", what)
         reply = await self.inner.send(call)
         if call.method == "POST":
             self.answered = answered(reply)
