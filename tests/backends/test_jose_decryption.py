@@ -11,6 +11,7 @@ from attacks.cases import attack
 from phantomgate.backends.jose import decrypter
 
 EC, RSA = ECKey.generate_key("P-256"), RSAKey.generate_key(2048)
+OPENS = {key.key_type: decrypter(key.as_pem(private=True).decode()) for key in (EC, RSA)}
 SECRET = "eyJhbGciOiJFUzI1NiJ9.e30.c2ln"
 WAYS = [
     pytest.param(key, alg, enc, id=f"{alg}-{enc}")
@@ -33,7 +34,7 @@ def encrypted(key, alg, enc, **more):
 
 
 def opens(key):
-    return decrypter(key.as_pem(private=True).decode())
+    return OPENS[key.key_type]
 
 
 def refused(key, token):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import urllib.request
 from dataclasses import dataclass
 from http.client import HTTPConnection
 from pathlib import Path
@@ -35,6 +36,11 @@ class AuthorizationServer:
         """RFC 7009."""
         status, said = self._post(self.revocation_endpoint, "service", token=token, token_type_hint="access_token")
         assert status == 200, said
+
+    def rotate(self) -> None:
+        """From now on the server signs with other keys, and publishes no others; only oidc-provider, as we start it."""
+        with urllib.request.urlopen(urllib.request.Request(f"{self.issuer}/rotate", method="POST")) as said:
+            assert said.status == 200
 
     def facts(self, token: str) -> dict[str, Any]:
         """What the server tells `gateway` about *token* in JSON (RFC 7662)."""

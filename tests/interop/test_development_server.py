@@ -58,6 +58,22 @@ def test_whatever_the_answer_with_mint_a_jwt_of_ours_goes_upstream(
         matrix.record(server, dialect, f"`{client_auth}`", OURS)
 
 
+@pytest.mark.parametrize(
+    ("answer", "dialect"),
+    [("json", "opaque, JSON with a JWT in `phantom_token`"), ("jwt", "opaque, `application/jwt`")],
+)
+def test_the_jwt_in_an_answer_goes_upstream_when_its_signature_is_verified_too(tmp_path, matrix, answer, dialect):
+    with development_server(member=True) as server:
+        more = {"verify": "signature", "keys": f"{server.issuer}/jwks", "algorithms": ["ES256"]}
+        text = server.settings(answer=answer, issuer=server.issuer, **more)
+        with phantomgate(tmp_path, text) as gate:
+            said = decide(gate, server.issue("read"))
+            assert 200 == said.status, gate.said(said.json["decision"])
+        matrix.record(
+            server, f"{dialect}, its signature verified", "`basic`", "the JWT in the answer, without `[mint]`"
+        )
+
+
 def test_json_without_a_jwt_is_a_502_unless_we_mint(tmp_path):
     with development_server() as server, phantomgate(tmp_path, server.settings(answer="json")) as gate:
         said = decide(gate, server.issue("read"))

@@ -165,3 +165,11 @@ def test_what_does_not_fit_is_a_502_and_never_a_401(tmp_path, server, name, chan
     with phantomgate(tmp_path, settings(server, name, **changed), environ=ENVIRON) as gate:
         said = exchange(gate, server.issue())
         assert (502, why) == (said.status, gate.said(said.json["decision"])["reason"])
+
+
+def test_a_signed_answer_by_a_new_key_is_used_when_the_key_was_fetched(tmp_path, server):
+    with phantomgate(tmp_path, settings(server, "signed-rs256"), environ=ENVIRON) as gate:
+        before = verified(gate, exchange(gate, server.issue("read")))
+        server.rotate()
+        after = verified(gate, exchange(gate, server.issue("read write")))
+    assert ["read", "read write"] == [claims["scope"] for claims in (before, after)]

@@ -6,6 +6,7 @@ import time
 
 import pytest
 
+from attacks.cases import attacks
 from interop.canaille_server import canaille
 from interop.django_oauth_toolkit_server import django_oauth_toolkit
 from interop.minting import MINT_ENVIRON, OURS, decide, exchange, minting, verified
@@ -77,12 +78,19 @@ def test_what_is_not_good_is_refused_with_its_reason(tmp_path, server, answer):
     assert not any(one.all("authorization") for one in said)
 
 
-def test_a_wrong_client_secret_is_a_502_and_never_a_401(tmp_path, server):
-    """django-oauth-toolkit says so by 403 and a page of HTML, the others by 401."""
-    with gateway(tmp_path, server, environ=MINT_ENVIRON | {"GATEWAY_SECRET": "wrong"}) as gate:
+@attacks(
+    "name, answers",
+    [("INT-022", "Canaille", 401), ("INT-022", "oidc-provider", 401), ("INT-023", "django-oauth-toolkit", 403)],
+)
+def test_a_wrong_client_secret_is_a_502_and_never_a_401(tmp_path, name, answers):
+    """django-oauth-toolkit says so by 403 and a page of HTML."""
+    wrong = MINT_ENVIRON | {"GATEWAY_SECRET": "wrong"}
+    with SERVERS[name](tmp_path) as server, gateway(tmp_path, server, environ=wrong) as gate:
         for token in (server.issue(), "never-issued"):
             said = decide(gate, token)
-            assert (502, "client_refused") == (said.status, gate.said(said.json["decision"])["reason"])
+            line = gate.said(said.json["decision"])
+            assert (502, "client_refused") == (said.status, line["reason"])
+            assert f"({answers})" in line["detail"]
 
 
 @pytest.mark.parametrize("name", JSON_ONLY)

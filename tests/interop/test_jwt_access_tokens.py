@@ -8,7 +8,7 @@ import urllib.request
 import pytest
 
 from interop.glewlwyd_server import RESOURCE, glewlwyd
-from interop.minting import decide
+from interop.minting import MINT_ENVIRON, OURS, decide, minting, verified
 from interop.oidc_provider_server import oidc_provider
 from interop.phantomgate_server import phantomgate
 
@@ -39,14 +39,12 @@ def gateway(folder, server, alg, **changed):
         "algorithms": [alg],
         **changed,
     }
-    lines = [f"{name} = {json.dumps(value)}" for name, value in values.items()]
-    return phantomgate(folder, "\n".join(['[policy]\nscopes = ["read"]', "[[issuers]]", *lines, ""]))
+    return phantomgate(folder, '[policy]\nscopes = ["read"]\n' + table("[[issuers]]", values))
 
 
-def rotate(server):
-    """From now on the server has other keys."""
-    with urllib.request.urlopen(urllib.request.Request(f"{server.issuer}/rotate", method="POST")) as said:
-        assert said.status == 200
+def table(head, values):
+    """A table of TOML."""
+    return "\n".join([head, *(f"{name} = {json.dumps(value)}" for name, value in values.items()), ""])
 
 
 def kid(server):
@@ -87,7 +85,7 @@ def test_a_new_key_is_fetched_and_a_removed_one_verifies_nothing_more(tmp_path, 
         assert 200 == decide(gate, server.issue(resource=resource)).status
         old = kid(server)
 
-        rotate(server)
+        server.rotate()
         after = server.issue(resource=resource)
 
         assert old != kid(server)
@@ -107,3 +105,42 @@ def test_a_jwt_of_glewlwyd_is_verified_by_the_key_in_its_metadata_or_at_its_addr
             for scope, more in (("write", {"resource": RESOURCE}), ("read", {}))
         ]
     matrix.record(other, "JWT (RFC 9068), RS256, verified by its keys", "nobody is asked", "the token itself")
+
+
+def test_a_jwt_of_glewlwyd_that_is_verified_and_asked_about_becomes_ours_until_it_is_revoked(tmp_path, other, matrix):
+    """By its keys alone it would be good until it expires."""
+    issuer = {
+        "name": "as",
+        "issuer": other.issuer,
+        "mode": "both",
+        "audiences": [RESOURCE],
+        "algorithms": ["RS256"],
+        "keys": f"{other.issuer}/jwks",
+    }
+    asked = {
+        "endpoint": other.introspection_endpoint,
+        "client_id": RESOURCE,
+        "client_secret": "env:GATEWAY_SECRET",
+        "client_auth": "post",
+        "answer": "json",
+    }
+    text = minting() + table("[[issuers]]", issuer) + table("[issuers.introspection]", asked)
+    with phantomgate(tmp_path, text, environ=MINT_ENVIRON) as gate:
+        good, revoked = (other.issue("read write", resource=RESOURCE) for _ in range(2))
+        other.revoke(revoked)
+        claims = verified(gate, decide(gate, good))
+        assert ("read write", "service", "service") == (claims["scope"], claims["client_id"], claims["sub"])
+        head, body, signature = good.split(".")
+        flipped = ("B" if signature[0] == "A" else "A") + signature[1:]
+        assert [401, 401] == [decide(gate, token).status for token in (revoked, f"{head}.{body}.{flipped}")]
+    matrix.record(other, "JWT (RFC 9068), RS256, verified by its keys and asked about in JSON", "`post`", OURS)
+
+
+def test_a_jwt_that_oidc_provider_will_not_answer_about_is_a_502(tmp_path, server, matrix):
+    """It answers 400, `unsupported_token_type`: such tokens are to be verified."""
+    with phantomgate(tmp_path, minting() + server.settings(answer="json"), environ=MINT_ENVIRON) as gate:
+        said = decide(gate, server.issue(resource=RESOURCES["RS256"]))
+        line = gate.said(said.json["decision"])
+    assert (502, "bad_answer") == (said.status, line["reason"])
+    assert "status 400" in line["detail"]
+    matrix.record(server, "JWT (RFC 9068), asked about in JSON", "`basic`", "502: the server answers 400")
