@@ -93,3 +93,8 @@ class Server:
 
 def text_of(finding: Finding) -> str:
     return as_text(told(finding), lambda kind, text: text)
+
+
+def said(finding: Finding) -> str:
+    """What is printed, on one line."""
+    return " ".join(text_of(finding).split())

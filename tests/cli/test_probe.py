@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from cli.probed import SECRET, TOKEN, Server, phantom, text_of
+from cli.probed import SECRET, TOKEN, Server, phantom, said, text_of
 from issuing import ISS, metadata, signed
 from phantomgate.cli.main import main
 from phantomgate.cli.paint import painter
@@ -219,7 +219,3 @@ def test_an_empty_set_of_keys_and_none_at_all_are_told():
     assert "status 500" in said(Server(phantom, keys=reply(500)).probe()) or "answered 500" in said(
         Server(phantom, keys=reply(500)).probe()
     )
-
-
-def said(finding):
-    return " ".join(text_of(finding).split())

@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from cli.probed import FACTS, INACTIVE, SECRET, TOKEN, Server, in_json, phantom, text_of
+from cli.probed import FACTS, INACTIVE, SECRET, TOKEN, Server, in_json, phantom, said, text_of
 from issuing import ISS, key_reply, metadata, signed
 from phantomgate.cli.main import main
 from phantomgate.cli.probing.told import told
@@ -17,10 +17,6 @@ from phantomgate.testing import reply
 from tokens import jwt
 
 EVIL = "https://evil.example"
-
-
-def said(finding):
-    return " ".join(text_of(finding).split())
 
 
 @pytest.mark.parametrize("name", [EVIL, f"{ISS}/", "HTTPS://AS.EXAMPLE", "", None, 7, ["https://as.example"]])

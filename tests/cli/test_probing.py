@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from cli.probed import ENVIRON, FACTS, INACTIVE, SECRET, TOKEN, Server, in_json, phantom, plain, text_of
+from cli.probed import ENVIRON, FACTS, INACTIVE, SECRET, TOKEN, Server, in_json, phantom, plain, said, text_of
 from issuing import ISS, key_reply, metadata, signed
 from phantomgate.cli.probing.told import told
 from phantomgate.cli.probing.ways import MOST_REFUSED, ORDER, Way, rank
@@ -19,11 +19,6 @@ from tokens import NOW, jwt
 
 def results(finding):
     return {one["way"]: one["result"] for one in told(finding)["ways"]}
-
-
-def said(finding):
-    """What is printed, on one line."""
-    return " ".join(text_of(finding).split())
 
 
 def settings(finding):
@@ -133,6 +128,20 @@ def test_a_client_that_is_refused_is_tried_three_times_at_most():
     assert (MOST_REFUSED, False) == (len(server.asked()), finding.works)
     assert "3 refusals are enough; --client-auth post" in said(finding)
     assert [] == [call for call in server.calls if TOKEN.encode() in call.body]
+
+
+def test_after_three_refusals_one_way_that_worked_goes_on():
+    ways = ["private_key_jwt", "client_secret_jwt", "client_secret_basic", "client_secret_post"]
+    seen = []
+
+    def knows_one(form, accept):
+        seen.append(form)
+        return phantom(form, accept) if form.get("client_assertion", "").count(".") and len(seen) != 2 else reply(401)
+
+    server = Server(knows_one, metadata(token_endpoint_auth_methods_supported=ways))
+    finding = server.probe(environ={**ENVIRON, "KEY": _key()}, client_key="env:KEY", token=TOKEN)
+    refused = [one for one in finding.showings if one.tried and not one.tried.works]
+    assert (MOST_REFUSED, Way("introspect", "private_key_jwt", "jwt")) == (len(refused), finding.best.way)
 
 
 def test_a_refusal_by_400_is_a_refusal_too():

@@ -8,7 +8,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -272,8 +271,6 @@ def test_glewlwyd_without_a_token_is_asked_in_json(tmp_path):
     assert "https://gateway.example" == said.claims["iss"]
 
 
-def test_nobody_there_is_1_and_takes_no_longer_than_it_may():
-    began = time.monotonic()
+def test_nobody_there_is_1():
     probed = Probed("http://127.0.0.1:9", *GATEWAY, token="never-issued")
     assert (1, "no connection to" in probed.out) == (probed.code, True)
-    assert time.monotonic() - began < 30

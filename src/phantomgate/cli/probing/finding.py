@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from os import urandom
 from time import time
 from typing import NamedTuple
 
@@ -142,7 +143,7 @@ def _show(finding: Finding, trials: Trials) -> None:
 
 
 def chosen(finding: Finding) -> str:
-    """How we show who we are from now on: the best way that works, or else that wasn't refused; or "" ."""
+    """How we show who we are from now on: the best way that works, or else wasn't refused; empty without one."""
     unlike = (_REFUSED, _SETTINGS, _UNAVAILABLE)
     tried = [(one.method.name, one.tried) for one in finding.showings if one.tried is not None]
     good = [name for name, came in tried if came.works]
@@ -166,8 +167,6 @@ def _obtain(finding: Finding, http: Watched, environ: Mapping[str, str], now: Cl
         assertion_audience=given.assertion_audience,
         issuer=given.issuer,
     )
-    from os import urandom
-
     client, wrong = authentication(asked, environ, now=now, random=urandom)
     if wrong:
         finding.token_trouble = Refused(Reason.CLIENT_REFUSED, f"no token was asked for: {wrong[0][0]} {wrong[0][1]}")
@@ -187,6 +186,8 @@ def _try_all(finding: Finding, trials: Trials) -> None:
     method = chosen(finding)
     if not method:
         return
+    if any(one.method.name == method and one.tried and one.tried.works for one in finding.showings):
+        trials.refused = 0  # from now on it knows us; what it refused before was how we said it
     algorithms, dead = _signed_by(finding), False
     for way in introspections(method, signed=bool(algorithms), encrypted=bool(given.decryption_key)):
         if dead:
