@@ -177,7 +177,10 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
         ),
         (
             "",
-            ("The authorization server says so: the token has expired, was revoked, or was issued by another server."),
+            (
+                "The authorization server says so: the token has expired, was revoked, was issued by another server, "
+                "or is none that this client may ask about."
+            ),
         ),
     ),
     Reason.EXPIRED: (
