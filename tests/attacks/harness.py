@@ -26,7 +26,7 @@ from phantomgate.config.settings import Cache as CacheSettings
 from phantomgate.config.settings import ForwardRule, Introspection, Policy, RouteRule, Settings
 from phantomgate.config.settings import Log as LogSettings
 from phantomgate.config.wiring import Wired, wire
-from phantomgate.core.model import Allow, Decision, Headers, Request
+from phantomgate.core.model import Decision, Headers, Request
 from phantomgate.core.ports import Cache, Resolver
 from phantomgate.resolvers.cached import Cached
 from phantomgate.resolvers.introspect import Introspect
@@ -263,8 +263,7 @@ class Gate:
 
     def _reply(self, decision: Decision) -> Reply:
         """What the listener would say of *decision*."""
-        rendering = self.listener.rendering
-        head, body = rendering.allow(decision) if isinstance(decision, Allow) else rendering.refusal(decision)
+        head, body = self.listener.rendering.answer(decision, "decide", Headers())
         [reply] = read_replies(head + body)
         return reply
 
