@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from phantomgate.config.asking import Client, asked_of, place_of
+from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
 from phantomgate.config.authentication import certificate
 from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from phantomgate.oauth.discovery import Form, Metadata
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
+    from phantomgate.resolvers.signatures import Signatures
     from phantomgate.resolvers.statements import Statements
 
 DEFAULT_NAME = "introspection"
@@ -127,6 +128,7 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         probes.append(_probe_keys(one, keys))
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
+        context += ("header", *sorted(one.ignored_header))
     if introspects(one):
         introspect = _introspect(tools, one, client, metadata)
         probes.append(_probe_introspection(tools, one, introspect))
@@ -154,10 +156,10 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
 
 
 def _asked(one: IssuerRule) -> tuple[str, ...]:
-    asked = one.introspection
+    asked = asked_of(one)
     # Facts are found only under the rules that they were verified by
-    signed = ("keys", asked.keys, *asked.algorithms) if asked.answer == "signed" else ()
-    return one.issuer, asked.endpoint, asked.client_id, asked.answer, *signed
+    verified = ("keys", asked.keys, asked.verify, *asked.algorithms) if verifies_answers(asked) else ()
+    return one.issuer, asked.endpoint, asked.client_id, asked.answer, *verified
 
 
 def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
@@ -220,11 +222,15 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
         endpoint = endpoint_in(metadata, "introspection_endpoint")
     http = _http(tools, one, asked.ca_file)
     statements: Statements | None = None
-    if asked.answer == "signed":
-        from phantomgate.config import statements as signed
+    signatures: Signatures | None = None
+    if verifies_answers(asked):
+        from phantomgate.config import statements as answers
 
-        keys = _held(tools, one, "answer keys", signed.answer_keys(asked, http, asked.timeout))
-        statements = signed.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
+        keys = _held(tools, one, "answer keys", answers.answer_keys(asked, http, metadata))
+        if asked.answer == "signed":
+            statements = answers.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
+        else:
+            signatures = answers.signatures(asked, keys, tools.now)
     return Introspect(
         http,
         endpoint,
@@ -237,8 +243,9 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
         name=one.name,
         max_age=settings.cache.max_age,
         clock_skew=settings.policy.clock_skew,
-        without_jwt=settings.mint.max_age if settings.mint.keys else None,
+        without_jwt=settings.without_jwt,
         statements=statements,
+        signatures=signatures,
         timed=tools.timed,
     )
 

@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["oauth", "openid"]
 """How an issuer becomes the address of its document: RFC 8414 §3.1 or OpenID Connect Discovery §4."""
 
 MAX_BYTES = 65536
+WANTED = ("jwks_uri", "introspection_endpoint")
 _LONGEST_URL = 2048
 _PLACES = {"oauth": "oauth-authorization-server", "openid": "openid-configuration"}
 
@@ -28,8 +29,9 @@ class Metadata(NamedTuple):
     """Where an issuer's endpoints are; empty for one that it doesn't have."""
 
     issuer: str
-    jwks_uri: str
-    introspection_endpoint: str
+    jwks_uri: str = ""
+    introspection_endpoint: str = ""
+    token_endpoint: str = ""
 
 
 class NoMetadata(Refused):
@@ -50,9 +52,16 @@ def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
 
 
 def read_metadata(
-    reply: HttpReply, issuer: str, *, origins: Collection[str] = (), allow_insecure_http: bool = False
+    reply: HttpReply,
+    issuer: str,
+    *,
+    origins: Collection[str] = (),
+    allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Metadata:
-    """What the document of *issuer* says. *origins* ("https://keys.example") may have its endpoints besides its own.
+    """What the document of *issuer* says of the endpoints that are *wanted*; nothing is concluded from the others.
+
+    *origins* ("https://keys.example") may have its endpoints besides its own.
 
     Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
     document is malformed, is another issuer's, or has an endpoint where none may be.
@@ -62,9 +71,7 @@ def read_metadata(
     if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
         _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
     allowed = {str(split_url(place)[0]) for place in (issuer, *origins)}
-    found = {
-        name: _endpoint(said, name, allowed, allow_insecure_http) for name in ("jwks_uri", "introspection_endpoint")
-    }
+    found = {name: _endpoint(said, name, allowed, allow_insecure_http) for name in wanted}
     return Metadata(issuer, **found)
 
 
