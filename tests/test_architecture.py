@@ -87,9 +87,15 @@ def test_the_decision_path_needs_the_standard_library_only_and_little_of_it():
     assert loaded.strip() == "[]"
 
 
-@pytest.mark.parametrize("lock", ["dev", "demo", "build"])
+LOCKS = [
+    *(f"requirements/{name}.txt" for name in ("dev", "demo", "build")),
+    *(f"tests/interop/{name}/requirements.txt" for name in ("django_oauth_toolkit", "canaille")),
+]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_has_hashes_and_names_no_host(lock):
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    text = (ROOT / lock).read_text()
 
     assert "://" not in text
     assert text.count("--hash=sha256:") >= len(re.findall(r"^[A-Za-z].*==", text, re.MULTILINE)) > 0
