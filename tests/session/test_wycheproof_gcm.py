@@ -15,7 +15,7 @@ def of_ours(group):
 
 @pytest.mark.parametrize(("group", "test"), vectors("aes_gcm_test.json", of_ours))
 def test_a_value_of_format_v1_opens_exactly_when_its_vector_is_valid(group, test):
-    """v1 authenticates nothing besides and always seals something, so vectors with more or with nothing must not open."""
+    """v1 authenticates nothing besides and always seals something, so the other vectors must not open."""
     key = bytes.fromhex(test["key"])
     ring = KeyRing((SessionKey(b"id  ", v1=key, v2=key),))
     text = base64url_text(b"\x01" + b"".join(bytes.fromhex(test[part]) for part in ("iv", "ct", "tag")))
