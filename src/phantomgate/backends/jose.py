@@ -17,8 +17,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.ports import Sign
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.strict_json import read_object
 
 _Key: TypeAlias = ECKey | OKPKey | RSAKey | OctKey

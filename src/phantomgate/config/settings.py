@@ -14,6 +14,7 @@ from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
+from phantomgate.config.settings_session import Session
 from phantomgate.config.vocabulary import (
     CLAIM,
     CLAIMS,
@@ -225,6 +226,7 @@ class Settings:
     mint: Mint = field(default_factory=Mint)
     exchange: Exchange = field(default_factory=Exchange)
     split_tokens: SplitTokens = field(default_factory=SplitTokens)
+    session: Session = field(default_factory=Session)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -264,6 +266,7 @@ SECTIONS: Mapping[str, type] = {
     "mint": Mint,
     "exchange": Exchange,
     "split_tokens": SplitTokens,
+    "session": Session,
     "log": Log,
 }
 """The sections that are tables."""
