@@ -72,7 +72,7 @@ def test_importing_the_package_costs_nothing():
 
 def test_the_decision_path_needs_the_standard_library_only_and_little_of_it():
     code = (
-        "import sys; from phantomgate.gateway import gateway, find, judge, forward, routes;"
+        "import sys; from phantomgate.gateway import gateway, find, judge, forward, routes, find_session, cors;"
         "from phantomgate.resolvers import introspect, cached; from phantomgate.backends import blocking, memory;"
         "print([name for name in ('asyncio', 'http.client', 'email', 'ssl', 'urllib', 'logging', 'cryptography',"
         "'aiohttp', 'joserfc') if name in sys.modules])"

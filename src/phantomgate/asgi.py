@@ -15,14 +15,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TypeAlias, cast
 
-from phantomgate.adapters.asgi import App, Message, Receive, Scope, Send, answer, read_scope, rendered, write_scope
+from phantomgate.adapters.asgi import (
+    App,
+    Message,
+    Receive,
+    Scope,
+    Send,
+    answer,
+    read_scope,
+    rendered,
+    to_client,
+    write_scope,
+)
 from phantomgate.adapters.caller import Caller
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.config.loading import load_settings, process_environ
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Reason, Refused, SettingsError
-from phantomgate.core.model import Allow, Headers, Refuse, Request, ScopeStrategy, Token
+from phantomgate.core.model import Allow, Fields, Headers, Refuse, Request, ScopeStrategy, Token
 from phantomgate.core.ports import Policy
 from phantomgate.gateway.judge import scopes
 
@@ -132,15 +143,16 @@ class Answering:
         """Call the application."""
         await self.call(scope, scope, receive, send)
 
-    async def call(self, inner: Scope, scope: Scope, receive: Receive, send: Send) -> None:
-        """Call the application with *inner*, and answer *scope* where it raises Refused before it has answered."""
+    async def call(self, inner: Scope, scope: Scope, receive: Receive, send: Send, client: Fields = ()) -> None:
+        """Call the application with *inner*, and answer *scope* where it raises Refused before it has answered; its
+        answer carries *client* besides."""
         begun = False
         first: list[Message] = []
 
         async def sent(message: Message) -> None:
             nonlocal begun
             begun = True
-            await send(message)
+            await send(to_client(message, client))
 
         async def received() -> Message:
             message = await receive()
@@ -205,7 +217,8 @@ class PhantomGate(Answering):
             request = read_scope(scope, root_path=self._root_path, inner_root_path=self._inner_root_path)
             decision = await wired.gateway.decide(request)
             if isinstance(decision, Allow):
-                inner = write_scope(scope, self._rendered(decision.upstream), self.running.caller(decision.token))
+                change, caller = decision.upstream, self.running.caller(decision.token)
+                inner = write_scope(scope, request, change, self._rendered(change), caller)
         except SettingsError:
             raise  # nothing can be decided, and the server's own log is the place to say why
         except Exception as bug:  # noqa: BLE001 - whatever goes wrong, the request is refused
@@ -213,10 +226,12 @@ class PhantomGate(Answering):
             no.__cause__ = bug
             await self.refuse(scope, receive, send, no)
             return
-        if isinstance(decision, Refuse):
+        if isinstance(decision, Allow):
+            await self.call(inner, scope, receive, send, decision.client)
+        elif isinstance(decision, Refuse):
             await self.say(scope, receive, send, decision)
-            return
-        await self.call(inner, scope, receive, send)
+        else:
+            await answer(scope, receive, send, decision.status, decision.headers, b"")
 
 
 def _again(first: list[Message], receive: Receive) -> Receive:

@@ -19,7 +19,7 @@ from mcp.server.auth.provider import AccessToken
 from phantomgate.adapters.asgi import App
 from phantomgate.asgi import Answering, Running, Source, Wire, nonblocking
 from phantomgate.core.errors import Refused
-from phantomgate.core.model import Allow, Headers, Request
+from phantomgate.core.model import Allow, Headers, Refuse, Request
 from phantomgate.oauth.claims import read_audiences
 
 
@@ -38,7 +38,7 @@ class PhantomTokenVerifier:
         decision = await wired.gateway.decide(Request("", "", headers, routed=False))
         if isinstance(decision, Allow):
             return access_token(decision, wired.settings.resource.identifier)
-        if decision.reason.status in (400, 401):
+        if not isinstance(decision, Refuse) or decision.reason.status in (400, 401):
             return None
         raise Refused(decision.reason, decision.detail, scope=decision.scope, retry_after=decision.retry_after)
 

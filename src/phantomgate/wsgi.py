@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 from phantomgate.adapters.caller import Caller
 from phantomgate.adapters.refusal import write_refusal
-from phantomgate.adapters.wsgi import Environ, read_environ, write_environ
+from phantomgate.adapters.wsgi import Environ, read_environ, to_client, write_environ
 from phantomgate.backends.blocking import finish
 from phantomgate.config.loading import load_settings, process_environ
 from phantomgate.config.settings import Settings
@@ -61,9 +61,10 @@ class PhantomGate:
             return _answer(environ, start_response, 200, document.fields, document.body)
         decide = self.wired.gateway.decide
         try:
-            decision = finish(decide(read_environ(environ, root_path=self._root_path)))
+            request = read_environ(environ, root_path=self._root_path)
+            decision = finish(decide(request))
             if isinstance(decision, Allow):
-                inner = write_environ(environ, decision.upstream, Caller(decision.token, self._judge))
+                inner = write_environ(environ, request, decision.upstream, Caller(decision.token, self._judge))
         except Exception as bug:  # noqa: BLE001 - whatever goes wrong, the request is refused
             no = Refused(Reason.SERVER_ERROR, type(bug).__name__)
             no.__cause__ = bug
@@ -72,7 +73,12 @@ class PhantomGate:
             realm, metadata = self.wired.settings.serve.realm, self.wired.resource_metadata
             refusal = write_refusal(decision, realm, resource_metadata=metadata)
             return _answer(environ, start_response, *refusal)
-        return self.app(inner, start_response)
+        if not isinstance(decision, Allow):
+            return _answer(environ, start_response, decision.status, decision.headers, b"")
+        client = decision.client
+        if not client:
+            return self.app(inner, start_response)
+        return self.app(inner, lambda status, fields, *more: start_response(status, to_client(fields, client), *more))
 
 
 def _answer(

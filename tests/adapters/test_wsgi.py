@@ -77,7 +77,7 @@ LOOK_ALIKES = [
 def test_what_may_pass_for_ours_is_dropped_however_it_is_spelled(name):
     token = object.__new__(Caller)
 
-    written = write_environ(environ(**{name: "forged"}), CHANGE, token)
+    written = write_environ(said := environ(**{name: "forged"}), read_environ(said), CHANGE, token)
 
     assert "forged" not in written.values()
     assert ("Bearer jwt", "ann") == (written["HTTP_AUTHORIZATION"], written["HTTP_X_USER"])
@@ -88,7 +88,7 @@ def test_everything_else_stays_and_the_servers_environ_too():
     given_ = environ(HTTP_ACCEPT="*/*", HTTP_X_USER="eve", **{"wsgi.input": object(), "REMOTE_USER": "server"})
     before = dict(given_)
 
-    written = write_environ(given_, CHANGE, object.__new__(Caller))
+    written = write_environ(given_, read_environ(given_), CHANGE, object.__new__(Caller))
 
     assert before == given_
     assert {**before, "HTTP_X_USER": "ann", "HTTP_AUTHORIZATION": "Bearer jwt"} == {

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from phantomgate.backends.jose import decrypter
-from phantomgate.oauth.base64url import base64url
+from phantomgate.core.base64url import base64url
 from wycheproof import vectors
 
 NAME = "json_web_encryption_test.json"

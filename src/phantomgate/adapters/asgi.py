@@ -14,7 +14,7 @@ from phantomgate.adapters.caller import Caller
 from phantomgate.adapters.hops import check_hops
 from phantomgate.adapters.routed import routed_path
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import HeaderChange, Headers, Request
+from phantomgate.core.model import Fields, HeaderChange, Headers, Request
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -85,12 +85,25 @@ def rendered(change: HeaderChange) -> Rendered:
     )
 
 
-def write_scope(scope: Scope, change: Rendered, caller: Caller) -> Scope:
-    """The scope for the application: our header fields instead of the client's, and the caller in its state."""
-    owned = change.owned
+def write_scope(scope: Scope, request: Request, change: HeaderChange, ours: Rendered, caller: Caller) -> Scope:
+    """The scope for the application: our header fields (*ours* is *change* in bytes) instead of the client's, no cookie
+    that is not for it, and the caller in its state."""
+    owned = ours.owned
     headers = [field for field in scope["headers"] if field[0].translate(_PLAIN_NAME) not in owned]
-    headers += change.fields
+    if change.cookies is not None:
+        headers = [field for field in headers if field[0].translate(_PLAIN_NAME) != b"cookie"]
+        left = change.cookies(request.headers)
+        headers += [(b"cookie", left)] if left else []
+    headers += ours.fields
     return {**scope, "headers": headers, "state": {**scope.get("state", {}), STATE: caller}}
+
+
+def to_client(message: Message, ours: Fields) -> Message:
+    """*message* of the application with *ours* in the head of its answer: then CORS is our business alone."""
+    if not ours or message["type"] != "http.response.start":
+        return message
+    theirs = [field for field in message.get("headers", ()) if not field[0].lower().startswith(b"access-control-")]
+    return {**message, "headers": [*theirs, *((name.lower().encode(), value.encode()) for name, value in ours)]}
 
 
 async def answer(

@@ -15,7 +15,7 @@ from phantomgate.adapters.caller import Caller
 from phantomgate.adapters.hops import check_hops
 from phantomgate.adapters.routed import routed_path
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import HeaderChange, Headers, Request, plain_name
+from phantomgate.core.model import Fields, HeaderChange, Headers, Request, plain_name
 
 Environ: TypeAlias = dict[str, Any]
 
@@ -59,16 +59,31 @@ def read_environ(environ: Environ, *, root_path: str = "") -> Request:
     return request
 
 
-def write_environ(environ: Environ, change: HeaderChange, caller: Caller) -> Environ:
-    """The environ for the application: our header fields instead of the client's, and the caller."""
+def write_environ(environ: Environ, request: Request, change: HeaderChange, caller: Caller) -> Environ:
+    """The environ for the application: our header fields instead of the client's, no cookie that is not for it, and the
+    caller."""
     kept = {name: value for name, value in environ.items() if not _is_ours(name, change)}
     ours = {f"HTTP_{name.upper().replace('-', '_').replace('.', '_')}": value for name, value in change.set}
+    if change.cookies is not None:
+        kept = {name: value for name, value in kept.items() if not _is_called(name, "cookie")}
+        left = change.cookies(request.headers)
+        ours |= {"HTTP_COOKIE": left.decode("latin-1")} if left else {}
     return {**kept, **ours, CALLER: caller}
+
+
+def to_client(fields: list[tuple[str, str]], ours: Fields) -> list[tuple[str, str]]:
+    """The fields of the application's answer with *ours*: then CORS is our business alone."""
+    return [field for field in fields if not field[0].lower().startswith("access-control-")] + list(ours)
 
 
 def _is_ours(name: str, change: HeaderChange) -> bool:
     field = _FIELD(name)
     return field is not None and plain_name(field[1]) in change.owned
+
+
+def _is_called(name: str, plain: str) -> bool:
+    field = _FIELD(name)
+    return field is not None and plain_name(field[1]) == plain
 
 
 def _raw(environ: Environ, root: bytes, info: bytes) -> bytes | None:

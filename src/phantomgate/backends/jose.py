@@ -17,8 +17,8 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.ports import Sign
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.strict_json import read_object
 
 _Key: TypeAlias = ECKey | OKPKey | RSAKey | OctKey
@@ -61,6 +61,11 @@ def read_signing_key(text: str) -> SigningKey:
     names = ("kty", "crv", "x", "y", "n", "e")
     public = {name: str(said[name]) for name in names if name in said} | {"kid": kid, "alg": alg, "use": "sig"}
     return SigningKey(kid, alg, bool(key.is_private), public, key)
+
+
+def new_signing_key() -> str:
+    """A new key that signs by ES256, as PEM (PKCS#8), for whoever tries things out; it is nowhere else."""
+    return ECKey.generate_key("P-256").as_pem(private=True).decode("ascii")
 
 
 def signer(key: SigningKey) -> Sign:

@@ -12,7 +12,9 @@ from phantomgate.config.asking_checks import missing, problems_of_asking, wants_
 from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.published import problems_of_resource
+from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
+from phantomgate.config.splitting import problems_of_splitting
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
 from phantomgate.oauth.urls import check_issuer
@@ -29,6 +31,7 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
                 yield name, text
     yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
     yield from problems_of_exchange(settings, unread)
+    yield from problems_of_splitting(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
@@ -152,6 +155,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.keys", (), _keys_are_there),
     ("mint.issuer", ("mint.keys", "introspection.issuer", "policy.issuers", "issuers"), _minter_has_a_name),
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
+    *SESSION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
 )

@@ -8,6 +8,7 @@ from ipaddress import ip_address, ip_network
 from types import MappingProxyType
 
 from phantomgate.adapters.forward_auth import Read, read_decide, read_exchange
+from phantomgate.adapters.preflight import read_preflight
 from phantomgate.core.ports import Clock
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.oauth.published import Published
@@ -30,7 +31,8 @@ class Listener(Listening):
     """Everything the connections of one process share: the gateway, what was rendered, and who is connected.
 
     Its state is that of `Listening`. *trusts* says whether a peer's forwarded fields are believed; *published* is what
-    anybody may read, by path; *resource_metadata* is the URL for challenges, or empty.
+    anybody may read, by path; *resource_metadata* is the URL for challenges, or empty; *preflights* is whether the
+    gateway answers them.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Listener(Listening):
         nginx: bool = False,
         published: Mapping[str, Published] = MappingProxyType({}),
         resource_metadata: str = "",
+        preflights: bool = False,
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
     ) -> None:
@@ -57,6 +60,7 @@ class Listener(Listening):
         self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks, resource_metadata=resource_metadata)
         self.read_decide: Read = read_decide(source)
         self.read_exchange: Read = read_exchange(source)
+        self.read_preflight: Read | None = read_preflight(source) if preflights else None
         self.waiting = waiting
 
     def protocol(self) -> Connection:

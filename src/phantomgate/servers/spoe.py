@@ -18,7 +18,7 @@ from phantomgate.adapters import spop
 from phantomgate.adapters.haproxy import MESSAGE, read_message, write_allow, write_refuse
 from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason
-from phantomgate.core.model import Decision, HeaderChange, Refuse
+from phantomgate.core.model import Answer, Decision, HeaderChange, Refuse
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.listener import Limits
 from phantomgate.servers.listening import Listening
@@ -65,6 +65,8 @@ class Agent(Listening):
         """*decision* as the payload of an ACK."""
         if isinstance(decision, Refuse):
             return spop.write_variables(write_refuse(decision, self.realm))
+        if isinstance(decision, Answer):  # HAProxy would have to pass it on, and our requests don't say that it can
+            raise RuntimeError("an answer to a preflight for HAProxy")
         change = decision.upstream
         made = self._allowed.get(change)
         if made is None:
