@@ -12,6 +12,7 @@ from apps import METADATA, RESOURCE, Answer, Behind, as_answer, ask, scope_of, s
 from phantomgate.asgi import PhantomGate
 from phantomgate.config.settings import Introspection, Policy, RouteRule, Settings
 from phantomgate.core.errors import Reason, Refused, SettingsError
+from phantomgate.core.model import Answer as Decided
 from tokens import jwt
 
 READ = RouteRule("/**", scopes=("read",))
@@ -504,3 +505,66 @@ def test_one_call_answers_all_who_wait_for_it(clock):
         assert 1 == len(behind.http.calls)
 
     asyncio.run(story())
+
+
+# -- browsers ------------------------------------------------------------------------------------------------------
+
+CORS = (("Access-Control-Allow-Origin", "https://www.example"), ("Vary", "Origin"))
+
+
+def deciding(behind, change):
+    """A `wire` whose gateway's decisions are changed by *change*."""
+
+    def wired(settings):
+        made = behind(settings)
+        decide = made.gateway.decide
+
+        class Changed:
+            async def decide(self, request):
+                return change(await decide(request))
+
+        return replace(made, gateway=Changed())
+
+    return wired
+
+
+def test_a_preflight_is_answered_and_the_application_never_hears_of_it(behind):
+    app = App()
+    middleware = PhantomGate(app, settings(READ), wire=deciding(behind, lambda decision: Decided(204, CORS)))
+
+    answer = asked(middleware, "/orders", method="OPTIONS", token="")
+
+    assert (204, b"", ["https://www.example"]) == (
+        answer.status,
+        answer.body,
+        answer.all("access-control-allow-origin"),
+    )
+    assert [] == app.scopes
+
+
+def test_what_the_clients_answer_carries_is_in_it_and_cors_is_our_business_alone(behind):
+    async def app(scope, receive, send):
+        fields = [(b"access-control-allow-origin", b"*"), (b"x-other", b"1")]
+        await send({"type": "http.response.start", "status": 200, "headers": fields})
+        await send({"type": "http.response.body", "body": b""})
+
+    def change(decision):
+        decision.client = CORS
+        return decision
+
+    answer = asked(PhantomGate(app, settings(READ), wire=deciding(behind, change)), "/orders")
+
+    assert [("x-other", "1"), *((name.lower(), value) for name, value in CORS)] == answer.headers
+
+
+@pytest.mark.parametrize("left", [b"", b"theme=dark"])
+def test_a_cookie_that_is_not_for_the_application_does_not_reach_it(behind, left):
+    def change(decision):
+        decision.upstream = replace(decision.upstream, cookies=lambda headers: left)
+        return decision
+
+    app = App()
+    middleware = PhantomGate(app, settings(READ), wire=deciding(behind, change))
+    asked(middleware, "/orders", ("cookie", "app-at=sealed; theme=dark"), ("cookie", "x=y"))
+
+    assert ([left] if left else []) == [value for name, value in app.scopes[0]["headers"] if name == b"cookie"]

@@ -12,6 +12,7 @@ import pytest
 from apps import METADATA, RESOURCE, Answer, Behind, settings
 from phantomgate.config.settings import RouteRule, Settings
 from phantomgate.core.errors import Refused, SettingsError
+from phantomgate.core.model import Answer as Decided
 from phantomgate.wsgi import PhantomGate
 from tokens import jwt
 
@@ -181,3 +182,49 @@ def test_threads_share_a_gateway_and_nothing_of_each_others(behind):
 
     assert [f"{name} {name}" for name in names] == answers
     assert 40 == len(behind.http.calls)
+
+
+CORS = (("Access-Control-Allow-Origin", "https://www.example"), ("Vary", "Origin"))
+
+
+def deciding(behind, change):
+    """A `wire` whose gateway's decisions are changed by *change*."""
+
+    def wired(settings):
+        made = behind(settings)
+        decide = made.gateway.decide
+
+        class Changed:
+            async def decide(self, request):
+                return change(await decide(request))
+
+        return replace(made, gateway=Changed())
+
+    return wired
+
+
+def test_a_preflight_is_answered_and_the_application_never_hears_of_it(behind):
+    app = App()
+    middleware = PhantomGate(app, settings(READ), wire=deciding(behind, lambda decision: Decided(204, CORS)))
+
+    answer = ask(middleware, method="OPTIONS", token="")
+
+    assert (204, b"") == (answer.status, answer.body)
+    assert ["https://www.example"] == answer.all("access-control-allow-origin")
+    assert [] == app.environs
+
+
+@pytest.mark.parametrize("left", [b"", b"theme=dark"])
+def test_cookies_and_cors_are_ours_where_there_are_sessions(behind, left):
+    def change(decision):
+        decision.client = CORS
+        decision.upstream = replace(decision.upstream, cookies=lambda headers: left)
+        return decision
+
+    def app(environ, start_response):
+        start_response("200 OK", [("access-control-allow-origin", "*"), ("X-Other", environ.get("HTTP_COOKIE", ""))])
+        return []
+
+    answer = ask(PhantomGate(app, settings(READ), wire=deciding(behind, change)), HTTP_COOKIE="app-at=sealed")
+
+    assert [("X-Other", left.decode()), *CORS] == answer.headers
