@@ -26,6 +26,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from asgi_middleware import asgi_middleware
 from cached_decision import cached_decision, cached_decision_million
 from jwt_verify import jwt_verify
 from lambda_cold_start import lambda_cold_start
@@ -34,6 +35,7 @@ from memory_per_token import memory_per_token
 from miss import miss
 from nginx_throughput import nginx_throughput
 from report import Report, Run
+from session_decision import session_decision
 
 BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "cached_decision": cached_decision,
@@ -43,9 +45,11 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "cached_decision_million": cached_decision_million,
     "jwt_verify": jwt_verify,
     "lambda_cold_start": lambda_cold_start,
+    "asgi_middleware": asgi_middleware,
+    "session_decision": session_decision,
 }
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc")
+PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc", "starlette")
 
 
 def main() -> int:

@@ -1,11 +1,16 @@
-"""INT, where the authorization server signs its answers (RFC 9701): one that is replayed or another's is a 502."""
+"""INT, where what the authorization server answers is verified: what another signed, or signed before, is a 502."""
 
 from __future__ import annotations
 
 import pytest
 
 from attacks.cases import attack
+from config import test_asking as asking
+from issuing import ISS
+from issuing import signed as signing
+from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Reason
+from phantomgate.core.model import Refuse
 from resolvers import test_statements as signed
 from tokens import NOW
 
@@ -21,3 +26,16 @@ def test_a_statement_that_is_another_servers_or_not_of_now_is_a_502(case, change
 
     assert no.reason is Reason.BAD_ANSWER
     assert no.reason.status == 502
+
+
+@attack("INT-011")
+@pytest.mark.parametrize("kid", ["k1", "k9"], ids=["by the name of its key", "by an unknown key"])
+def test_a_jwt_that_the_issuer_did_not_sign_is_a_502_and_never_forwarded(case, clock, kid):
+    forged = signing("k9", header={"alg": "ES256", "kid": kid})
+    wired, http = asking.gate(clock, Settings(issuers=(asking.VERIFIED,)), main=asking.phantom(forged))
+
+    decision = asking.ask(wired)
+
+    assert 1 == len(asking.asked_of(http, f"{ISS}/introspect"))
+    assert isinstance(decision, Refuse)
+    assert 502 == decision.reason.status

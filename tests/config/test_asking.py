@@ -33,6 +33,7 @@ ENVIRON = {
     "JUNK": "canary",
 }
 CLIENT = Introspection(client_id="gateway", client_secret="env:SECRET")
+BY_KEYS = {"audiences": ("api",), "algorithms": ("ES256",), "keys": f"{ISS}/keys"}
 MINT = Mint(("env:MINT",), "https://gateway.example", "orders")
 FACTS = {"active": True, "sub": "ann", "client_id": "spa", "scope": "read", "exp": NOW + 60}
 
@@ -199,6 +200,100 @@ def test_answer_keys_that_can_t_be_had_are_told_from_the_issuer_s_other_keys(clo
     assert ("main", "answer keys") == (line.fields["issuer"], line.fields["what"])
 
 
+# -- the JWT in an answer, verified ------------------------------------------------------------------------------
+
+
+def phantom(text, **more):
+    facts = {"active": True, **more, "phantom_token": text} if more else text
+    return reply(
+        200, json.dumps(facts) if more else text, content_type="application/json" if more else "application/jwt"
+    )
+
+
+VERIFIED = rule(verify="signature", algorithms=("ES256",))  # its keys are found in the metadata
+
+
+@pytest.mark.parametrize("more", [{}, {"sub": "ann", "aud": ["api"], "exp": NOW + 3600}])
+def test_the_jwt_of_an_answer_goes_upstream_when_its_issuer_signed_it(clock, more):
+    wired, http = gate(clock, Settings(issuers=(VERIFIED,)), main=phantom(signed(), **more))
+    for _ in range(2):
+        assert signed().split(".")[:2] == ask(wired).upstream.jwt.split(".")[:2]
+    assert 1 == len(asked_of(http, f"{ISS}/introspect"))
+    assert 1 == len(asked_of(http, f"{ISS}/keys"))
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        phantom(jwt()),
+        phantom(signed("k9", header={"alg": "ES256", "kid": "k1"})),
+        phantom(signed("k9", header={"alg": "ES256", "kid": "k9"})),
+        phantom(signed(iss=OTHER)),
+        phantom(signed(header={"alg": "ES256", "kid": "k1", "typ": "logout+jwt"})),
+        phantom(signed(), sub="bob"),
+        phantom(signed(), exp=NOW + 60),
+        json_facts(),
+    ],
+    ids=["unsigned", "forged", "unknown key", "another's", "a logout token", "another sub", "another exp", "no JWT"],
+)
+@pytest.mark.parametrize("mint", [Mint(), MINT], ids=["", "minting"])
+def test_any_other_answer_is_the_server_s_fault(clock, answer, mint):
+    wired, _ = gate(clock, Settings(issuers=(VERIFIED,), mint=mint), main=answer)
+    for _ in range(2):
+        decision = ask(wired)
+        assert (Reason.BAD_ANSWER, 502) == (decision.reason, decision.reason.status)
+
+
+def test_what_is_wrong_with_the_token_itself_is_still_the_token_s_fault(clock):
+    for answer, reason in [
+        (phantom(signed(exp=NOW)), Reason.EXPIRED),
+        (phantom(signed(cnf={"jkt": "x"})), Reason.BOUND_TOKEN),
+        (reply(204), Reason.INACTIVE),
+        (reply(200, json.dumps({"active": False}), content_type="application/json"), Reason.INACTIVE),
+    ]:
+        wired, _ = gate(clock, Settings(issuers=(VERIFIED,)), main=answer)
+        assert reason is ask(wired).reason
+
+
+def test_without_keys_nothing_goes_upstream(clock):
+    wired, http = gate(clock, Settings(issuers=(VERIFIED,)), main=phantom(signed()))
+    world = http.answer
+    http.answer = lambda call: reply(503) if call.url == f"{ISS}/keys" else world(call)
+    assert Reason.UNAVAILABLE is ask(wired).reason
+
+
+def test_a_key_that_is_new_is_looked_for_once(clock):
+    wired, http = gate(clock, Settings(issuers=(VERIFIED,)), main=phantom(signed()))
+    assert isinstance(ask(wired), Allow)
+    world = http.answer
+    turned = {f"{ISS}/keys": key_reply("k2"), f"{ISS}/introspect": phantom(signed("k2"))}
+    http.answer = lambda call: turned.get(call.url) or world(call)
+    assert isinstance(ask(wired, "another"), Allow)
+    assert 2 == len(asked_of(http, f"{ISS}/keys"))
+
+
+def test_what_was_verified_is_remembered_no_longer_than_its_keys(clock):
+    wired, http = gate(clock, Settings(issuers=(VERIFIED,)), main=phantom(signed()))
+    world = http.answer
+    http.answer = lambda call: key_reply("k1", max_age=60) if call.url == f"{ISS}/keys" else world(call)
+    assert ask(wired).token.fresh_until == clock.ticks() + 60
+
+
+def test_an_issuer_whose_wrappers_are_verified_has_one_key_set_for_both(clock):
+    one = rule(verify="signature", mode="both", rules=BY_KEYS)
+    wired, _ = gate(clock, Settings(issuers=(one,)), main=phantom(signed(jti="inner")))
+    assert "inner" == read_claims(ask(wired, signed()).upstream.jwt)["jti"]
+    wired, _ = gate(clock, Settings(issuers=(one,)), main=phantom(jwt()))
+    assert Reason.BAD_ANSWER is ask(wired, signed()).reason
+
+
+def test_the_server_of_introspection_may_be_held_to_it_too(clock):
+    asked = replace(CLIENT, endpoint=f"{ISS}/introspect", issuer=ISS, verify="signature", keys=f"{ISS}/keys")
+    settings = Settings(introspection=replace(asked, algorithms=("ES256",)))
+    assert isinstance(ask(gate(clock, settings, main=phantom(signed()))[0]), Allow)
+    assert Reason.BAD_ANSWER is ask(gate(clock, settings, main=phantom(jwt()))[0]).reason
+
+
 # -- without a JWT -----------------------------------------------------------------------------------------------
 
 
@@ -207,7 +302,7 @@ def test_json_without_a_jwt_is_enough_where_we_mint(clock, mint, reason):
     wired, _ = gate(clock, Settings(issuers=(rule(answer="json"),), mint=mint), main=json_facts())
     decision = ask(wired)
     assert reason is getattr(decision, "reason", None)
-    assert bool(mint.keys) == bool(wired.published_keys)
+    assert bool(mint.keys) == bool(wired.published)
 
 
 def test_a_jwt_that_was_verified_goes_upstream_as_one_of_ours(clock):
@@ -242,9 +337,17 @@ def test_a_jwt_that_was_verified_goes_upstream_as_one_of_ours(clock):
         (rule(client_certificate_key_file="k.pem"), Mint(), ["introspection.client_certificate_file"]),
         (signed_rule(), MINT, []),
         (signed_rule(), Mint(), ["introspection.answer"]),
-        (rule(answer="signed"), MINT, ["introspection.keys"]),
+        (rule(answer="signed"), MINT, []),  # found in the metadata
+        (rule(answer="signed", endpoint=f"{ISS}/i"), MINT, ["introspection.keys"]),
+        (rule(verify="signature"), Mint(), []),
+        (rule(verify="signature", endpoint=f"{ISS}/i"), Mint(), ["introspection.keys"]),
+        (rule(verify="signature", endpoint=f"{ISS}/i", keys=f"{ISS}/k"), Mint(), []),
+        (rule(verify="signature", endpoint=f"{ISS}/i", mode="both", rules=BY_KEYS), Mint(), []),
+        (rule(verify="signature", answer="signed"), MINT, ["introspection.verify"]),
+        (rule(keys=f"{ISS}/k"), Mint(), ["introspection.keys"]),
         (rule(answer="signed", keys="http://as.example/keys"), MINT, ["introspection.keys"]),
-        (rule(decryption_key="env:KEY"), Mint(), ["introspection.keys"]),
+        (rule(decryption_key="env:KEY"), Mint(), ["introspection.decryption_key"]),
+        (rule(decryption_key="env:KEY", verify="signature"), Mint(), ["introspection.decryption_key"]),
         (rule(algorithms=()), Mint(), ["introspection.algorithms"]),
     ],
 )
@@ -254,7 +357,7 @@ def test_each_issuer_has_what_its_way_of_asking_needs(one, mint, blamed):
 
 
 def test_what_is_missing_is_said_to_be_missing_below_the_issuer():
-    [(_, text)] = problems_between(Settings(issuers=(rule(answer="signed"),), mint=MINT))
+    [(_, text)] = problems_between(Settings(issuers=(rule(answer="signed", endpoint=f"{ISS}/i"),), mint=MINT))
     assert 'write keys = "https://as.example/jwks" under [issuers.introspection] below this issuer' in text
 
 

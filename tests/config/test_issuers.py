@@ -149,6 +149,8 @@ def test_issuers_are_read_from_a_variable_too():
         ('prefix = "p_"', "issuers[1].prefix", "opaque tokens"),
         ('mode = "introspect"\nalgorithms = []', "issuers[1].introspection", "no client_id and no client_secret"),
         ('mode = "introspect"', "issuers[1].algorithms", "checks nothing"),
+        ('mode = "introspect"\nignored_header = ["jku"]', "issuers[1].ignored_header", "checks nothing"),
+        ('ignored_header = ["kid"]', "issuers[1].ignored_header", "jku"),
         ('mode = "both"', "issuers[1].introspection", "no client_id"),
         ('endpoint_origins = ["https://keys.example/path"]', "issuers[1].endpoint_origins", "is no origin"),
         ('proof_of_possession = "dpop"', "issuers[1].proof_of_possession", "is not a setting"),
@@ -166,6 +168,25 @@ def test_a_setting_of_an_issuer_that_can_t_be_meant_is_a_problem(line, name, tex
     _, problems = read(f"[[issuers]]\n{first}\n[[issuers]]{GOOD.split('[[issuers]]')[2]}")
     assert text in problems[name]
     assert "canary" not in str(problems)
+
+
+@pytest.mark.parametrize("name", ["keys", "algorithms"])
+def test_what_an_issuer_that_is_asked_says_of_its_keys_is_of_use_where_its_answers_are_verified(name):
+    own = {"keys": f'keys = "{ISS}/keys"', "algorithms": 'algorithms = ["ES256"]'}[name]
+    more = 'introspection = { client_id = "x", client_secret = "env:S", verify = "VERIFY" }'
+    toml = f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\nmode = "introspect"\n{own}\n{more}\n'
+    assert {} == read(toml.replace("VERIFY", "signature"))[1]
+    assert "checks nothing" in read(toml.replace("VERIFY", "none"))[1][f"issuers[1].{name}"]
+
+
+def test_a_header_that_the_issuer_puts_into_every_token_is_ignored_if_we_are_told_so(clock, world):
+    token = signed(header={"alg": "ES256", "typ": "at+jwt", "kid": "k1", "jku": "https://evil.example/keys"})
+    assert Reason.INVALID_TOKEN is reason(ask(gate(clock, world, settings(MAIN)), token))
+    told = gate(clock, world, settings(replace(MAIN, ignored_header=("jku",))))
+    assert isinstance(ask(told, token), Allow)
+    assert "https://evil.example/keys" not in world.asked
+    other = signed(header={"alg": "ES256", "typ": "at+jwt", "kid": "k1", "jwk": jwk("k1")})
+    assert Reason.INVALID_TOKEN is reason(ask(told, other))
 
 
 @pytest.mark.parametrize(("one", "other"), [("o_", "o_"), ("o_", "o_x"), ("o_x", "o_")])
@@ -409,3 +430,52 @@ def test_refusals_by_trouble_are_never_401(clock, world):
     assert 503 == ask(gate(clock, world, settings(MAIN)), signed()).reason.status
     world.http.answer = Refused(Reason.BAD_ANSWER, "not HTTP")
     assert 502 == ask(gate(clock, world, settings(MAIN)), signed()).reason.status
+
+
+# -- keys that are taken back ------------------------------------------------------------------------------------
+
+
+def rotated(world, *kids):
+    world.places[f"{ISS}/keys"] = key_reply(*kids, max_age=600)
+
+
+LONG = Cache(max_age=3600.0)
+
+
+def test_what_a_key_has_proved_ends_when_the_key_is_taken_back(clock, world):
+    rotated(world, "k1", "k2")
+    wired = gate(clock, world, settings(MAIN, cache=LONG))
+    first, second = signed("k1"), signed("k2")
+    assert [None, None] == [reason(ask(wired, token)) for token in (first, second)]
+
+    rotated(world, "k2")
+    assert [None, None] == [reason(ask(wired, token)) for token in (first, second)]  # remembered, and nobody has looked
+    clock.advance(481)  # past 80 % of the keys' freshness
+    ask(wired, signed("k2", jti="new"))  # somebody makes us look
+    assert [Reason.INVALID_TOKEN, None] == [reason(ask(wired, token)) for token in (first, second)]
+
+
+def test_a_key_that_is_added_makes_nobody_verify_again(clock, world):
+    rotated(world, "k1")
+    wired = gate(clock, world, settings(MAIN, cache=LONG))
+    token = signed("k1")
+    ask(wired, token)
+    rotated(world, "k1", "k2")
+    clock.advance(481)
+    assert isinstance(ask(wired, signed("k2")), Allow)
+    misses = wired.metrics.caches["memory"].misses
+    assert isinstance(ask(wired, token), Allow)
+    assert misses == wired.metrics.caches["memory"].misses
+
+
+def test_an_answer_that_a_key_has_proved_ends_with_it_too(clock, world):
+    rotated(world, "k1")
+    world.places[f"{ISS}/introspect"] = reply(200, signed("k1"), content_type="application/jwt")
+    asked = replace(MAIN, mode="introspect", audiences=(), introspection=replace(CLIENT, verify="signature"))
+    wired = gate(clock, world, settings(asked, cache=LONG))
+    assert isinstance(ask(wired, "opaque"), Allow)
+    rotated(world, "k2")
+    clock.advance(481)
+    assert isinstance(ask(wired, "opaque"), Allow)
+    assert Reason.BAD_ANSWER is reason(ask(wired, "another"))  # and makes us look
+    assert Reason.BAD_ANSWER is reason(ask(wired, "opaque"))

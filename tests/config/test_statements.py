@@ -60,7 +60,7 @@ def test_a_signed_answer_becomes_a_jwt_of_ours(clock, tmp_path):
         (replace(SIGNED, mint=Mint()), ["introspection.answer"]),
         (changed(keys="", issuer=""), ["introspection.issuer", "introspection.keys"]),
         (changed(answer="json"), ["introspection.keys"]),
-        (changed(answer="json", keys="", decryption_key="env:MINT"), ["introspection.keys"]),
+        (changed(answer="json", keys="", decryption_key="env:MINT"), ["introspection.decryption_key"]),
         (changed(algorithms=()), ["introspection.algorithms"]),
         (changed(keys="http://as.example/jwks"), ["introspection.keys"]),
         (changed(keys="http://127.0.0.1/jwks"), []),

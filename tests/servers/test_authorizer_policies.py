@@ -185,7 +185,7 @@ def test_exact_under_a_cache_is_a_settings_problem():
 
 
 def test_routes_with_jwts_for_different_audiences_are_a_settings_problem():
-    table = [{"path": "/a/**", "mint_audience": "a"}, {"path": "/b/**", "mint_audience": "b"}]
+    table = [{"path": "/a/**", "upstream_audience": "a"}, {"path": "/b/**", "upstream_audience": "b"}]
     function = Lambda(PHANTOMGATE__ROUTES=json.dumps(table))
     with pytest.raises(Trouble):
         function(rest("GET", "/x"))

@@ -16,7 +16,7 @@ from phantomgate.adapters.aws_fields import read_fields, read_query
 from phantomgate.adapters.forward_auth import read_decide, read_exchange, write_allow, write_exchange
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Allow, Decision, Headers, Request
+from phantomgate.core.model import Allow, Headers, Refuse, Request
 from phantomgate.oauth.form import form_pairs
 
 SECRET_FIELD = b"x-phantomgate-secret"
@@ -103,13 +103,15 @@ def check_secret(asked: HttpAsked, secret: str) -> None:
         asked.request.problem = Refused(Reason.NO_ROUTE, "the caller did not send aws.shared_secret")
 
 
-def write_http(asked: HttpAsked, decision: Decision, seconds: int, realm: str) -> dict[str, Any]:
+def write_http(
+    asked: HttpAsked, decision: Allow | Refuse, seconds: int, realm: str, resource_metadata: str = ""
+) -> dict[str, Any]:
     """The answer to *asked*; a gateway may remember an allowed one for *seconds*."""
     if isinstance(decision, Allow):
         if asked.kind == "decide":
-            return _response(asked, 200, write_allow(decision, seconds), b"")
+            return _response(asked, 200, write_allow(decision, seconds, asked.request.headers), b"")
         return _response(asked, 200, *write_exchange(decision, seconds))
-    refusal = write_refusal(decision, realm)
+    refusal = write_refusal(decision, realm, resource_metadata=resource_metadata)
     if asked.kind == "root" and decision.reason in _SEED_ERRORS:
         body = b'{"error":"%b"}' % _SEED_ERRORS[decision.reason].encode("ascii")
         return _response(asked, 401, refusal.headers, body)

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phantomgate.config.network import insecure, read_address
+from phantomgate.config.session_checks import session_warnings
 from phantomgate.config.settings import Introspection, Settings
 from phantomgate.core.errors import Problem
 
@@ -47,9 +48,23 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             "introspection.allow_insecure_http",
             ("is true, so our secret and every token cross the network in the clear; write https:// before production"),
         )
+    if settings.exchange.endpoint and insecure(settings.exchange.endpoint):
+        yield (
+            "exchange.allow_insecure_http",
+            ("is true, so our secret and every token cross the network in the clear; write https:// before production"),
+        )
+    if settings.splits and not read_address(settings.split_tokens.listen).local:
+        yield (
+            "split_tokens.listen",
+            (
+                f'is "{settings.split_tokens.listen}" and speaks plain http, so the secret and people\'s claims cross '
+                "the network in the clear; put TLS in front of it, and listen on this machine only"
+            ),
+        )
     if serve.upstream and insecure(serve.upstream):
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
     yield from _of_issuers(settings)
+    yield from session_warnings(settings)
     yield from _too_open(settings)
 
 
@@ -60,7 +75,7 @@ def _of_issuers(settings: Settings) -> Iterator[tuple[str, str]]:
         if one.allow_insecure_http:
             text = "is true, so anybody on the way can give us keys of his own; write https:// before production"
             yield f"issuers[{place}].allow_insecure_http", text
-        if one.mode == "introspect" and not one.prefix:
+        if one.mode in ("introspect", "split") and not one.prefix:
             asked.append(place)
     if len(asked) > 1 or (asked and settings.introspection != Introspection()):
         yield (

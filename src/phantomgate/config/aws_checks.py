@@ -52,15 +52,23 @@ policy = "exact" and cache_ttl = "0s" under [aws]'
 
 
 def _one_jwt_for_all_routes(settings: Settings) -> str:
-    if settings.aws.policy == "exact" or len({rule.mint_audience for rule in settings.routes}) < 2:
+    if settings.aws.policy == "exact" or len({rule.upstream_audience for rule in settings.routes}) < 2:
         return ""
-    return f"have different mint_audience, and API Gateway remembers one JWT for all of them; {_REMEDY}"
+    return f"have different upstream_audience, and API Gateway remembers one JWT for all of them; {_REMEDY}"
 
 
 def _resource_is_alone(settings: Settings) -> str:
     if not settings.aws.resource or not (settings.routes or settings.aws.policy == "exact"):
         return ""
     return 'has no meaning beside [[routes]] or policy = "exact", which say themselves what is allowed; keep one'
+
+
+def _sessions_are_not_cached(settings: Settings) -> str:
+    """A remembered Allow skips the CSRF and Origin checks of the next request."""
+    if not settings.session.keys or settings.aws.cache_ttl == 0:
+        return ""
+    return 'are for cookies, whose requests are each checked for forgery, which an answer that API Gateway remembers \
+would skip; turn the authorizer\'s caching off and write cache_ttl = "0s" under [aws]'
 
 
 def _keys_are_alone(settings: Settings) -> str:
@@ -78,6 +86,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("routes", ("aws.policy", "policy"), _table_can_be_said),
     ("routes", ("aws.policy",), _one_jwt_for_all_routes),
     ("aws.resource", ("aws.policy",), _resource_is_alone),
+    ("session.keys", ("aws.cache_ttl",), _sessions_are_not_cached),
     ("aws.keys", ("introspection", "issuers"), _keys_are_alone),
 )
 """(the setting that is blamed, the others it looks at, the check)."""

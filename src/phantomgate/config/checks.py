@@ -9,8 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
+from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
+from phantomgate.config.published import problems_of_resource
+from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
+from phantomgate.config.splitting import problems_of_splitting
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
 from phantomgate.oauth.urls import check_issuer
@@ -25,7 +29,9 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = check(settings)
             if text:
                 yield name, text
-    yield from problems_of_asking("introspection", settings.introspection, settings.mint, unread)
+    yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
+    yield from problems_of_exchange(settings, unread)
+    yield from problems_of_splitting(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
@@ -34,6 +40,8 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
         from phantomgate.config.aws_checks import problems_on_aws
 
         yield from problems_on_aws(settings, unread)
+    if not any(name.startswith("resource") for name in unread):
+        yield from problems_of_resource(settings)
     for place, rule in enumerate(settings.routes, 1):
         name = f"routes[{place}].path"
         if name not in unread and rule.path:
@@ -41,13 +49,13 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             if text:
                 yield name, text
         if (
-            rule.mint_audience
-            and not settings.mint.keys
-            and not {"mint.keys", f"routes[{place}].mint_audience"} & set(unread)
+            rule.upstream_audience
+            and not settings.makes_jwts
+            and not {"mint.keys", f"routes[{place}].upstream_audience"} & set(unread)
         ):
             yield (
-                f"routes[{place}].mint_audience",
-                "has no effect without keys under [mint]; write them, or leave it out",
+                f"routes[{place}].upstream_audience",
+                "has no effect without keys under [mint], and without [exchange]; write one, or leave it out",
             )
 
 
@@ -151,6 +159,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.keys", (), _keys_are_there),
     ("mint.issuer", ("mint.keys", "introspection.issuer", "policy.issuers", "issuers"), _minter_has_a_name),
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
+    *SESSION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
 )

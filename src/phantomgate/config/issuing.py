@@ -6,37 +6,31 @@ the server of [introspection] alone costs a cold start no verifier.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from phantomgate.config.asking import Client, asked_of, place_of
+from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
 from phantomgate.config.authentication import certificate
 from phantomgate.config.family import HttpFor
+from phantomgate.config.probes import Probe, probe_introspection, probe_keys
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
-from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Credential, Route
+from phantomgate.core.errors import Refused
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
+from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.oauth.discovery import Form, Metadata
+    from phantomgate.oauth.jwks import KeySet
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
+    from phantomgate.resolvers.signatures import Signatures
     from phantomgate.resolvers.statements import Statements
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
-
-
-class Probe(NamedTuple):
-    """One thing to ask of one issuer: of whom, where, and how; the answer is None when all is well."""
-
-    name: str
-    where: str
-    ask: Callable[[], Coroutine[Any, Any, Refused | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +52,9 @@ class Tools:
     """Hears of (issuer, "keys", "answer keys" or "metadata", why, for how many more seconds what is held is good)."""
     secret: bytes = field(repr=False)
     """What cache keys are made with."""
+    halves: Store | None = None
+    """Where the parts of split tokens are, where there are such."""
+    split_counts: Counts = field(default_factory=Counts)
 
 
 class Made(NamedTuple):
@@ -82,7 +79,7 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     probes: list[Probe] = []
     for place, one in enumerate(settings.issuers, 1):
         resolver = _resolver(tools, one, clients[place_of(place)], probes)
-        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode == "introspect", one.prefix))
+        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode in ("introspect", "split"), one.prefix))
     if settings.introspection == Introspection():
         return Made(ByIssuer(issuers), None, tuple(probes))
     name = settings.introspection.issuer or DEFAULT_NAME
@@ -98,9 +95,11 @@ def _of_key_set(tools: Tools) -> Made:
 
     settings = tools.settings
     one = IssuerRule(name=NAME, keys=settings.aws.keys, algorithms=ALGORITHMS)
-    keys, rules = _keys(tools, one, None), any_issuer_rules(settings.policy.clock_skew)
+    remembered: list[Cached] = []
+    keys, rules = _keys(tools, one, None, remembered), any_issuer_rules(settings.policy.clock_skew)
     verify = Verify(keys, rules, now=tools.now, ticks=tools.ticks, name=NAME, max_age=settings.cache.max_age)
-    return Made(_cached(tools, verify, NAME, ("aws.keys", one.keys)), None, (_probe_keys(one, keys),))
+    remembered.append(_cached(tools, verify, NAME, ("aws.keys", one.keys)))
+    return Made(remembered[0], None, (probe_keys(one, keys),))
 
 
 def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspect, Probe]:
@@ -115,9 +114,12 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
         timeout=introspection.timeout,
         introspection=introspection,
     )
-    introspect = _introspect(tools, one, client, None if introspection.endpoint else _metadata(tools, one))
+    remembered: list[Cached] = []
+    metadata = None if introspection.endpoint else _metadata(tools, one)
+    introspect = _introspect(tools, one, client, metadata, remembered)
     cached = _cached(tools, introspect, name, _asked(one))
-    return cached, introspect, _probe_introspection(tools, one, introspect)
+    remembered.append(cached)
+    return cached, introspect, probe_introspection(tools.random, one, introspect)
 
 
 def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]) -> Resolver:
@@ -126,9 +128,10 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
 
     metadata = _metadata(tools, one) if discovers(one) else None
     context: tuple[str, ...] = ()
+    remembered: list[Cached] = []
     verify = introspect = None
     if verifies(one):
-        keys = _keys(tools, one, metadata)
+        keys = _keys(tools, one, metadata, remembered)
         rules = rules_of(one, tools.settings.policy.clock_skew)
         verify = Verify(
             keys,
@@ -138,18 +141,25 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
             name=one.name,
             max_age=tools.settings.cache.max_age,
         )
-        probes.append(_probe_keys(one, keys))
+        probes.append(probe_keys(one, keys))
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
+        context += ("header", *sorted(one.ignored_header))
     if introspects(one):
-        introspect = _introspect(tools, one, client, metadata)
-        probes.append(_probe_introspection(tools, one, introspect))
+        introspect = _introspect(tools, one, client, metadata, remembered)
+        probes.append(probe_introspection(tools.random, one, introspect))
         context += _asked(one)
     if verify is not None and introspect is not None:
         inner: Resolver = Wrapped(verify, introspect)
     else:
         inner = cast("Resolver", verify or introspect)
-    return _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    cached = _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    remembered.append(cached)
+    if one.mode != "split":
+        return cached
+    from phantomgate.resolvers.split import Split
+
+    return Split(cached, cast("Store", tools.halves), tools.split_counts)
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
@@ -168,10 +178,10 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
 
 
 def _asked(one: IssuerRule) -> tuple[str, ...]:
-    asked = one.introspection
+    asked = asked_of(one)
     # Facts are found only under the rules that they were verified by
-    signed = ("keys", asked.keys, *asked.algorithms) if asked.answer == "signed" else ()
-    return one.issuer, asked.endpoint, asked.client_id, asked.answer, *signed
+    verified = ("keys", asked.keys, asked.verify, *asked.algorithms) if verifies_answers(asked) else ()
+    return one.issuer, asked.endpoint, asked.client_id, asked.answer, *verified
 
 
 def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
@@ -188,7 +198,7 @@ def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
     return _held(tools, one, "metadata", fetch)
 
 
-def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Keys:
+def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
     from phantomgate.oauth.jwks import read_key_set
     from phantomgate.resolvers.held import Fixed
     from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in
@@ -200,12 +210,30 @@ def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Key
         from pathlib import Path
 
         name = one.keys.removeprefix("file:")
-        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms))
+        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms), _forgets(remembered))
     where = _at(one.keys) if one.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
-    return _held(tools, one, "keys", keys_at(_http(tools, one), where, algorithms, timeout=one.timeout))
+    fetch = keys_at(_http(tools, one), where, algorithms, timeout=one.timeout)
+    return _held(tools, one, "keys", fetch, _forgets(remembered))
 
 
-def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
+def _forgets(remembered: list[Cached]) -> Callable[[KeySet, KeySet], None]:
+    """Lets nothing be found again that an older key set has proved, once a newer one lacks a key of it."""
+
+    def replaced(older: KeySet, newer: KeySet) -> None:
+        if not newer.has_all_of(older):
+            for cached in remembered:
+                cached.forget()
+
+    return replaced
+
+
+def _held(
+    tools: Tools,
+    one: IssuerRule,
+    what: str,
+    fetch: Callable[[], Awaitable[Any]],
+    replaced: Callable[[Any, Any], None] = lambda older, newer: None,  # noqa: ARG005 - nobody looks
+) -> Held[Any]:
     from phantomgate.resolvers.held import Held
 
     return Held(
@@ -215,6 +243,7 @@ def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitabl
         ticks=tools.ticks,
         later=tools.later,
         failed=lambda no, seconds: tools.failed(one.name, what, no, seconds),
+        replaced=replaced,
     )
 
 
@@ -225,7 +254,9 @@ def _at(url: str) -> Callable[[], Awaitable[str]]:
     return where
 
 
-def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None) -> Introspect:
+def _introspect(
+    tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None, remembered: list[Cached]
+) -> Introspect:
     asked, settings = asked_of(one), tools.settings
     endpoint: str | Callable[[], Awaitable[str]] = asked.endpoint
     if metadata is not None and not endpoint:
@@ -234,11 +265,15 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
         endpoint = endpoint_in(metadata, "introspection_endpoint")
     http = _http(tools, one, asked.ca_file)
     statements: Statements | None = None
-    if asked.answer == "signed":
-        from phantomgate.config import statements as signed
+    signatures: Signatures | None = None
+    if verifies_answers(asked):
+        from phantomgate.config import statements as answers
 
-        keys = _held(tools, one, "answer keys", signed.answer_keys(asked, http, asked.timeout))
-        statements = signed.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
+        keys = _held(tools, one, "answer keys", answers.answer_keys(asked, http, metadata), _forgets(remembered))
+        if asked.answer == "signed":
+            statements = answers.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
+        else:
+            signatures = answers.signatures(asked, keys, tools.now)
     return Introspect(
         http,
         endpoint,
@@ -251,8 +286,9 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
         name=one.name,
         max_age=settings.cache.max_age,
         clock_skew=settings.policy.clock_skew,
-        without_jwt=settings.mint.max_age if settings.mint.keys else None,
+        without_jwt=settings.without_jwt,
         statements=statements,
+        signatures=signatures,
         timed=tools.timed,
     )
 
@@ -261,34 +297,3 @@ def _http(tools: Tools, one: IssuerRule, ca_file: str = "") -> Http:
     """The client for all calls to this issuer that trust *ca_file*, or else its own."""
     asked = one.introspection
     return tools.http(one.name, ca_file or one.ca_file, certificate(asked), asked.max_connections)
-
-
-def _probe_introspection(tools: Tools, one: IssuerRule, introspect: Introspect) -> Probe:
-    """Asks about a token nobody issued: a good server says, as it should, "not active"."""
-
-    async def ask() -> Refused | None:
-        nobody = Credential(f"phantomgate-probe-{tools.random(16).hex()}")
-        try:
-            await introspect.resolve(nobody, Route("probe"))
-        except Refused as no:
-            return None if no.reason is Reason.INACTIVE else no
-        return Refused(Reason.BAD_ANSWER, "the authorization server calls a token active that it never issued")
-
-    return Probe(one.name, (one.introspection.endpoint or one.issuer).partition("?")[0], ask)
-
-
-def _probe_keys(one: IssuerRule, keys: Keys) -> Probe:
-    """Gets the keys: a good issuer has at least one that can be used."""
-
-    async def ask() -> Refused | None:
-        try:
-            found = (await keys.get()).value
-        except Refused as no:
-            return no
-        if found.keys:
-            return None
-        why = f": {found.skipped[0].why}" if found.skipped else ""
-        return Refused(Reason.BAD_ANSWER, f"key set: none of its {len(found.skipped)} keys can be used{why}")
-
-    where = "jwks in the settings" if one.jwks else one.keys or f"the keys of {one.issuer}"
-    return Probe(one.name, where.partition("?")[0], ask)

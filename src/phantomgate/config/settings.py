@@ -10,36 +10,46 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phantomgate.config.durations import duration, size
-from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
-from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
+from phantomgate.config.kinds import SWITCH, choice, number, setting
+from phantomgate.config.network import ADDRESS, NETWORKS, url
 from phantomgate.config.settings_aws import Aws
+from phantomgate.config.settings_resource import Resource
+from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
+from phantomgate.config.settings_session import Session
 from phantomgate.config.vocabulary import (
-    ALGORITHMS_USED,
     CLAIM,
     CLAIMS,
-    CLIENT_ID,
     COPIED_CLAIMS,
-    FILE,
-    FORMS,
     ISSUER,
-    KEY_SET,
     METHODS,
     NAME,
     PATH,
-    PREFIX_OF_TOKENS,
     REALM,
     SCOPES,
     SECRET,
     SECRETS,
     TEXTS,
-    TYPES,
 )
 from phantomgate.core.nouns import dataclass, field
 
-_ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
-_KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')
-_ORIGINS = list_of(origin(want='an origin such as "https://keys.example"'), want='["https://keys.example"]')
-_UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
+__all__ = [
+    "LISTS",
+    "SECTIONS",
+    "AsClient",
+    "Cache",
+    "Exchange",
+    "ForwardRule",
+    "Introspection",
+    "IssuerRule",
+    "Log",
+    "Mint",
+    "Policy",
+    "Resource",
+    "RouteRule",
+    "Serve",
+    "Settings",
+    "SplitTokens",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +62,9 @@ class Serve:
     name the callers, or `allow_any_caller`."""
     manage: str = setting(ADDRESS, "127.0.0.1:9091")
     """The management listener: `/healthz`, `/readyz` and `/metrics`."""
+    protocol: str = setting(choice("http", "spop"), "http")
+    """What the decision listener speaks: `http` (`/decide` and `/exchange`), or `spop`, HAProxy's stream processing
+    offload protocol, for HAProxy alone."""
     workers: int = setting(number(1, 256), 1)
     """How many processes decide. Each is one event loop on one CPU; they share the listener and divide the cache."""
     trusted_proxies: tuple[str, ...] = setting(NETWORKS, ["127.0.0.0/8", "::1/128"])
@@ -70,7 +83,7 @@ class Serve:
     `auth_request` understands only 401 and 403, and throws the body away."""
     realm: str = setting(REALM, "api")
     """The realm in `WWW-Authenticate` (RFC 6750 §3)."""
-    upstream: str = setting(_UPSTREAM, "")
+    upstream: str = setting(url(query=False, want='a URL such as "http://127.0.0.1:8080"'), "")
     """Be the gateway: a reverse proxy in front of this URL. Empty: only decide."""
     drain: float = setting(duration("0s", "10m"), "25s")
     """After SIGTERM, how long requests in flight may take to end."""
@@ -82,109 +95,6 @@ class Serve:
     """How many header fields a request may have."""
     max_header_bytes: int = setting(size("1KiB", "1MiB"), "64KiB")
     """How long the head of a request may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Introspection:
-    """The authorization server that knows what an opaque token means (RFC 7662)."""
-
-    endpoint: str = setting(_ENDPOINT, "")
-    """The introspection endpoint: https, or http on loopback. Empty: found in the metadata of `issuer` (RFC 8414 or
-    OpenID Connect Discovery), and then it must be at the issuer's own origin."""
-    client_id: str = setting(CLIENT_ID, "")
-    """Our name at the authorization server. Required."""
-    client_secret: str = setting(SECRET, "")
-    """Where our secret is kept: `"env:NAME"` (a variable) or `"file:/run/secrets/NAME"` (a file; one newline at its
-    end is not part of the secret). Never the secret itself, in a variable neither. Required, unless `client_auth` is
-    `private_key_jwt` or `tls_client_auth`."""
-    client_auth: str = setting(
-        choice("basic", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer"), "basic"
-    )
-    """How we show who we are: `basic` (`client_secret_basic`, the secret in an Authorization header) or `post`
-    (`client_secret_post`, in the form; RFC 6749 §2.3.1); `client_secret_jwt` or `private_key_jwt`, an assertion good
-    for one minute and one call, signed with the secret (32 bytes or more) or with `client_key` (RFC 7523);
-    `tls_client_auth`, `client_certificate_file` alone (RFC 8705, self-signed or not); `bearer`, the secret as a Bearer
-    token."""
-    client_key: str = setting(SECRET, "")
-    """The key for `private_key_jwt`, `"file:PATH"` or `"env:NAME"`, as PEM (PKCS#8) or JWK: EC P-256 (ES256), Ed25519
-    (EdDSA) or RSA of 2048 bits or more (RS256). Its `kid`, or else its thumbprint (RFC 7638), is in the assertion."""
-    assertion_audience: str = setting(ISSUER, "")
-    """Whom an assertion is for. Empty: `issuer`, or else `endpoint`."""
-    client_certificate_file: str = setting(FILE, "")
-    """Our certificate, with its chain, in PEM, for a server that asks for one (mutual TLS). It is shown whatever
-    `client_auth` is."""
-    client_certificate_key_file: str = setting(FILE, "")
-    """The key of that certificate, in PEM and not encrypted. Empty: it is in the same file."""
-    answer: str = setting(choice("jwt", "json", "signed"), "jwt")
-    """What is asked for: `jwt` (`Accept: application/jwt`, the phantom token itself), `json` (RFC 7662, the JWT in a
-    member `phantom_token` or `jwt`, or with `[mint]` without one), or `signed` (RFC 9701, an answer signed for us). A
-    signed answer is a statement about the token and never goes upstream, so it needs `[mint]`; `issuer` and `keys` are
-    checked in it."""
-    keys: str = setting(_KEYS, "")
-    """Where the keys are that signed answers are signed with: the server's `jwks_uri`, or `"file:PATH"` with a JWK Set.
-    Required with `answer = "signed"`."""
-    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, ["RS256"])
-    """What signed answers may be signed by (RFC 9701 §6)."""
-    decryption_key: str = setting(SECRET, "")
-    """Our private key, PEM or JWK, for signed answers that are encrypted too: RSA by RSA-OAEP-256, EC P-256 by ECDH-ES.
-    With it, an answer that isn't encrypted is not used."""
-    timeout: float = setting(duration("10ms", "60s"), "2s")
-    """How long one call may take, all in all. Keep it below your gateway's own timeout."""
-    issuer: str = setting(ISSUER, "")
-    """Who the authorization server says it is: an answer with another `iss` is not used. Compared letter by letter;
-    empty: not checked."""
-    allow_insecure_http: bool = setting(SWITCH, False)
-    """Send our secret and the tokens over plain http to an endpoint beyond this machine. For tests only."""
-    ca_file: str = setting(FILE, "")
-    """The authorities, in PEM, that may vouch for the endpoint, instead of the system's. Verification itself can't be
-    turned off."""
-    max_connections: int = setting(number(1, 10_000), 64)
-    """How many connections each worker may have open to the authorization server."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerRule:
-    """One issuer of tokens among several. A JWT goes to the issuer that its `iss` names, letter by letter, and is
-    refused when none is named so; other tokens go by `prefix`, by the route's `issuer`, or to each that introspects,
-    in order, until one knows it. `[introspection]`, if it is there too, comes last in that order."""
-
-    name: str = setting(NAME, "")
-    """What it is called here, in `[[routes]]` and in the log. Required."""
-    issuer: str = setting(ISSUER, "")
-    """Its `iss`, exactly as it writes it: `"https://as.example"`. Required."""
-    mode: str = setting(choice("verify", "introspect", "both"), "verify")
-    """How its tokens are made sure of: `verify`, JWTs by its keys; `introspect`, tokens of any kind by asking it;
-    `both`, JWTs that must verify and are then asked about, as wrapper tokens need."""
-    audiences: tuple[str, ...] = setting(TEXTS, [])
-    """The `aud` claim names one of these. Needed to verify; with `introspect`, empty means not checked."""
-    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, [])
-    """What it signs with, and nothing else is accepted. Needed to verify. An RSA key whose `alg` the issuer doesn't
-    tell is for the first RSA algorithm here."""
-    typ: tuple[str, ...] = setting(TYPES, ["at+jwt"])
-    """The `typ` of its access tokens (RFC 9068 §2.1). Issuers that don't follow that RFC write `"JWT"`, or none at all,
-    which is `"none"` here."""
-    keys: str = setting(_KEYS, "")
-    """Where its key set is: a URL, or `"file:/etc/phantomgate/keys.json"`. Empty: found in its metadata. It is kept as
-    long as the server's `Cache-Control` allows, a minute at least and an hour at most, five minutes if it doesn't say;
-    for an hour more while the server can't be asked; and looked at again for an unknown key, once in 30 s."""
-    jwks: str = setting(KEY_SET, "")
-    """Its key set itself, instead of `keys`, for an issuer that can't be asked."""
-    prefix: str = setting(PREFIX_OF_TOKENS, "")
-    """What its opaque tokens begin with. Then it is asked about those, and about no others."""
-    discovery: tuple[str, ...] = setting(FORMS, ["oauth", "openid"])
-    """Where its metadata is looked for, in this order: `oauth` is `/.well-known/oauth-authorization-server` between
-    host and path (RFC 8414 §3.1), `openid` is `/.well-known/openid-configuration` after the path."""
-    endpoint_origins: tuple[str, ...] = setting(_ORIGINS, [])
-    """Where else than at the issuer's own origin its metadata may place its endpoints: `["https://keys.example"]`. Our
-    secret and the tokens go there."""
-    timeout: float = setting(duration("10ms", "60s"), "2s")
-    """How long one call for metadata or keys may take."""
-    allow_insecure_http: bool = setting(SWITCH, False)
-    """Fetch metadata and keys over plain http from beyond this machine, where anybody on the way can give us keys of
-    his own. For tests only."""
-    ca_file: str = setting(FILE, "")
-    """The authorities, in PEM, that may vouch for the issuer, instead of the system's."""
-    introspection: Introspection = field(default_factory=Introspection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,8 +148,9 @@ class RouteRule:
     """The `aud` claim names one of these too. Empty: only the policy's `audiences` are checked."""
     issuer: str = setting(NAME, "")
     """The name of one of `[[issuers]]`: only its tokens are for this route, and opaque ones are asked about there."""
-    mint_audience: str = setting(ISSUER, "")
-    """Whom the JWT that we sign is for on these paths: its `aud`. Empty: `mint.audience`."""
+    upstream_audience: str = setting(ISSUER, "")
+    """Whom the JWT that goes upstream is for on these paths, where we make it: its `aud`, or what the server is asked
+    for. Empty: what `[mint]` or `[exchange]` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,7 +175,7 @@ class Mint:
     issuer: str = setting(ISSUER, "")
     """Who we are: `iss` of our JWTs, a name of its own and not the authorization server's. Required with `keys`."""
     audience: str = setting(ISSUER, "")
-    """Whom they are for: `aud`, unless a route says otherwise (`mint_audience`). Required with `keys`."""
+    """Whom they are for: `aud`, unless a route says otherwise (`upstream_audience`). Required with `keys`."""
     max_age: float = setting(duration("10s", "1h"), "5m")
     """The longest that one of them is good for; never longer than the token it was made of. A token for which the
     server names no `exp` counts as one that ends after this time."""
@@ -273,6 +184,23 @@ class Mint:
     subject: str = setting(CLAIM, "sub")
     """Which claim says whose token it is, to become `sub`: `"username"` for a server that has no other. A token of a
     client by itself, with neither this nor `sub` or `username`, gets its `client_id` (RFC 9068 §2.2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTokens:
+    """Where the issuers with `mode = "split"` push the parts of their JWTs that clients don't hold: a listener of its
+    own, in the process that decides, so with one worker only. What was pushed is kept in memory: a restart forgets it,
+    and the issuer must push it again."""
+
+    secret: str = setting(SECRET, "")
+    """What opens it, `"env:NAME"` or `"file:PATH"`, of 16 characters or more: shown as a Bearer token, or as the
+    password of HTTP Basic. Needed with `mode = "split"`."""
+    listen: str = setting(ADDRESS, "127.0.0.1:9092")
+    """Where it listens. It speaks plain HTTP: where the issuer is not on this machine, put TLS in front."""
+    max_entries: int = setting(number(1, 1_000_000_000), 1_000_000)
+    """How many parts are kept. The oldest go first, and whose part is gone is refused."""
+    max_bytes: int = setting(size("64KiB", "1024GiB"), "512MiB")
+    """How much memory they may take; whichever bound is reached first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,9 +225,35 @@ class Settings:
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
+    resource: Resource = field(default_factory=Resource)
+    exchange: Exchange = field(default_factory=Exchange)
+    split_tokens: SplitTokens = field(default_factory=SplitTokens)
+    session: Session = field(default_factory=Session)
     log: Log = field(default_factory=Log)
     aws: Aws = field(default_factory=Aws)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether tokens are exchanged."""
+        return self.exchange != Exchange()
+
+    @property
+    def splits(self) -> bool:
+        """Whether there are issuers whose tokens are split."""
+        return any(one.mode == "split" for one in self.issuers)
+
+    @property
+    def makes_jwts(self) -> bool:
+        """Whether the JWT that goes upstream is made for it, so that facts without one will do."""
+        return self.without_jwt is not None
+
+    @property
+    def without_jwt(self) -> float | None:
+        """For how many seconds facts hold that came without a JWT and without `exp`; None: a JWT is needed."""
+        if self.mint.keys:
+            return self.mint.max_age
+        return self.exchange.max_age if self.exchanges else None
 
     def origin(self, name: str) -> str:
         """Where the setting *name* was read: a file, a variable or "default"."""
@@ -313,6 +267,10 @@ SECTIONS: Mapping[str, type] = {
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
+    "resource": Resource,
+    "exchange": Exchange,
+    "split_tokens": SplitTokens,
+    "session": Session,
     "log": Log,
     "aws": Aws,
 }

@@ -1,19 +1,24 @@
-"""From the settings of one server to what opens its signed answers (RFC 9701): its keys, our name, our decryption key.
+"""From the settings of one server to what verifies its answers: its keys, our name, our decryption key.
 
-Rule: imported only where answers are signed, for it brings the verifier.
+Signed answers (RFC 9701) are opened with them; with `verify = "signature"`, JWTs in other answers are checked.
+Rule: imported only where answers are verified, for it brings the verifier.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import cast
 
 from phantomgate.backends.secrets import named, read_key
 from phantomgate.config.settings import Introspection
-from phantomgate.core.ports import Http
+from phantomgate.core.ports import Clock, Http
+from phantomgate.oauth.discovery import Metadata
+from phantomgate.oauth.introspected_jwt import introspected_rules
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.signed_introspection import statement_rules
-from phantomgate.resolvers.held import Fetched
-from phantomgate.resolvers.keys import Keys, keys_at, keys_in
+from phantomgate.resolvers.held import Fetched, Held
+from phantomgate.resolvers.keys import Keys, endpoint_in, keys_at, keys_in
+from phantomgate.resolvers.signatures import Signatures
 from phantomgate.resolvers.statements import Statements
 
 Decrypt = Callable[[str], str]
@@ -36,8 +41,10 @@ def decryption(asked: Introspection, environ: Mapping[str, str]) -> tuple[Decryp
         return None, [("decryption_key", f"refers to {named(reference)}, which {no}")]
 
 
-def answer_keys(asked: Introspection, http: Http, timeout: float) -> Callable[[], Awaitable[Fetched[KeySet]]]:
-    """Fetches the keys that the server signs its answers with; *timeout* in seconds."""
+def answer_keys(
+    asked: Introspection, http: Http, metadata: Held[Metadata] | None
+) -> Callable[[], Awaitable[Fetched[KeySet]]]:
+    """Fetches the keys that the server signs its answers with, which *metadata* finds if the settings don't say."""
     source = asked.keys
     if source.startswith("file:"):
         from pathlib import Path
@@ -45,12 +52,21 @@ def answer_keys(asked: Introspection, http: Http, timeout: float) -> Callable[[]
         name = source.removeprefix("file:")
         return keys_in(Path(name).read_bytes, name, asked.algorithms)
 
+    if not source:
+        found = endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
+        return keys_at(http, found, asked.algorithms, timeout=asked.timeout)
+
     async def where() -> str:
         return source
 
-    return keys_at(http, where, asked.algorithms, timeout=timeout)
+    return keys_at(http, where, asked.algorithms, timeout=asked.timeout)
 
 
 def statements(asked: Introspection, keys: Keys, decrypt: Decrypt | None, clock_skew: float) -> Statements:
     """What opens the answers of the server that is asked so; *clock_skew* in seconds."""
     return Statements(keys, statement_rules(asked.issuer, asked.client_id, clock_skew), decrypt=decrypt)
+
+
+def signatures(asked: Introspection, keys: Keys, now: Clock) -> Signatures:
+    """What checks the JWTs in the answers of the server that is asked so."""
+    return Signatures(keys, introspected_rules(asked.issuer), now=now)

@@ -34,7 +34,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         policy.issuers,
         frozenset(rule.audiences) or policy.audiences,
         rule.issuer,
-        rule.mint_audience,
+        rule.upstream_audience,
         of_table=True,
     )
 

@@ -14,26 +14,32 @@ from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
-from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
+from phantomgate.config.issuing import DEFAULT_NAME, Tools, make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.minting import mint_keys, minting, published
+from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
+from phantomgate.config.probes import Probe
+from phantomgate.config.published import challenged_with, published
 from phantomgate.config.settings import Settings
+from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Http, Match, Policy
+from phantomgate.core.ports import Clock, Http, Match, Policy, Store
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
-from phantomgate.gateway.gateway import Gateway
+from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.routes import policy_only, route_table
+from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
+    from phantomgate.config.session import Browsers
+    from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
@@ -57,8 +63,14 @@ class Wired:
     probes: tuple[Probe, ...] = field(repr=False)
     """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
-    published_keys: bytes = b""
-    """Our public keys as a JWK Set, where we mint; else empty."""
+    published: Mapping[str, Published]
+    """What anybody may read, by path: the metadata of the API, our public keys."""
+    resource_metadata: str
+    """The URL of that metadata, for challenges, or empty."""
+    halves: Store | None = field(default=None, repr=False)
+    """Where the parts of split tokens are pushed to, where there are such."""
+    push_secret: str = field(default="", repr=False)
+    """What who pushes must show."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -100,46 +112,68 @@ def wire(
     problems += certificates(settings)
     keys, trouble = mint_keys(settings, environ)
     problems += trouble
+    secret, trouble = push_secret(settings, environ)
+    problems += trouble
+    pages, trouble = _pages(settings, environ)
+    problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     metrics.caches["memory"] = counts = Counts()
     write = write or _stderr(settings, metrics, now)
+    split = Counts()
+    if settings.splits:
+        metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
-    made = make(
-        Tools(
-            settings,
-            ends.http,
-            ends.once,
-            ends.key_once,
-            ends.later,
-            MemoryCache(
-                max_entries=max(settings.cache.max_entries // share, 1),
-                max_bytes=max(settings.cache.max_bytes // share, 1),
-                ticks=ticks,
-            ),
-            counts,
-            now,
-            ticks,
-            random,
-            metrics.timed,
-            _saying(write, now),
-            random(32),
+    tools = Tools(
+        settings,
+        ends.http,
+        ends.once,
+        ends.key_once,
+        ends.later,
+        MemoryCache(
+            max_entries=max(settings.cache.max_entries // share, 1),
+            max_bytes=max(settings.cache.max_bytes // share, 1),
+            ticks=ticks,
         ),
-        ours,
+        counts,
+        now,
+        ticks,
+        random,
+        metrics.timed,
+        _saying(write, now),
+        random(32),
+        kept_halves(settings, ticks),
+        split,
     )
+    made = make(tools, ours)
+    probes = made.probes
     policies = _policies(settings, now)
-    forward = forward_jwt(settings.forward.claims)
+    if pages:
+        owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
+        forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left())
+    else:
+        find, forward = find_bearer(), forward_jwt(settings.forward.claims)
+    if keys:
+        forward = forward_made(minting(settings.mint, keys, now=now, random=random), forward, now=now)
+    elif settings.exchanges:
+        from phantomgate.config.exchanging import exchanging
+
+        metrics.caches["exchange"] = exchanged = Counts()
+        exchange, probe = exchanging(tools, ours["exchange"], exchanged)
+        forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
+        probes += (probe,)
     gateway = Gateway(
         match=_match(settings),
-        find=find_bearer(),
+        find=find,
         resolver=made.resolver,
         policies=tuple(policies.values()),
-        forward=minting(settings.mint, keys, forward, now=now, random=random) if keys else forward,
+        forward=forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows),
         new_id=lambda: random(8).hex(),
+        respond=pages.respond if pages else respond_nothing,
     )
     return Wired(
         settings,
@@ -149,16 +183,30 @@ def wire(
         now,
         ticks,
         made.introspect,
-        made.probes,
+        probes,
         tuple(ends.closing),
-        published(keys),
+        published(settings, keys),
+        challenged_with(settings),
+        tools.halves,
+        secret,
     )
 
 
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    return problems + certificates(settings) + mint_keys(settings, environ)[1]
+    problems += certificates(settings) + mint_keys(settings, environ)[1]
+    return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
+
+
+def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:
+    """What [session] makes of a gateway, if it is there, and what is wrong with its keys."""
+    if not settings.session.keys:
+        return None, []
+    from phantomgate.config.session import browsers, session_keys
+
+    ring, problems = session_keys(settings, environ)
+    return browsers(settings, ring) if ring else None, problems
 
 
 def _match(settings: Settings) -> Match:

@@ -18,8 +18,8 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from phantomgate.core.ports import Clock
-from phantomgate.demo import login
-from phantomgate.demo.answers import NO_STORE, errors_in_json, html, json_answer, metadata, static
+from phantomgate.demo import exchange, login
+from phantomgate.demo.answers import GRANTS, NO_STORE, errors_in_json, html, json_answer, metadata, static
 from phantomgate.demo.clients import Client, OAuthError, read_client, read_form, read_scope
 from phantomgate.demo.ledger import IssuedToken, Ledger
 from phantomgate.demo.serving import in_thread, listening, loopback_hosts_only, serving
@@ -38,6 +38,7 @@ class DevelopmentServer:
         *,
         access_token_seconds: float = 300.0,
         audience: str = "sample-api",
+        exchange_audiences: Sequence[str] = (),
         cache_control: str = "",
         algorithm: Algorithm = "ES256",
         phantom_token_member: bool = False,
@@ -46,11 +47,13 @@ class DevelopmentServer:
         random: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         """*cache_control* goes with every introspection answer about an active token (`max-age=5`); with
-        *phantom_token_member* the JSON answer carries the JWT too; *allowed_origins* may call from a browser."""
+        *phantom_token_member* the JSON answer carries the JWT too; *allowed_origins* may call from a browser;
+        *exchange_audiences* are the APIs that tokens are exchanged for, besides *audience*."""
         self.issuer = ""
         self.clients = {client.client_id: client for client in clients}
         self.access_token_seconds = access_token_seconds
         self.audience = audience
+        self.exchange_audiences = frozenset((audience, *exchange_audiences))
         self.cache_control = cache_control
         self.phantom_token_member = phantom_token_member
         self.allowed_origins = frozenset(allowed_origins)
@@ -62,7 +65,10 @@ class DevelopmentServer:
         """While true, every connection is cut without an answer."""
         self.introspections = 0
         """How many introspection calls arrived, answered or not."""
+        self.exchanges = 0
+        """How many tokens were exchanged."""
         self._key = make_key(algorithm)
+        self._now = now
         self._ledger = Ledger(now, random)
 
     def issue(
@@ -174,14 +180,30 @@ class DevelopmentServer:
     async def _token(self, request: web.Request) -> web.Response:
         form, client = await self._asker(request)
         grant = form.get("grant_type")
+        if grant == exchange.GRANT:
+            return self._exchange(exchange.read_exchange(form, client, self.exchange_audiences))
         if grant == "client_credentials":
             token, scopes = self._client_credentials(form, client)
         elif grant == "authorization_code":
             token, scopes = self._authorization_code(form, client)
         else:
-            raise OAuthError("unsupported_grant_type", "grant_type must be client_credentials or authorization_code")
+            raise OAuthError("unsupported_grant_type", f"grant_type must be one of {', '.join(GRANTS)}")
         answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.access_token_seconds)}
         return web.json_response({**answer, "scope": " ".join(scopes)}, headers=NO_STORE)
+
+    def _exchange(self, asked: exchange.Asked) -> web.Response:
+        issued = self._ledger.find(asked.subject_token)
+        if issued is None:
+            raise OAuthError("invalid_request", "the subject_token is not active")
+        self.exchanges += 1
+        answer = {
+            "access_token": self._key.sign(self._claims(issued) | {"aud": asked.audience}),
+            "issued_token_type": asked.issued_type,
+            "token_type": "Bearer" if asked.issued_type == exchange.ACCESS_TOKEN else "N_A",
+            "expires_in": int(issued.expires_at - self._now()),
+            "scope": " ".join(issued.scopes),
+        }
+        return web.json_response(answer, headers=NO_STORE)
 
     def _client_credentials(self, form: dict[str, str], client: Client) -> tuple[str, tuple[str, ...]]:
         if client.secret is None:

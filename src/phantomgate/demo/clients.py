@@ -35,7 +35,7 @@ class Client:
     """What it may ask for; asking for nothing means all of these."""
     redirect_uris: tuple[str, ...] = ()
     introspects: bool = False
-    """Whether it may ask about tokens (RFC 7662 §2.1: a resource server or a gateway)."""
+    """Whether it may ask about tokens (RFC 7662 §2.1: a resource server or a gateway), and exchange them (RFC 8693)."""
 
 
 def read_form(body: bytes | str) -> dict[str, str]:

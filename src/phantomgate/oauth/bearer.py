@@ -16,6 +16,7 @@ MAX_TOKEN_BYTES = 8192
 # RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive.
 # `fullmatch` on bytes: `$` would accept a trailing newline, and `\s` on text the whole of Unicode's spaces.
 _BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)").fullmatch
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
 _STARTS_AS_BEARER = re.compile(
     rb"(?i:bearer)(?![!#$%&'*+\-.^_`|~0-9A-Za-z])"
 ).match  # the whole word, not a prefix of one
@@ -46,11 +47,16 @@ def read_authorization(value: bytes | None) -> str:
     raise Refused(Reason.MISSING_CREDENTIAL, "Authorization uses another scheme than Bearer")
 
 
-def challenge(refuse: Refuse, realm: str) -> str:
+def is_token(text: str) -> bool:
+    """Whether *text*, which came some other way, could be sent as a Bearer token."""
+    return len(text) <= MAX_TOKEN_BYTES and _B64TOKEN(text) is not None
+
+
+def challenge(refuse: Refuse, realm: str, resource_metadata: str = "") -> str:
     """The WWW-Authenticate value for *refuse* (RFC 6750 §3).
 
-    Without `error` when the request carried no credential (§3.1). *realm* and the scope are of the charset that
-    settings were checked for, so nothing needs quoting.
+    Without `error` when the request carried no credential (§3.1). *resource_metadata* is the URL of RFC 9728 §5.1, or
+    empty. It, *realm* and the scope are of the charset that settings were checked for, so nothing needs quoting.
     """
     parts = [f'Bearer realm="{realm}"']
     if refuse.reason is not Reason.MISSING_CREDENTIAL:
@@ -58,4 +64,6 @@ def challenge(refuse: Refuse, realm: str) -> str:
         parts.append(f'error_description="{refuse.reason.description}"')
     if refuse.scope:
         parts.append(f'scope="{refuse.scope}"')
+    if resource_metadata:
+        parts.append(f'resource_metadata="{resource_metadata}"')
     return ", ".join(parts)

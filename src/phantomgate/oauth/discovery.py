@@ -7,7 +7,7 @@ there. Which addresses are tried is configured, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["oauth", "openid"]
 """How an issuer becomes the address of its document: RFC 8414 §3.1 or OpenID Connect Discovery §4."""
 
 MAX_BYTES = 65536
+WANTED = ("jwks_uri", "introspection_endpoint")
 _LONGEST_URL = 2048
 _PLACES = {"oauth": "oauth-authorization-server", "openid": "openid-configuration"}
 
@@ -28,8 +29,9 @@ class Metadata(NamedTuple):
     """Where an issuer's endpoints are; empty for one that it doesn't have."""
 
     issuer: str
-    jwks_uri: str
-    introspection_endpoint: str
+    jwks_uri: str = ""
+    introspection_endpoint: str = ""
+    token_endpoint: str = ""
 
 
 class NoMetadata(Refused):
@@ -50,22 +52,44 @@ def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
 
 
 def read_metadata(
-    reply: HttpReply, issuer: str, *, origins: Collection[str] = (), allow_insecure_http: bool = False
+    reply: HttpReply,
+    issuer: str,
+    *,
+    origins: Collection[str] = (),
+    allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Metadata:
-    """What the document of *issuer* says. *origins* ("https://keys.example") may have its endpoints besides its own.
+    """What the document of *issuer* says of the endpoints that are *wanted*; nothing is concluded from the others.
+
+    *origins* ("https://keys.example") may have its endpoints besides its own.
 
     Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
     document is malformed, is another issuer's, or has an endpoint where none may be.
     """
+    said = read_document(reply, issuer)
+    found = {
+        name: read_endpoint(said, name, (issuer, *origins), allow_insecure_http=allow_insecure_http) for name in wanted
+    }
+    return Metadata(issuer, **found)
+
+
+def read_document(reply: HttpReply, issuer: str) -> dict[str, Any]:
+    """All that the document of *issuer* says, checked for nothing but its name. Raises as `read_metadata`."""
     _check_status(reply)
     said = _read(reply)
     if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
         _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
-    allowed = {str(split_url(place)[0]) for place in (issuer, *origins)}
-    found = {
-        name: _endpoint(said, name, allowed, allow_insecure_http) for name in ("jwks_uri", "introspection_endpoint")
-    }
-    return Metadata(issuer, **found)
+    return said
+
+
+def read_endpoint(
+    said: Mapping[str, Any], name: str, places: Collection[str], *, allow_insecure_http: bool = False
+) -> str:
+    """The endpoint *name* in a document; empty when there is none. It is at the origin of one of the URLs *places*.
+
+    Raises Refused(BAD_ANSWER) for one that is malformed, elsewhere, or http beyond loopback.
+    """
+    return _endpoint(said, name, {str(split_url(place)[0]) for place in places}, allow_insecure_http)
 
 
 def _check_status(reply: HttpReply) -> None:
@@ -90,7 +114,7 @@ def _read(reply: HttpReply) -> dict[str, Any]:
         _bad(f"the document can't be read: {error if type(error) is ValueError else type(error).__name__}")
 
 
-def _endpoint(said: dict[str, Any], name: str, allowed: Collection[str], allow_insecure_http: bool) -> str:
+def _endpoint(said: Mapping[str, Any], name: str, allowed: Collection[str], allow_insecure_http: bool) -> str:
     value = said.get(name, "")
     if not isinstance(value, str) or (name in said and not value) or len(value) > _LONGEST_URL:
         _bad(f"{name} is not a URL")

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.quoting import shown, why
 from phantomgate.oauth.strict_json import read_object
 

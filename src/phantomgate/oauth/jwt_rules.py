@@ -81,6 +81,12 @@ def check_type(header: Header, claims: Mapping[str, Any], rules: Rules, now: flo
         raise _refused(f"typ is {shown(header.typ or None)}, want one of {listed(t or 'none' for t in rules.types)}")
 
 
+def check_type_of_no_other(header: Header, claims: Mapping[str, Any], rules: Rules, now: float) -> None:
+    """`typ`, which may be anything else, is not that of another kind of token (RFC 8725 §3.12)."""
+    if header.typ in _OTHER_TYPES:
+        raise _refused(f"typ is {shown(header.typ)}, which is never an access token's")
+
+
 def check_own_keys(header: Header, claims: Mapping[str, Any], rules: Rules, now: float) -> None:
     """The header brings no key and no address of one, unless this issuer's do (RFC 8725 §3.10). None is ever used."""
     if header.own_keys and not header.own_keys <= rules.tolerated:

@@ -20,7 +20,8 @@ from phantomgate.oauth.introspection import (
 from phantomgate.resolvers.client import Authenticate
 
 if TYPE_CHECKING:
-    from phantomgate.resolvers.statements import Statements  # and with it the verifier
+    from phantomgate.resolvers.signatures import Signatures  # and with it the verifier
+    from phantomgate.resolvers.statements import Statements
 
 
 def _untimed(seconds: float) -> None:
@@ -34,7 +35,8 @@ class Introspect:
     what the issuer is called in the settings (default: the same).
     *timeout*, *max_age* and *clock_skew* are in seconds; *max_age* caps how long anybody may remember an answer;
     *without_jwt* as in `read_introspection`; *statements* opens signed answers, and only such are then accepted;
-    *timed* is told how many seconds each call took, whatever came of it.
+    *signatures* checks the JWT in an answer, which must then have one; *timed* is told how many seconds each call took,
+    whatever came of it.
     """
 
     def __init__(
@@ -53,6 +55,7 @@ class Introspect:
         clock_skew: float = 5.0,
         without_jwt: float | None = None,
         statements: Statements | None = None,
+        signatures: Signatures | None = None,
         timed: Callable[[float], None] = _untimed,
     ) -> None:
         self.http = http
@@ -66,8 +69,10 @@ class Introspect:
         self.name = name or issuer
         self.max_age = max_age
         self.clock_skew = clock_skew
-        self.without_jwt = without_jwt
+        # Where the JWT is what we verify, facts that come without one are verified by nobody
+        self.without_jwt = without_jwt if signatures is None else None
         self.statements = statements
+        self.signatures = signatures
         self.timed = timed
 
     async def resolve(self, credential: Credential, route: Route) -> Token:  # noqa: ARG002 - the port's shape
@@ -81,13 +86,15 @@ class Introspect:
         finally:
             self.timed(self.ticks() - asked_at)
         said = await self._read(reply)
-        seconds = self.max_age if said.freshness is None else min(said.freshness, self.max_age)
+        until = asked_at + (self.max_age if said.freshness is None else min(said.freshness, self.max_age))
+        if self.signatures is not None:
+            until = min(until, await self.signatures.check(said))
         return Token(
             said.jwt,
             said.claims,
             read_scopes(said.claims),
             said.expires_at,
-            asked_at + seconds,
+            until,
             issuer=self.name,
             source=Source.NETWORK,
         )

@@ -6,15 +6,18 @@ Rule: here is what is fetched; when, and for how long it is used, is `Held`'s.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import Http
-from phantomgate.oauth.discovery import Form, Metadata, NoMetadata, metadata_request, read_metadata
+from phantomgate.oauth.discovery import WANTED, Form, Metadata, NoMetadata, metadata_request, read_metadata
 from phantomgate.oauth.freshness import read_freshness
 from phantomgate.oauth.jwks import KeySet
+from phantomgate.oauth.jws import UnknownKey
 from phantomgate.oauth.key_set import key_set_request, read_key_set_reply, read_keys
 from phantomgate.resolvers.held import Fetched, Held, Kept
+
+T = TypeVar("T")
 
 
 class Keys(Protocol):
@@ -29,6 +32,21 @@ class Keys(Protocol):
         ...
 
 
+async def by_newest(keys: Keys, read: Callable[[KeySet], T]) -> tuple[T, float]:
+    """What *read* makes of the set, looked for again once if it lacks a key; and until when that may be remembered.
+
+    Raises what *read* raises; UnknownKey only when the newest set lacks the key too.
+    """
+    kept = await keys.get()
+    try:
+        return read(kept.value), kept.until
+    except UnknownKey:
+        newer = await keys.other_than(kept.value)
+        if newer.value is kept.value:
+            raise
+    return read(newer.value), newer.until
+
+
 def metadata_of(
     http: Http,
     issuer: str,
@@ -37,6 +55,7 @@ def metadata_of(
     timeout: float,
     origins: Collection[str] = (),
     allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Callable[[], Awaitable[Fetched[Metadata]]]:
     """Fetches the metadata of *issuer*, each of *forms* in turn until there is one; *timeout*, in seconds, for each."""
 
@@ -46,7 +65,9 @@ def metadata_of(
             call = metadata_request(issuer, form, timeout)
             reply = await http.send(call)
             try:
-                said = read_metadata(reply, issuer, origins=origins, allow_insecure_http=allow_insecure_http)
+                said = read_metadata(
+                    reply, issuer, origins=origins, allow_insecure_http=allow_insecure_http, wanted=wanted
+                )
             except NoMetadata as no:
                 missing.append(f"{call.url} ({no.detail})")
             else:
@@ -57,7 +78,7 @@ def metadata_of(
 
 
 def endpoint_in(metadata: Held[Metadata], name: str) -> Callable[[], Awaitable[str]]:
-    """Finds the endpoint *name* ("jwks_uri", "introspection_endpoint"); raises Refused(BAD_ANSWER) without one."""
+    """Finds the endpoint *name* ("jwks_uri", "token_endpoint"); raises Refused(BAD_ANSWER) without one."""
 
     async def find() -> str:
         said = (await metadata.get()).value

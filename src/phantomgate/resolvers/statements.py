@@ -9,7 +9,7 @@ from phantomgate.core.ports import HttpReply
 from phantomgate.oauth.jws import UnknownKey
 from phantomgate.oauth.jwt_rules import Rules
 from phantomgate.oauth.signed_introspection import bad_statement, read_signed, read_statement
-from phantomgate.resolvers.keys import Keys
+from phantomgate.resolvers.keys import Keys, by_newest
 
 
 class Statements:
@@ -31,14 +31,8 @@ class Statements:
                 jwt = self.decrypt(jwt)
             except ValueError as error:
                 raise bad_statement(str(error) if type(error) is ValueError else "not a JWT inside") from None
-        kept = await self.keys.get()
         try:
-            return read_statement(jwt, kept.value, self.rules, now)
-        except UnknownKey as no:
-            newer = await self.keys.other_than(kept.value)
-            if newer.value is kept.value:
-                raise bad_statement(no.detail) from None
-        try:
-            return read_statement(jwt, newer.value, self.rules, now)
+            said, _ = await by_newest(self.keys, lambda keys: read_statement(jwt, keys, self.rules, now))
         except UnknownKey as no:
             raise bad_statement(no.detail) from None
+        return said

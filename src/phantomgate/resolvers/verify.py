@@ -14,10 +14,9 @@ from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock, Resolver
 from phantomgate.oauth.claims import read_scopes, read_time
 from phantomgate.oauth.jose_header import Header
-from phantomgate.oauth.jws import UnknownKey
 from phantomgate.oauth.jwt import verify
 from phantomgate.oauth.jwt_rules import Rules, check_audience
-from phantomgate.resolvers.keys import Keys
+from phantomgate.resolvers.keys import Keys, by_newest
 
 
 class Verify:
@@ -39,21 +38,13 @@ class Verify:
     async def resolve(self, credential: Credential, route: Route) -> Token:  # noqa: ARG002 - the port's shape
         """The facts that the issuer has signed. Raises Refused as `verify` does, or as the keys' source does."""
         jwt = credential.value
-        kept = await self.keys.get()
-        try:
-            claims = verify(jwt, kept.value, self.rules, self.now()).claims
-        except UnknownKey:
-            newer = await self.keys.other_than(kept.value)
-            if newer.value is kept.value:
-                raise
-            kept = newer
-            claims = verify(jwt, kept.value, self.rules, self.now()).claims
+        claims, until = await by_newest(self.keys, lambda keys: verify(jwt, keys, self.rules, self.now()).claims)
         return Token(
             jwt,
             claims,
             read_scopes(claims),
             read_time(claims, "exp"),
-            min(self.ticks() + self.max_age, kept.until),
+            min(self.ticks() + self.max_age, until),
             issuer=self.name,
             source=Source.SIGNATURE,
         )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeAlias
 
 from phantomgate.adapters import aws_policies as policies
 from phantomgate.adapters.aws_answers import (
@@ -32,7 +32,7 @@ from phantomgate.config.log import Level, Log, LogLine, frames, kinds_of
 from phantomgate.config.table import rules_of
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
-from phantomgate.core.model import Allow, Decision, HeaderChange, Refuse, Request, Token
+from phantomgate.core.model import Allow, Answer, HeaderChange, Refuse, Request, Token
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http
 from phantomgate.gateway.iam import Table
@@ -42,6 +42,7 @@ from phantomgate.gateway.routes import Rule
 RENEWAL_SECONDS = 60.0
 """Secrets are read anew for an authorization server that refuses them, no more often than this."""
 _FRESH = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "0"}  # past the extension, which remembers the old ones
+_Decision: TypeAlias = Allow | Refuse
 _OF_TABLE = (Reason.NO_ROUTE, Reason.INSUFFICIENT_SCOPE)
 """What the table refuses: a token may reach other resources all the same."""
 
@@ -127,16 +128,16 @@ class Authorizer:
         decision, ready = self._decide(asked.request, ready)
         wired = ready.wired
         seconds = decision.lifetime(wired.now(), wired.ticks()) if isinstance(decision, Allow) else 0
-        return write_http(asked, decision, seconds, wired.settings.serve.realm)
+        return write_http(asked, decision, seconds, wired.settings.serve.realm, wired.resource_metadata)
 
-    def _by_policy(self, ready: _Ready, asked: Asked, decision: Decision) -> dict[str, Any]:
+    def _by_policy(self, ready: _Ready, asked: Asked, decision: _Decision) -> dict[str, Any]:
         """An IAM policy; 401 by the exception, but for HTTP APIs with payload 2.0."""
         answer = self._policy(ready, asked, decision)
         if isinstance(decision, Refuse) and asked.surface is Surface.HTTP_2:
             return {"isAuthorized": False, **answer}
         return answer
 
-    def _policy(self, ready: _Ready, asked: Asked, decision: Decision) -> dict[str, Any]:
+    def _policy(self, ready: _Ready, asked: Asked, decision: _Decision) -> dict[str, Any]:
         aws, arn = ready.wired.settings.aws, asked.arn
         if isinstance(decision, Refuse) and decision.reason.status in (400, 401):
             if asked.surface is not Surface.HTTP_2 or aws.raise_unauthorized:
@@ -160,7 +161,7 @@ class Authorizer:
             return write_denied(policies.nothing(arn), Refuse(Reason.NO_ROUTE, ready.wired.gateway.new_id(), text))
         return write_policy(*_told(ready, asked.request, decision.token, decision.upstream, policy))
 
-    def _of_table(self, ready: _Ready, table: Table, asked: Asked, decision: Decision) -> dict[str, Any]:
+    def _of_table(self, ready: _Ready, table: Table, asked: Asked, decision: _Decision) -> dict[str, Any]:
         """The same policy for a token whatever it called: all that it may reach."""
         arn = asked.arn
         try:
@@ -177,14 +178,11 @@ class Authorizer:
         policy = policies.of_table(arn, table.reachable(reached.places))
         return write_policy(*_told(ready, asked.request, reached.token, reached.upstream, policy))
 
-    def _decide(self, request: Request, ready: _Ready) -> tuple[Decision, _Ready]:
+    def _decide(self, request: Request, ready: _Ready) -> tuple[_Decision, _Ready]:
         """Decides; once more with secrets read anew, when the authorization server doesn't know us by the old ones."""
-        decision = finish(ready.wired.gateway.decide(request))
-        if (
-            not isinstance(decision, Refuse)
-            or decision.reason is not Reason.CLIENT_REFUSED
-            or not self._may_renew(ready)
-        ):
+        decision = _decide(ready, request)
+        refused = isinstance(decision, Refuse) and decision.reason is Reason.CLIENT_REFUSED
+        if not refused or not self._may_renew(ready):
             return decision, ready
         self._renewed_at = self._ticks()
         self._say(Level.WARNING, "secrets_read_anew", detail="the authorization server refused those that we had")
@@ -194,7 +192,7 @@ class Authorizer:
             self._say(Level.ERROR, "settings", problems=[_shown(problem) for problem in no.problems])
             return decision, ready
         finish(ready.wired.close())
-        return finish(renewed.wired.gateway.decide(request)), renewed
+        return _decide(renewed, request), renewed
 
     def _may_renew(self, ready: _Ready) -> bool:
         settings = ready.wired.settings
@@ -226,6 +224,13 @@ class Authorizer:
         write(LogLine(self._now(), level, event, fields))
 
 
+def _decide(ready: _Ready, request: Request) -> _Decision:
+    decision = finish(ready.wired.gateway.decide(request))
+    if isinstance(decision, Answer):  # API Gateway answers those itself, and an authorizer has no words for it
+        return Refuse(Reason.NO_ROUTE, ready.wired.gateway.new_id(), "a preflight, which is nothing to authorize")
+    return decision
+
+
 def _told(
     ready: _Ready, request: Request, token: Token, upstream: HeaderChange, policy: policies.Policy
 ) -> tuple[str, policies.Policy, Mapping[str, Any]]:
@@ -233,7 +238,7 @@ def _told(
     return write_principal(token, request), policy, write_context(token, upstream, bearer_prefix=prefix)
 
 
-def _simply(ready: _Ready, asked: Asked, decision: Decision) -> dict[str, Any]:
+def _simply(ready: _Ready, asked: Asked, decision: _Decision) -> dict[str, Any]:
     """Yes or no, for an HTTP API with simple answers."""
     aws = ready.wired.settings.aws
     if isinstance(decision, Refuse):
@@ -245,7 +250,7 @@ def _simply(ready: _Ready, asked: Asked, decision: Decision) -> dict[str, Any]:
     return write_simple(write_context(decision.token, decision.upstream, bearer_prefix=aws.bearer_prefix))
 
 
-def _to_appsync(ready: _Ready, decision: Decision) -> dict[str, Any]:
+def _to_appsync(ready: _Ready, decision: _Decision) -> dict[str, Any]:
     wired = ready.wired
     if isinstance(decision, Refuse):
         return {"isAuthorized": False, "ttlOverride": 0}

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -22,8 +23,8 @@ from phantomgate.adapters.proxy import to_client, to_upstream, write_trouble
 from phantomgate.adapters.refusal import Refusal, write_refusal
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Metrics
-from phantomgate.core.model import Decision, Headers, Refuse, Request
-from phantomgate.servers.rendering import KEYS_FIELDS, KEYS_PATH
+from phantomgate.core.model import Answer, Decision, Fields, Headers, Refuse, Request
+from phantomgate.oauth.published import Published
 from phantomgate.servers.tunnel import Refusing, Tunnels
 
 CONNECT_SECONDS = 5.0
@@ -71,7 +72,8 @@ class Proxy:
 
     Its state: the pool of connections to the API, the WebSockets that are open, and whether we are to end. Make it
     within a running loop, let a server with `SERVER_OPTIONS` call `handle`, and `close` it. *owned* are the fields
-    that `gateway` sets besides Authorization; *published_keys* is a JWK Set that is answered here, or empty.
+    that `gateway` sets besides Authorization; *published* is what is answered here for anybody, by path;
+    *resource_metadata* is the URL for challenges, or empty.
     """
 
     def __init__(
@@ -86,7 +88,8 @@ class Proxy:
         max_header_bytes: int = 65536,
         connect_seconds: float = CONNECT_SECONDS,
         stall_seconds: float = STALL_SECONDS,
-        published_keys: bytes = b"",
+        published: Mapping[str, Published] = MappingProxyType({}),
+        resource_metadata: str = "",
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.gateway = gateway
@@ -101,7 +104,8 @@ class Proxy:
         self._max_header_bytes = max_header_bytes
         self._stall = stall_seconds
         self._random = random
-        self._published_keys = published_keys
+        self._published = published
+        self._resource_metadata = resource_metadata
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
             cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
@@ -127,15 +131,19 @@ class Proxy:
         decision = await self.gateway.decide(asked)
         if not isinstance(decision, Refuse):
             raise RuntimeError("an unreadable request was allowed")
-        return self._answer(request, write_refusal(decision, self._realm))
+        return self._answer(request, self._refusal(decision))
 
     async def close(self) -> None:
         """Give back the connections to the API."""
         await self._session.close()
 
+    def _refusal(self, refuse: Refuse) -> Refusal:
+        return write_refusal(refuse, self._realm, resource_metadata=self._resource_metadata)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._published_keys and request.raw_path == KEYS_PATH.decode() and request.method in ("GET", "HEAD"):
-            return self._last_words(request, web.Response(body=self._published_keys, headers=CIMultiDict(KEYS_FIELDS)))
+        document = self._published.get(request.raw_path) if request.method in ("GET", "HEAD") else None
+        if document is not None:
+            return self._last_words(request, web.Response(body=document.body, headers=CIMultiDict(document.fields)))
         asked = read_proxied(
             request.method,
             request.raw_path,
@@ -146,7 +154,9 @@ class Proxy:
         )
         decision = await self.gateway.decide(asked)
         if isinstance(decision, Refuse):
-            return self._answer(request, write_refusal(decision, self._realm))
+            return self._answer(request, self._refusal(decision))
+        if isinstance(decision, Answer):
+            return self._answer(request, Refusal(decision.status, decision.headers, b""))
         url, fields = self._url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))
         body = _Body(request, self._stall) if request.can_read_body else None
         try:
@@ -160,11 +170,11 @@ class Proxy:
         except (aiohttp.ClientError, OSError) as no:  # a timeout is one too
             if body is not None and body.failed:
                 return self._last_words(request, web.Response(status=400))
-            return self._trouble(request, asked, _kind(no), no)
+            return self._trouble(request, asked, _kind(no), no, decision.client)
         async with upstream:
             if upstream.status < 200:  # we asked for no other protocol
-                return self._trouble(request, asked, "broken", None)
-            return await self._pass_back(request, upstream)
+                return self._trouble(request, asked, "broken", None, decision.client)
+            return await self._pass_back(request, upstream, decision.client)
 
     def _url(self, target: str) -> URL:
         """Where *target* is at the API, as it was judged: nothing in it is decoded, encoded or resolved.
@@ -177,10 +187,12 @@ class Proxy:
             raise ValueError("the URL library has changed the target")
         return url
 
-    async def _pass_back(self, request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+    async def _pass_back(
+        self, request: web.BaseRequest, upstream: aiohttp.ClientResponse, client: Fields
+    ) -> web.StreamResponse:
         """The API's answer, piece by piece. Half an answer is cut off, so that nobody takes it for a whole one."""
         answer = web.StreamResponse(status=upstream.status, reason=upstream.reason)
-        answer.headers.extend(to_client(upstream.raw_headers))
+        answer.headers.extend(to_client(upstream.raw_headers, client))
         self._last_words(request, answer)
         try:
             await answer.prepare(request)
@@ -206,7 +218,9 @@ class Proxy:
             answer.force_close()
         return answer
 
-    def _trouble(self, request: web.BaseRequest, asked: Request, kind: str, error: Exception | None) -> web.Response:
+    def _trouble(
+        self, request: web.BaseRequest, asked: Request, kind: str, error: Exception | None, client: Fields
+    ) -> web.Response:
         """The answer when the API failed; counted, and one line in the log."""
         self._metrics.upstream_failures[kind] += 1
         number = self._random(8).hex()
@@ -214,7 +228,7 @@ class Proxy:
             cause = kinds_of(error) if error else ""
             told = {"kind": kind, "decision": number, "method": asked.method, "path": asked.path, "cause": cause}
             self._log.say(Level.ERROR, "upstream_failed", **told)
-        return self._answer(request, write_trouble(kind, number))
+        return self._answer(request, write_trouble(kind, number, client))
 
 
 class _Body:

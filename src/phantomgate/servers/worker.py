@@ -13,6 +13,8 @@ from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
+from phantomgate.core.model import Refuse
+from phantomgate.core.ports import Store
 from phantomgate.servers.channel import Message
 from phantomgate.servers.lifecycle import Served, run
 from phantomgate.servers.listener import Limits, Listener, trusted_peers
@@ -23,7 +25,28 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     wired = wire(settings, "nonblocking", write=log, metrics=metrics)
-    return _proxy(wired, log) if settings.serve.upstream else _listener(wired)
+    served = _served(wired, log)
+    return served if wired.halves is None else await _pushed_to(wired, wired.halves, served)
+
+
+def _served(wired: Wired, log: Log) -> Served:
+    serve = wired.settings.serve
+    if serve.upstream:
+        return _proxy(wired, log)
+    return _agent(wired, log) if serve.protocol == "spop" else _listener(wired)
+
+
+async def _pushed_to(wired: Wired, halves: Store, served: Served) -> Served:
+    """*served*, and beside it the listener where the parts of split tokens are pushed."""
+    from phantomgate.servers.pushes import Pushes, receiving
+
+    stop = await receiving(Pushes(halves, wired.push_secret, wired.now), wired.settings)
+
+    async def close() -> None:
+        await stop()
+        await served.close()
+
+    return Served(served.listener, close)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -38,11 +61,7 @@ def _limits(settings: Settings) -> Limits:
 
 def _listener(wired: Wired) -> Served:
     """The decision listener."""
-    serve, metrics = wired.settings.serve, wired.metrics
-
-    def waiting(change: int) -> None:
-        metrics.in_flight += change
-
+    serve = wired.settings.serve
     listener = Listener(
         wired.gateway,
         now=wired.now,
@@ -51,11 +70,32 @@ def _listener(wired: Wired) -> Served:
         source=serve.source,
         realm=serve.realm,
         nginx=serve.nginx,
-        published_keys=wired.published_keys,
+        published=wired.published,
+        resource_metadata=wired.resource_metadata,
+        preflights=wired.settings.session.cors,
         limits=_limits(wired.settings),
-        waiting=waiting,
+        waiting=wired.metrics.waiting,
     )
     return Served(listener, wired.close)
+
+
+def _agent(wired: Wired, log: Log) -> Served:
+    """The agent that HAProxy asks."""
+    from phantomgate.servers.spoe import Agent
+
+    def complain(no: Refuse) -> None:
+        log.say(Level.ERROR, "answer_too_long", reason=no.reason.label, detail=no.detail, decision=no.id)
+
+    serve = wired.settings.serve
+    agent = Agent(
+        wired.gateway,
+        trusts=trusted_peers(serve.trusted_proxies),
+        realm=serve.realm,
+        limits=_limits(wired.settings),
+        waiting=wired.metrics.waiting,
+        complain=complain,
+    )
+    return Served(agent, wired.close)
 
 
 def _proxy(wired: Wired, log: Log) -> Served:
@@ -72,7 +112,8 @@ def _proxy(wired: Wired, log: Log) -> Served:
         metrics=wired.metrics,
         log=log,
         max_header_bytes=settings.serve.max_header_bytes,
-        published_keys=wired.published_keys,
+        published=wired.published,
+        resource_metadata=wired.resource_metadata,
     )
 
     async def close() -> None:

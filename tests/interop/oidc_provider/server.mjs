@@ -2,24 +2,46 @@
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
 // with `gateway` may introspect.
+// A client that asks for `resource=https://api.example/RS256` (or ES256) gets a JWT for it (RFC 9068, RFC 8707), signed so.
+// POST /rotate makes new keys and publishes no other from then on.
 // Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
-import { Provider } from 'oidc-provider';
+import { Provider, errors } from 'oidc-provider';
 
 const SECONDS = 120;
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const APIS = ['orders', 'stock'];
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
 const { privateKey } = await generateKeyPair('ES256');
-const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
-  const pair = await generateKeyPair(alg, { extractable: true });
-  return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: alg };
-}));
+const RESOURCES = 'https://api.example/';
+let generation = 0;
 
 const server = createServer();
-server.listen(0, '127.0.0.1', () => {
+server.listen(0, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, {
+  let answer = await provider(issuer);
+  server.on('request', async (request, response) => {
+    if (request.method === 'POST' && request.url === '/rotate') {
+      answer = await provider(issuer);
+      response.end();
+    } else {
+      answer(request, response);
+    }
+  });
+  console.log(issuer);
+});
+
+// The server with keys of its own. What it has issued is in memory, and outlives it.
+async function provider(issuer) {
+  generation += 1;
+  const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
+    const pair = await generateKeyPair(alg, { extractable: true });
+    return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: `${alg}-${generation}` };
+  }));
+  const made = new Provider(issuer, {
     clients: [
       client('service', ['client_credentials'], { scope: 'read write' }),
       client('gateway', []),
@@ -34,6 +56,16 @@ server.listen(0, '127.0.0.1', () => {
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
       encryption: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: (_, resource) => ({
+          scope: 'read write',
+          accessTokenTTL: SECONDS,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: resource.replace(RESOURCES, '') } },
+        }),
+      },
     },
     enabledJWA: {
       introspectionSigningAlgValues: ['RS256', 'ES256'],
@@ -45,13 +77,36 @@ server.listen(0, '127.0.0.1', () => {
     // For an opaque token these are told by introspection only.
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
   });
-  server.on('request', provider.callback());
-  console.log(issuer);
-});
+  made.registerGrantType(EXCHANGE, exchange(made), [
+    'subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope',
+  ]);
+  return made.callback();
+}
 
 function client(name, grants, more = {}) {
   return {
     client_id: name, client_secret: `${name}-secret`, grant_types: grants, redirect_uris: [], response_types: [], ...more,
+  };
+}
+
+// Token exchange (RFC 8693) is no part of oidc-provider: this grant is ours, on its token endpoint, its client
+// authentication, its tokens and its signing keys. Clients may be told to have the grant by their metadata.
+function exchange(provider) {
+  return async (ctx) => {
+    const { subject_token: subject, subject_token_type: type, audience } = ctx.oidc.params;
+    if (type !== ACCESS_TOKEN) throw new errors.InvalidRequest('want an access token');
+    const source = await provider.ClientCredentials.find(subject);
+    if (!source) throw new errors.InvalidRequest('the subject token is not active');
+    if (!APIS.includes(audience)) throw new errors.InvalidTarget('no API of ours');
+    const made = new provider.ClientCredentials({
+      client: await provider.Client.find(source.clientId), scope: source.scope,
+    });
+    made.resourceServer = new provider.ResourceServer(audience, {
+      audience, scope: source.scope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
+    });
+    ctx.body = {
+      access_token: await made.save(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: made.expiration,
+    };
   };
 }
 
