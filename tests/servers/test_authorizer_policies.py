@@ -28,7 +28,9 @@ KNOWN = [
 ]
 tables = st.lists(st.sampled_from(KNOWN), min_size=1, max_size=4)
 scopes = st.sets(st.sampled_from(["orders", "orders:write", "admin", "read"]))
-segments = st.sampled_from(["orders", "admin", "1", "*", "?", "..", "", "a;b", "%2f", "urn:x:y", "orders:cancel"])
+segments = st.sampled_from(
+    ["orders", "admin", "1", "*", "?", "..", "", "a;b", "%2f", "%61dmin", "orders%3Acancel", "urn:x:y", "orders:cancel"]
+)
 paths = st.lists(segments, max_size=4).map(lambda parts: "/" + "/".join(parts))
 calls = st.lists(st.tuples(st.sampled_from(["GET", "POST", "DELETE", "HEAD"]), paths), min_size=1, max_size=8)
 

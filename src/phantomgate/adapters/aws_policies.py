@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from phantomgate.adapters.aws_events import Arn
-from phantomgate.gateway.iam import AMBIGUOUS, Reachable
+from phantomgate.gateway.iam import Reachable
 
 LONGEST_RESOURCE = 512
 """API Gateway takes no longer resource in an authorizer's policy, in characters."""
@@ -33,7 +33,9 @@ def of_table(arn: Arn, reachable: Reachable) -> Policy:
     """What the table lets a token reach, and nothing that two servers could read in two ways."""
     anywhere = f"arn:{arn.partition}:execute-api:*:*:"  # an ambiguous path is denied on every stage; and this is short
     deny = [f"{arn.below}{one}" for one in reachable.deny]
-    return _policy([f"{arn.below}{one}" for one in reachable.allow], [*deny, *(anywhere + one for one in AMBIGUOUS)])
+    return _policy(
+        [f"{arn.below}{one}" for one in reachable.allow], [*deny, *(anywhere + one for one in reachable.anywhere)]
+    )
 
 
 def of_connect(arn: Arn) -> Policy:

@@ -8,14 +8,15 @@ nobody to use under a cache.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import NamedTuple, TypeAlias
 
 from phantomgate.core.nouns import dataclass
-from phantomgate.gateway.routes import Rule
+from phantomgate.gateway.routes import Rule, capital, decoded
 from phantomgate.gateway.segments import (
     Parts,
     Pattern,
+    Wild,
     beyond,
     holds,
     meets,
@@ -40,10 +41,11 @@ Requirements: TypeAlias = frozenset[tuple[str, object]]
 
 
 class Reachable(NamedTuple):
-    """METHOD/path, as IAM matches it: what is allowed, and what is denied of that."""
+    """METHOD/path, as IAM matches it: what is allowed, what is denied of that, and what is denied on every stage."""
 
     allow: tuple[str, ...]
     deny: tuple[str, ...]
+    anywhere: tuple[str, ...] = AMBIGUOUS
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class Table:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         lines = [_line(place, rule) for place, rule in enumerate(rules)]
+        self._anywhere = (*AMBIGUOUS, *_spellings(part for line in lines for part in line.means))
         self._by_method: dict[str, tuple[_Line, ...]] = {}
         for method in METHODS:
             applying = [line for line in lines if method in (rules[line.place].methods or METHODS)]
@@ -87,7 +90,7 @@ class Table:
         everywhere = [f"{method}/*" for method in METHODS]
         if set(everywhere) <= set(allow):
             allow = ["*"]
-        return Reachable(tuple(dict.fromkeys(allow)), tuple(dict.fromkeys(deny)))
+        return Reachable(tuple(dict.fromkeys(allow)), tuple(dict.fromkeys(deny)), self._anywhere)
 
     def clashes(self, requirements: Sequence[Requirements]) -> tuple[int, int] | None:
         """Two places in the table that IAM can't keep apart for some token, or None; one place twice, if it is alone.
@@ -116,8 +119,28 @@ class Table:
 
 
 def _line(place: int, rule: Rule) -> _Line:
-    parts = template_parts(rule.path)
+    parts = template_parts(capital(rule.path))
     return _Line(place, parts, tuple(patterns_of(parts)), tuple(beyond(parts)))
+
+
+def _spellings(parts: Iterable[str | Wild]) -> Iterator[str]:
+    """Other spellings of what the table spells out: `/%61dmin` must not pass where `/admin` doesn't.
+
+    `routes` refuses such a path where it would lead to another rule; IAM can only be told of the characters.
+    """
+    spelled = "".join(sorted({part for part in parts if isinstance(part, str)}))
+    escapes = {spelled[at : at + 3] for at, char in enumerate(spelled) if char == "%"}
+    for char in sorted(set(spelled)):
+        escape = f"%{ord(char):02X}"
+        if decoded(escape) == char:
+            yield from (f"*{one}*" for one in sorted({escape, escape.lower()}))
+    for escape in sorted(escapes):
+        cases = {f"%{high}{low}" for high in _cases(escape[1]) for low in _cases(escape[2])}
+        yield from (f"*{one}*" for one in sorted(cases - {escape}))
+
+
+def _cases(digit: str) -> set[str]:
+    return {digit.lower(), digit.upper()}
 
 
 def _denied(lines: Sequence[_Line], granted: Collection[int]) -> Iterator[_Denied]:
