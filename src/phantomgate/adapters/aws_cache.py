@@ -6,9 +6,13 @@ credential, and for a plain yes or no under a table of routes also the route.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from phantomgate.adapters.aws_events import Asked, Surface
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.gateway.iam import Table
+
+if TYPE_CHECKING:
+    from phantomgate.gateway.iam import Table  # only with [[routes]]
 
 
 def check_identities(asked: Asked, ttl: float | None) -> None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from phantomgate.adapters.aws_events import Arn
-from phantomgate.gateway.iam import Reachable
+
+if TYPE_CHECKING:
+    from phantomgate.gateway.iam import Reachable  # only with [[routes]]: a cold start without pays nothing for it
 
 LONGEST_RESOURCE = 512
 """API Gateway takes no longer resource in an authorizer's policy, in characters."""

@@ -9,7 +9,6 @@ from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.settings import Introspection, Settings
 from phantomgate.config.table import rules_of, wanted
-from phantomgate.gateway.iam import Table
 from phantomgate.oauth.urls import insecure
 
 
@@ -33,6 +32,8 @@ def _table_can_be_said(settings: Settings) -> str:
     """IAM's `*` crosses slashes, Deny wins, and statements have no order: not every table can be a policy."""
     if settings.aws.policy == "exact" or not settings.routes:
         return ""
+    from phantomgate.gateway.iam import Table  # only with [[routes]]
+
     rules = rules_of(settings)
     try:
         clash = Table(rules).clashes([wanted(rule.route) for rule in rules])

@@ -70,7 +70,6 @@ class Table:
 
     def __init__(self, rules: Sequence[Rule]) -> None:
         lines = [_line(place, rule) for place, rule in enumerate(rules)]
-        self._anywhere = (*AMBIGUOUS, *_spellings(part for line in lines for part in line.means))
         self._by_method: dict[str, tuple[_Line, ...]] = {}
         for method in METHODS:
             applying = [line for line in lines if method in (rules[line.place].methods or METHODS)]
@@ -79,6 +78,8 @@ class Table:
                 for at, line in enumerate(applying)
                 if not any(holds(earlier.means, line.means) for earlier in applying[:at])  # never applies
             )
+        applying_somewhere = {line for lines_of in self._by_method.values() for line in lines_of}
+        self._anywhere = (*AMBIGUOUS, *_spellings(part for line in applying_somewhere for part in line.means))
 
     def reachable(self, granted: Collection[int]) -> Reachable:
         """What a token may reach that is granted the rules at these places, and only these."""

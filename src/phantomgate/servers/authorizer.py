@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from phantomgate.adapters import aws_policies as policies
 from phantomgate.adapters.aws_answers import (
@@ -24,7 +24,6 @@ from phantomgate.adapters.aws_answers import (
 )
 from phantomgate.adapters.aws_cache import check_identities, check_route_key
 from phantomgate.adapters.aws_events import Asked, Surface, UnknownEvent, read_asked
-from phantomgate.adapters.aws_http import HttpAsked, check_secret, read_http, write_http, write_plain
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.secrets import read_secret
 from phantomgate.config.function import load_function
@@ -35,9 +34,13 @@ from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Answer, HeaderChange, Refuse, Request, Token
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http
-from phantomgate.gateway.iam import Table
-from phantomgate.gateway.reach import reach
 from phantomgate.gateway.routes import Rule
+
+if (
+    TYPE_CHECKING
+):  # each is imported when the first event or the settings need it: most functions know one kind of event
+    from phantomgate.adapters.aws_http import HttpAsked
+    from phantomgate.gateway.iam import Table
 
 RENEWAL_SECONDS = 60.0
 """Secrets are read anew for an authorization server that refuses them, no more often than this."""
@@ -94,9 +97,12 @@ class Authorizer:
     def _answer(self, event: object) -> dict[str, Any]:
         ready = self._ready or self._get_ready()
         serve, aws = ready.wired.settings.serve, ready.wired.settings.aws
-        http = read_http(event, serve.source)
-        if http is not None:
-            return self._answer_http(http, ready)
+        if isinstance(event, dict) and "type" not in event:  # API Gateway's have one
+            from phantomgate.adapters.aws_http import read_http
+
+            http = read_http(event, serve.source)
+            if http is not None:
+                return self._answer_http(http, ready)
         try:
             asked = read_asked(event, bare_token=aws.bare_token, table=ready.table is not None)
         except UnknownEvent as no:
@@ -116,6 +122,8 @@ class Authorizer:
         return self._by_policy(ready, asked, decision)
 
     def _answer_http(self, asked: HttpAsked, ready: _Ready) -> dict[str, Any]:
+        from phantomgate.adapters.aws_http import check_secret, write_http, write_plain
+
         plain = write_plain(asked)
         if plain is not None:
             return plain
@@ -163,6 +171,8 @@ class Authorizer:
 
     def _of_table(self, ready: _Ready, table: Table, asked: Asked, decision: _Decision) -> dict[str, Any]:
         """The same policy for a token whatever it called: all that it may reach."""
+        from phantomgate.gateway.reach import reach
+
         arn = asked.arn
         try:
             reached = finish(reach(ready.wired.gateway, asked.request, ready.rules))
@@ -216,7 +226,12 @@ class Authorizer:
         for warning in function.warnings if first else ():
             self._say(Level.WARNING, "settings", setting=warning.setting, detail=warning.message, origin=warning.origin)
         rules = rules_of(settings)
-        self._ready = _Ready(wired, rules, Table(rules) if rules else None, secret)
+        table: Table | None = None
+        if rules:
+            from phantomgate.gateway.iam import Table
+
+            table = Table(rules)
+        self._ready = _Ready(wired, rules, table, secret)
         return self._ready
 
     def _say(self, level: Level, event: str, **fields: Any) -> None:
