@@ -29,6 +29,8 @@ class HttpCall:
     timeout: float = 2.0
     max_bytes: int = 65536
     """A longer response body is a malformed answer."""
+    repeat: bool = True
+    """Whether it may be sent once more when a kept connection ends under it, as idle ones do. False: at most once."""
 
 
 @dataclass(frozen=True, slots=True)
