@@ -55,7 +55,7 @@ class Code(Enum):
     WRONG_METHOD = "invalid_request", 405, "This path wants another method"
     AUTHORIZATION_ERROR = "authorization_error", 400, "The authorization server refused the request"
     SESSION_EXPIRED = "session_expired", 401, "The session has ended; log in again"
-    TOKEN_EXPIRED = "token_expired", 401, "The access token is no longer good; refresh it"  # noqa: S105 - a code
+    TOKEN_EXPIRED = "token_expired", 401, "The access token is no longer good; refresh it"
     SERVER_TROUBLE = "authorization_server_error", 502, "The authorization server can't be used right now"
     SERVER_ERROR = "server_error", 500, "The request could not be answered"
 

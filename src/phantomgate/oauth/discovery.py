@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["oauth", "openid"]
 """How an issuer becomes the address of its document: RFC 8414 §3.1 or OpenID Connect Discovery §4."""
 
 MAX_BYTES = 65536
+WANTED = ("jwks_uri", "introspection_endpoint")
 _LONGEST_URL = 2048
 _PLACES = {"oauth": "oauth-authorization-server", "openid": "openid-configuration"}
 
@@ -41,8 +42,6 @@ class Metadata(NamedTuple):
     require_pushed_authorization_requests: bool = False
 
 
-FOR_TOKENS = ("jwks_uri", "introspection_endpoint")
-"""What a gateway needs."""
 FOR_LOGIN = (
     "jwks_uri",
     "authorization_endpoint",
@@ -76,13 +75,13 @@ def read_metadata(
     reply: HttpReply,
     issuer: str,
     *,
-    endpoints: Collection[str] = FOR_TOKENS,
     origins: Collection[str] = (),
     allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Metadata:
-    """What the document of *issuer* says of *endpoints*; where others are is not looked at.
+    """What the document of *issuer* says of the endpoints that are *wanted*; nothing is concluded from the others.
 
-    *origins* ("https://keys.example") may have them besides its own.
+    *origins* ("https://keys.example") may have its endpoints besides its own.
 
     Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
     document is malformed, is another issuer's, or has an endpoint where none may be.
@@ -92,7 +91,7 @@ def read_metadata(
     if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
         _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
     allowed = {str(split_url(place)[0]) for place in (issuer, *origins)}
-    found = {name: _endpoint(said, name, allowed, allow_insecure_http) for name in endpoints}
+    found = {name: _endpoint(said, name, allowed, allow_insecure_http) for name in wanted}
     return Metadata(
         issuer,
         **found,

@@ -43,9 +43,11 @@ def _value(text: str) -> str:
     if len(_ESCAPE.findall(text)) != text.count("%"):
         raise ValueError("a percent sign that escapes nothing")
     try:
-        return _ESCAPE.sub(
-            lambda found: chr(int(found[1], 16)), text.replace("+", " ").encode("utf-8").decode("latin-1")
-        ).encode("latin-1").decode("utf-8")
+        return (
+            _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text.replace("+", " ").encode("utf-8").decode("latin-1"))
+            .encode("latin-1")
+            .decode("utf-8")
+        )
     except UnicodeError:
         raise ValueError("a parameter that is not UTF-8") from None
 

@@ -27,6 +27,7 @@ from phantomgate.oauth.quoting import shown
 
 TYP = "logout+jwt"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
+MAX_BYTES = 16384
 MAX_AGE = 300.0
 """Seconds: how old a logout token may be, and so for how long its `jti` must be remembered at least."""
 

@@ -1,7 +1,7 @@
 """OpenID Connect Core §5.3: ask who the user is, and read the answer. Pure.
 
-Rule: the answer is about the `sub` of the ID token or about nobody (§5.3.2), else one user's token could be exchanged for
-another's, and we would tell a page the wrong person.
+Rule: the answer is about the `sub` of the ID token or about nobody (§5.3.2), else one user's token could be put in the
+place of another's, and we would tell a page the wrong person.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import Http
-from phantomgate.oauth.discovery import FOR_TOKENS, Form, Metadata, NoMetadata, metadata_request, read_metadata
+from phantomgate.oauth.discovery import WANTED, Form, Metadata, NoMetadata, metadata_request, read_metadata
 from phantomgate.oauth.freshness import read_freshness
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.jws import UnknownKey
@@ -53,14 +53,11 @@ def metadata_of(
     forms: Sequence[Form],
     *,
     timeout: float,
-    endpoints: Collection[str] = FOR_TOKENS,
     origins: Collection[str] = (),
     allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Callable[[], Awaitable[Fetched[Metadata]]]:
-    """Fetches the metadata of *issuer*, each of *forms* in turn until there is one; *timeout*, in seconds, for each.
-
-    *endpoints*, *origins* and *allow_insecure_http* as in `read_metadata`.
-    """
+    """Fetches the metadata of *issuer*, each of *forms* in turn until there is one; *timeout*, in seconds, for each."""
 
     async def fetch() -> Fetched[Metadata]:
         missing: list[str] = []
@@ -69,7 +66,7 @@ def metadata_of(
             reply = await http.send(call)
             try:
                 said = read_metadata(
-                    reply, issuer, endpoints=endpoints, origins=origins, allow_insecure_http=allow_insecure_http
+                    reply, issuer, origins=origins, allow_insecure_http=allow_insecure_http, wanted=wanted
                 )
             except NoMetadata as no:
                 missing.append(f"{call.url} ({no.detail})")
