@@ -1,8 +1,8 @@
 """Whose page may talk to the agent: the Origin check, and what CORS lets a page read.
 
-Rule: an unsafe method needs an Origin that is exactly one of the trusted ones, login among them, since whoever can start
-or end a login in a stranger's browser can log that browser into an account of his own. A safe one may lack it, as
-browsers leave it out within one origin, unless they say that it comes from another. `null` is nobody's origin.
+Rule: an unsafe method needs an Origin that is exactly one of the trusted ones, login among them, since whoever can
+start or end a login in a stranger's browser can log that browser into an account of his own. A safe one may lack it,
+as browsers leave it out within one origin, unless they say that it comes from another. `null` is nobody's origin.
 """
 
 from __future__ import annotations

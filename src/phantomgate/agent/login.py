@@ -39,7 +39,7 @@ _CSRF_BYTES = 32
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Logins:
-    """What logging in needs. *used* remembers which logins were used; *return_to* and *extra_params* are allow-lists."""
+    """What logging in needs. *used* knows which logins were used; *return_to* and *extra_params* are allow-lists."""
 
     server: Server
     jar: Jar

@@ -38,7 +38,7 @@ def new_login(now: float, return_to: str, random: Random) -> Login:
 
 
 def read_logins(plaintext: bytes, now: float) -> tuple[Login, ...]:
-    """The logins in *plaintext*, oldest first, that are still good at Unix time *now*; none for what we didn't write."""
+    """The logins in *plaintext*, oldest first, that are still good at Unix time *now*; none if we didn't write it."""
     try:
         logins = tuple(_login(one) for one in read_object(plaintext)["logins"]) if plaintext else ()
     except (ValueError, KeyError, TypeError):

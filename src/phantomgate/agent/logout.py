@@ -60,7 +60,7 @@ class Logouts:
         return json_reply({"url": url}, cookies=self.jar.clear(brought), note="; ".join(notes))
 
     async def _revoke(self, brought: Brought) -> None:
-        """Take the tokens back. The refresh token first: with it goes, at most servers, all that it gave (RFC 7009 §2.1)."""
+        """Take the tokens back, the refresh token first: for most servers take all it gave with it (RFC 7009 §2.1)."""
         if brought.auth is not None:
             await self.server.revoke(brought.auth.token, "refresh_token")
         if brought.at is not None:

@@ -3,8 +3,8 @@
     PhantomgateError
     └── AgentError         raised anywhere below `Agent.handle`, caught in that one place
 
-Rule: what a page sees of an error is its code and a fixed text of ours; what the authorization server wrote, and what we
-found out, is for the log.
+Rule: what a page sees of an error is its code and a fixed text of ours; what the authorization server wrote, and what
+we found out, is for the log.
 """
 
 from __future__ import annotations

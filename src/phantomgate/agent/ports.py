@@ -29,7 +29,7 @@ class Store(Protocol):
         ...
 
     async def first(self, key: bytes, seconds: float) -> bool:
-        """Whether nobody has said *key* here within the last *seconds* of its own; one of several callers is told yes."""
+        """Whether nobody has come with *key* in the last *seconds*; of several who come at once, one is told yes."""
         ...
 
 

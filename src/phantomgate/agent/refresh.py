@@ -1,9 +1,9 @@
 """Refreshing: many tabs that find out together that the access token is over are one question to the server.
 
-Rule: a refresh token is shown to the server once. Whoever comes with it meanwhile waits for the same answer, and whoever
-comes shortly after gets the answer again, from memory; so a server that rotates, and takes a second use for theft
-(RFC 9700 §4.14.2), never sees one. Of answers that build on each other the last is given. What is remembered is sealed
-and lies under a hash. Trouble at the server ends no session; only the server's word that the grant is over does.
+Rule: a refresh token is shown to the server once. Whoever comes with it meanwhile waits for the same answer, and
+whoever comes shortly after gets the answer again, from memory; so a server that rotates, and takes a second use for
+theft (RFC 9700 §4.14.2), never sees one. Of answers that build on each other the last is given. What is remembered is
+sealed and lies under a hash. Trouble at the server ends no session; only its word that the grant is over does.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The authorization server as the agent asks it: each step is one call out, read by its pure pair.
 
-Rule: nothing is decided here. A grant that is refused stays `TokenRefused`, trouble stays `Refused`; what that means for
-a login or a session is for the verbs to say.
+Rule: nothing is decided here. A grant that is refused stays `TokenRefused`, trouble stays `Refused`; what that means
+for a login or a session is for the verbs to say.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class Server:
             read_revocation(await self.http.send(call))
 
     async def logout_url(self, redirect_uri: str, id_token: str) -> str:
-        """Where the browser logs out at the server (OpenID Connect RP-Initiated Logout §2); *redirect_uri* without one."""
+        """Where the browser logs out there (OpenID Connect RP-Initiated Logout §2); *redirect_uri* if it can't."""
         endpoint = (await self.endpoints()).end_session_endpoint
         if not endpoint:
             return redirect_uri

@@ -5,8 +5,8 @@
     -auth   session id | {"token", "began", "sub", "sid"}    the refresh token
     -id     session id | {"token", "began", "sub", "sid"}    the ID token
 
-Rule: all cookies of a session have its id, are set together and taken away together, each with the path it was set with.
-A cookie that can't be opened is as good as none, and is taken away.
+Rule: all cookies of a session have its id, are set together and taken away together, each with the path it was set
+with. A cookie that can't be opened is as good as none, and is taken away.
 """
 
 from __future__ import annotations
@@ -104,7 +104,7 @@ class Jar:
     random: Random
 
     def open(self, headers: Headers) -> Brought:
-        """What the Cookie fields hold. Raises Refused(MALFORMED_REQUEST) for what two readers could read differently."""
+        """What the Cookie fields hold. Raises Refused(MALFORMED_REQUEST) for what could be read in two ways."""
         cookies = read_cookies(headers.all(b"cookie"), self.names)
         found: dict[Kind, SessionToken] = {}
         kept: dict[Kind, Kept] = {}

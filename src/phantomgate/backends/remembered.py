@@ -48,10 +48,8 @@ class Remembered:
         if len(self._records) < self._most:
             return
         if not self._forgets:
-            raise Unavailable(
-                f"{len(self._records)} records are remembered, and there is no room", reason=Reason.OVERLOADED
-            )
-        for key in list(self._records)[: max(self._most // 10, 1)]:  # some at once, so that this is not done each time
+            raise Unavailable(f"{self._most} things are remembered, want no more", reason=Reason.OVERLOADED)
+        for key in list(self._records)[: max(self._most // 10, 1)]:  # some, so that it isn't done each time
             del self._records[key]
 
     def __len__(self) -> int:

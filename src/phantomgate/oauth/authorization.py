@@ -18,20 +18,24 @@ from phantomgate.oauth.form import form_body, form_value
 from phantomgate.oauth.replies import bad_answer, check_up, json_object, media_type, refuse_client
 
 ERRORS = frozenset(
-    # RFC 6749 §4.1.2.1
-    ("invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope")
-    + ("server_error", "temporarily_unavailable")
-    # OpenID Connect Core §3.1.2.6
-    + ("interaction_required", "login_required", "account_selection_required", "consent_required")
-    + ("invalid_request_uri", "invalid_request_object", "request_not_supported", "request_uri_not_supported")
-    + ("registration_not_supported", "unmet_authentication_requirements", "invalid_target")
+    (
+        # RFC 6749 §4.1.2.1
+        *("invalid_request", "unauthorized_client", "access_denied", "unsupported_response_type", "invalid_scope"),
+        *("server_error", "temporarily_unavailable"),
+        # OpenID Connect Core §3.1.2.6
+        *("interaction_required", "login_required", "account_selection_required", "consent_required"),
+        *("invalid_request_uri", "invalid_request_object", "request_not_supported", "request_uri_not_supported"),
+        *("registration_not_supported", "unmet_authentication_requirements", "invalid_target"),
+    )
 )
 """The codes that an authorization endpoint may answer with. Any other is the server's own text and goes no further."""
 
 OURS = frozenset(
-    ("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "iss")
-    + ("code_challenge", "code_challenge_method", "request", "request_uri", "id_token_hint", "dpop_jkt")
-    + ("client_secret", "client_assertion", "client_assertion_type")
+    (
+        *("response_type", "response_mode", "client_id", "redirect_uri", "scope", "state", "nonce", "iss"),
+        *("code_challenge", "code_challenge_method", "request", "request_uri", "id_token_hint", "dpop_jkt"),
+        *("client_secret", "client_assertion", "client_assertion_type"),
+    )
 )
 """Parameters that a page may never set."""
 

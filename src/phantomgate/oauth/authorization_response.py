@@ -1,8 +1,8 @@
 """RFC 6749 §4.1.2, RFC 9207: what the browser brings back from the authorization server. Pure.
 
 Rule: it is the word of whoever could make the browser open an address. A parameter of the protocol that comes twice is
-refused (RFC 6749 §3.1), texts of an error are not even read, and nothing is believed before the caller has found `state`
-among the logins of this very browser.
+refused (RFC 6749 §3.1), texts of an error are not even read, and nothing is believed before the caller has found
+`state` among the logins of this very browser.
 """
 
 from __future__ import annotations
