@@ -149,6 +149,8 @@ def test_issuers_are_read_from_a_variable_too():
         ('prefix = "p_"', "issuers[1].prefix", "opaque tokens"),
         ('mode = "introspect"\nalgorithms = []', "issuers[1].introspection", "no client_id and no client_secret"),
         ('mode = "introspect"', "issuers[1].algorithms", "checks nothing"),
+        ('mode = "introspect"\nignored_header = ["jku"]', "issuers[1].ignored_header", "checks nothing"),
+        ('ignored_header = ["kid"]', "issuers[1].ignored_header", "jku"),
         ('mode = "both"', "issuers[1].introspection", "no client_id"),
         ('endpoint_origins = ["https://keys.example/path"]', "issuers[1].endpoint_origins", "is no origin"),
         ('proof_of_possession = "dpop"', "issuers[1].proof_of_possession", "is not a setting"),
@@ -166,6 +168,25 @@ def test_a_setting_of_an_issuer_that_can_t_be_meant_is_a_problem(line, name, tex
     _, problems = read(f"[[issuers]]\n{first}\n[[issuers]]{GOOD.split('[[issuers]]')[2]}")
     assert text in problems[name]
     assert "canary" not in str(problems)
+
+
+@pytest.mark.parametrize("name", ["keys", "algorithms"])
+def test_what_an_issuer_that_is_asked_says_of_its_keys_is_of_use_where_its_answers_are_verified(name):
+    own = {"keys": f'keys = "{ISS}/keys"', "algorithms": 'algorithms = ["ES256"]'}[name]
+    more = 'introspection = { client_id = "x", client_secret = "env:S", verify = "VERIFY" }'
+    toml = f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\nmode = "introspect"\n{own}\n{more}\n'
+    assert {} == read(toml.replace("VERIFY", "signature"))[1]
+    assert "checks nothing" in read(toml.replace("VERIFY", "none"))[1][f"issuers[1].{name}"]
+
+
+def test_a_header_that_the_issuer_puts_into_every_token_is_ignored_if_we_are_told_so(clock, world):
+    token = signed(header={"alg": "ES256", "typ": "at+jwt", "kid": "k1", "jku": "https://evil.example/keys"})
+    assert Reason.INVALID_TOKEN is reason(ask(gate(clock, world, settings(MAIN)), token))
+    told = gate(clock, world, settings(replace(MAIN, ignored_header=("jku",))))
+    assert isinstance(ask(told, token), Allow)
+    assert "https://evil.example/keys" not in world.asked
+    other = signed(header={"alg": "ES256", "typ": "at+jwt", "kid": "k1", "jwk": jwk("k1")})
+    assert Reason.INVALID_TOKEN is reason(ask(told, other))
 
 
 @pytest.mark.parametrize(("one", "other"), [("o_", "o_"), ("o_", "o_x"), ("o_x", "o_")])

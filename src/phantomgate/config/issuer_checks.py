@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from phantomgate.config.asking import asked_of, place_of
+from phantomgate.config.asking import asked_of, place_of, verifies_answers
 from phantomgate.config.asking_checks import problems_of_asking, wants_secret
 from phantomgate.config.kinds import found
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
@@ -22,7 +22,9 @@ _DEFAULT = IssuerRule()
 def rules_of(one: IssuerRule, clock_skew: float = 5.0) -> Rules:
     """The rules for the access tokens of *one*. Raises ValueError when there can be none."""
     types = [ABSENT if typ == "none" else typ for typ in one.typ]
-    return access_token_rules(one.issuer, one.audiences, types=types, clock_skew=clock_skew)
+    return access_token_rules(
+        one.issuer, one.audiences, types=types, clock_skew=clock_skew, tolerated=one.ignored_header
+    )
 
 
 def verifies(one: IssuerRule) -> bool:
@@ -50,7 +52,7 @@ def problems_of_issuers(settings: Settings, unread: Collection[str]) -> Iterator
                 if text:
                     yield f"{at}.{name}", text
             if introspects(one):
-                yield from problems_of_asking(place_of(place), asked_of(one), settings.mint, unread)
+                yield from problems_of_asking(place_of(place), asked_of(one), settings.makes_jwts, unread)
             yield from _between(settings, place, one)
     names = {one.name for one in settings.issuers}
     for place, rule in enumerate(settings.routes, 1):
@@ -126,8 +128,14 @@ def _jwks(one: IssuerRule) -> str:
     return f"has no key that can be used{why}; want the issuer's public keys"
 
 
+def _ignored_header(one: IssuerRule) -> str:
+    return "" if verifies(one) else _without_verifying(one, "ignored_header")
+
+
 def _without_verifying(one: IssuerRule, name: str) -> str:
     same = getattr(one, name) == getattr(_DEFAULT, name)
+    if name in ("keys", "algorithms") and introspects(one) and verifies_answers(one.introspection):
+        return ""  # what it answers is verified by them
     return "" if same else 'checks nothing with mode = "introspect"; remove it, or write mode = "both"'
 
 
@@ -175,6 +183,7 @@ _CHECKS: tuple[tuple[str, Callable[[IssuerRule], str]], ...] = (
     ("audiences", _audiences),
     ("algorithms", _algorithms),
     ("typ", _typ),
+    ("ignored_header", _ignored_header),
     ("keys", _keys),
     ("jwks", _jwks),
     ("issuer", _issuer),

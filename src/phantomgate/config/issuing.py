@@ -128,6 +128,7 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         probes.append(_probe_keys(one, keys))
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
+        context += ("header", *sorted(one.ignored_header))
     if introspects(one):
         introspect = _introspect(tools, one, client, metadata)
         probes.append(_probe_introspection(tools, one, introspect))
@@ -242,7 +243,7 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
         name=one.name,
         max_age=settings.cache.max_age,
         clock_skew=settings.policy.clock_skew,
-        without_jwt=settings.mint.max_age if settings.mint.keys else None,
+        without_jwt=settings.without_jwt,
         statements=statements,
         signatures=signatures,
         timed=tools.timed,

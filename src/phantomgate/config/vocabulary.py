@@ -44,6 +44,8 @@ PREFIX_OF_TOKENS = words("text", r"[A-Za-z0-9._~+/-]+", 'the characters that its
 
 FORMS = list_of(choice("oauth", "openid"), want='["oauth", "openid"]')
 
+OWN_KEYS = list_of(choice("jku", "jwk", "x5u", "x5c"), want='["jku"]')
+
 SCOPES = list_of(
     words("scope", r"[!#-\[\]-~]+", "one scope, without spaces, quotes and backslashes", optional=False),
     want='["read", "orders:write"]',

@@ -17,9 +17,15 @@ from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body
 from phantomgate.oauth.freshness import read_freshness
-from phantomgate.oauth.quoting import why
-from phantomgate.oauth.replies import bad_answer, check_up, json_object, media_type, refuse_client, shown_media_type
-from phantomgate.oauth.unverified import read_unverified
+from phantomgate.oauth.replies import (
+    bad_answer,
+    check_up,
+    json_object,
+    media_type,
+    read_jwt,
+    refuse_client,
+    shown_media_type,
+)
 
 Answer: TypeAlias = Literal["jwt", "json", "signed"]
 SIGNED = "application/token-introspection+jwt"
@@ -80,7 +86,7 @@ def read_introspection(
     said: dict[str, Any] = {}
     if content_type == b"application/jwt":
         jwt = one_line(reply.body)
-        claims = _read_jwt(jwt)
+        claims = read_jwt(jwt)
     elif content_type == b"application/json":
         said = json_object(reply.body)
         if said.get("active") is not True:
@@ -89,7 +95,7 @@ def read_introspection(
         if without_jwt is not None and not _JWT_MEMBERS & said.keys():
             return _facts_alone(said, now, without_jwt, read_freshness(reply.headers))
         jwt = _embedded_jwt(said)
-        claims = _read_jwt(jwt)
+        claims = read_jwt(jwt)
     else:
         bad_answer(f"Content-Type is {shown_media_type(content_type)}, want {_ACCEPT[asked]}")
     _check_facts(claims, now, clock_skew, issuer)
@@ -139,20 +145,6 @@ def one_line(body: bytes) -> str:
         return body.decode("ascii")
     except UnicodeDecodeError:
         bad_answer("the JWT is not ASCII")
-
-
-def _read_jwt(jwt: str) -> dict[str, Any]:
-    try:
-        header, claims = read_unverified(jwt)
-    except ValueError as error:
-        raise Refused(Reason.BAD_ANSWER, f"the answer's JWT can't be read: {why(error)}") from None
-    algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm.lower() == "none" or not algorithm:
-        bad_answer("the answer's JWT is not signed")
-    if str(header.get("typ", "")).lower().removeprefix("application/") == "token-introspection+jwt":
-        # RFC 9701 §5: a signed statement about the token, "not intended to be used as an access token"
-        bad_answer("the answer's JWT is a token-introspection+jwt, which must not be forwarded")
-    return claims
 
 
 def _not_active(said: Mapping[str, Any]) -> NoReturn:

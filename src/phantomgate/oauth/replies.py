@@ -13,6 +13,7 @@ from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import HttpReply
 from phantomgate.oauth.quoting import why
 from phantomgate.oauth.strict_json import read_object
+from phantomgate.oauth.unverified import read_unverified
 
 _RETRY_SECONDS = 5
 _MEDIA_TYPE = re.compile(rb"[a-z]{1,16}/[a-z0-9.+-]{1,40}").fullmatch
@@ -50,6 +51,21 @@ def json_object(body: bytes) -> dict[str, Any]:
         return read_object(body)
     except ValueError as error:
         raise Refused(Reason.BAD_ANSWER, f"the answer's JSON can't be read: {why(error)}") from None
+
+
+def read_jwt(jwt: str) -> dict[str, Any]:
+    """The claims of *jwt*, which the server hands over to be sent upstream: signed, and not a mere statement."""
+    try:
+        header, claims = read_unverified(jwt)
+    except ValueError as error:
+        raise Refused(Reason.BAD_ANSWER, f"the answer's JWT can't be read: {why(error)}") from None
+    algorithm = header.get("alg")
+    if not isinstance(algorithm, str) or algorithm.lower() == "none" or not algorithm:
+        bad_answer("the answer's JWT is not signed")
+    if str(header.get("typ", "")).lower().removeprefix("application/") == "token-introspection+jwt":
+        # RFC 9701 §5: a signed statement about the token, "not intended to be used as an access token"
+        bad_answer("the answer's JWT is a token-introspection+jwt, which must not be forwarded")
+    return claims
 
 
 def bad_answer(detail: str) -> NoReturn:

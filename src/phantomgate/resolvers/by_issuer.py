@@ -10,8 +10,9 @@ and what that one does proves it or refuses. Whatever is not a JWT by our strict
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Token
@@ -47,8 +48,11 @@ class ByIssuer:
         self._in_order = tuple(one for one in issuers if one.takes_opaque and not one.prefix)
         self._chosen: dict[Credential, tuple[Issuer, ...]] = {}
 
-    async def resolve(self, credential: Credential, route: Route) -> Token:
-        """The facts about *credential*. Raises Refused: WRONG_ISSUER or INVALID_TOKEN when it is nobody's."""
+    def resolve(self, credential: Credential, route: Route) -> Coroutine[Any, Any, Token]:
+        """The facts about *credential*. Raises Refused: WRONG_ISSUER or INVALID_TOKEN when it is nobody's.
+
+        Whose it is, is said before anything is awaited: one coroutine less for every request.
+        """
         chosen = self._chosen.get(credential)
         if chosen is None:
             chosen = self._remember(credential, self._choose(credential.value))
@@ -57,8 +61,8 @@ class ByIssuer:
             if not chosen:
                 raise Refused(Reason.WRONG_ISSUER, f"the token is not of {route.issuer}, whose tokens this route wants")
         if len(chosen) == 1:
-            return await chosen[0].resolver.resolve(credential, route)
-        return await self._first_that_knows(chosen, credential, route)
+            return chosen[0].resolver.resolve(credential, route)
+        return self._first_that_knows(chosen, credential, route)
 
     def _choose(self, value: str) -> tuple[Issuer, ...]:
         if value.count(".") == 2:

@@ -78,7 +78,7 @@ def metadata_of(
 
 
 def endpoint_in(metadata: Held[Metadata], name: str) -> Callable[[], Awaitable[str]]:
-    """Finds the endpoint *name* ("jwks_uri", "introspection_endpoint"); raises Refused(BAD_ANSWER) without one."""
+    """Finds the endpoint *name* ("jwks_uri", "token_endpoint"); raises Refused(BAD_ANSWER) without one."""
 
     async def find() -> str:
         said = (await metadata.get()).value
