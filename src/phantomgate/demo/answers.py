@@ -9,11 +9,13 @@ from typing import Any
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
+from phantomgate.demo import exchange
 from phantomgate.demo.clients import OAuthError
 from phantomgate.demo.login import page_headers
 
 STATIC = Path(__file__).parent / "static"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
+GRANTS = ("authorization_code", "refresh_token", "client_credentials", exchange.GRANT)
 TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml"}
 
 
@@ -68,7 +70,7 @@ def metadata(issuer: str, algorithm: str) -> dict[str, Any]:
         "jwks_uri": f"{issuer}/jwks",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
-        "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
+        "grant_types_supported": list(GRANTS),
         "code_challenge_methods_supported": ["S256"],
         "token_endpoint_auth_methods_supported": [*client_auth, "none"],
         "introspection_endpoint_auth_methods_supported": client_auth,

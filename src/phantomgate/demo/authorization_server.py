@@ -18,7 +18,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from phantomgate.core.ports import Clock
-from phantomgate.demo import login
+from phantomgate.demo import exchange, login
 from phantomgate.demo.answers import NO_STORE, errors_in_json, json_answer, metadata, static
 from phantomgate.demo.clients import Client, OAuthError, read_client, read_form, read_scope
 from phantomgate.demo.front_channel import FrontChannel
@@ -41,6 +41,7 @@ class DevelopmentServer:
         *,
         access_token_seconds: float = 300.0,
         audience: str = "sample-api",
+        exchange_audiences: Sequence[str] = (),
         cache_control: str = "",
         algorithm: Algorithm = "ES256",
         phantom_token_member: bool = False,
@@ -49,11 +50,13 @@ class DevelopmentServer:
         random: Callable[[], str] = secrets.token_urlsafe,
     ) -> None:
         """*cache_control* goes with every introspection answer about an active token (`max-age=5`); with
-        *phantom_token_member* the JSON answer carries the JWT too; *allowed_origins* may call from a browser."""
+        *phantom_token_member* the JSON answer carries the JWT too; *allowed_origins* may call from a browser;
+        *exchange_audiences* are the APIs that tokens are exchanged for, besides *audience*."""
         self.issuer = ""
         self.clients = {client.client_id: client for client in clients}
         self.access_token_seconds = access_token_seconds
         self.audience = audience
+        self.exchange_audiences = frozenset((audience, *exchange_audiences))
         self.cache_control = cache_control
         self.phantom_token_member = phantom_token_member
         self.allowed_origins = frozenset(allowed_origins)
@@ -69,8 +72,10 @@ class DevelopmentServer:
         """How many calls arrived at the token endpoint, answered or not."""
         self.token_status: int | None = None
         """When set, every call there is answered by this status and an empty body."""
-        self._now = now
+        self.exchanges = 0
+        """How many tokens were exchanged."""
         self._key = make_key(algorithm)
+        self._now = now
         self._ledger = Ledger(now, random)
         self._sessions = Sessions(now, random, self.revoke)
         self._front = FrontChannel(
@@ -163,6 +168,7 @@ class DevelopmentServer:
             "client_credentials": self._client_credentials,
             "authorization_code": self._authorization_code,
             "refresh_token": self._refresh_token,
+            exchange.GRANT: self._exchange,
         }
         grant = grants.get(form.get("grant_type", ""))
         if grant is None:
@@ -213,6 +219,20 @@ class DevelopmentServer:
             claims = id_token_claims(self.issuer, grant, token, self._key.algorithm, self._now())
             more["id_token"] = self._key.sign(claims, "JWT")
         return self._answer(token, grant.scopes, **more)
+
+    def _exchange(self, form: dict[str, str], client: Client) -> dict[str, Any]:
+        asked = exchange.read_exchange(form, client, self.exchange_audiences)
+        issued = self._ledger.find(asked.subject_token)
+        if issued is None:
+            raise OAuthError("invalid_request", "the subject_token is not active")
+        self.exchanges += 1
+        return {
+            "access_token": self._key.sign(self._claims(issued) | {"aud": asked.audience}),
+            "issued_token_type": asked.issued_type,
+            "token_type": "Bearer" if asked.issued_type == exchange.ACCESS_TOKEN else "N_A",
+            "expires_in": int(issued.expires_at - self._now()),
+            "scope": " ".join(issued.scopes),
+        }
 
     async def _userinfo(self, request: web.Request) -> web.Response:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")

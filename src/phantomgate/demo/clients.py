@@ -38,7 +38,7 @@ class Client:
     backchannel_logout_uri: str = ""
     """Where it wants to hear that a session is over (OpenID Connect Back-Channel Logout §2.2)."""
     introspects: bool = False
-    """Whether it may ask about tokens (RFC 7662 §2.1: a resource server or a gateway)."""
+    """Whether it may ask about tokens (RFC 7662 §2.1: a resource server or a gateway), and exchange them (RFC 8693)."""
 
 
 def read_form(body: bytes | str) -> dict[str, str]:
