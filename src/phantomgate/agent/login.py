@@ -83,7 +83,7 @@ class Logins:
         left = tuple(one for one in under_way if one is not login)
         over = self.jar.keep_login(pack_logins(left), brought, SECONDS)
         try:
-            session = await self._session(response, login)
+            session, note = await self._session(response, login)
             if brought.session_id:
                 await self.endings.end_session(brought.session_id)
         except Refused as no:
@@ -96,10 +96,10 @@ class Logins:
         said: dict[str, Any] = {"handled": True, "isLoggedIn": True, "csrf": session.csrf}
         if login.return_to:
             said["returnTo"] = login.return_to
-        return json_reply(said, cookies=over + self.jar.keep(session, brought))
+        return json_reply(said, cookies=over + self.jar.keep(session, brought), note=note)
 
-    async def _session(self, response: AuthorizationResponse, login: Login) -> Session:
-        """The session that *response* to *login* gives. Raises AgentError, Refused."""
+    async def _session(self, response: AuthorizationResponse, login: Login) -> tuple[Session, str]:
+        """The session that *response* to *login* gives, and a note on it. Raises AgentError, Refused."""
         if not await self.used.first(sha256(b"state\0" + login.state.encode()).digest(), SECONDS):
             raise AgentError(Code.INVALID_REQUEST, "this login was answered before")
         check_iss(response, self.server.issuer, required=await self.server.names_itself())
@@ -116,7 +116,13 @@ class Logins:
             )
         except TokenRefused as no:
             raise AgentError(Code.AUTHORIZATION_ERROR, str(no)) from no
-        return await self._begun(answer, login)
+        return await self._begun(answer, login), self._narrowed(answer)
+
+    def _narrowed(self, answer: TokenAnswer) -> str:
+        """A note on scopes that were asked for and not granted (RFC 6749 §3.3): the gateway will miss them."""
+        granted = self.scope if answer.scope is None else answer.scope
+        missing = sorted(set(self.scope.split()) - set(granted.split()))
+        return f"not granted: {' '.join(missing)}" if missing else ""
 
     async def _begun(self, answer: TokenAnswer, login: Login) -> Session:
         claims: Mapping[str, Any] = {}
@@ -139,8 +145,11 @@ class Logins:
         said: dict[str, Any] = {"handled": False, "isLoggedIn": False}
         csrf, at = brought.csrf, brought.at
         if csrf is not None and at is not None and csrf.session_id == at.session_id == brought.session_id:
-            if brought.person is not None:
-                await self.endings.check(brought.person)
+            try:
+                if brought.person is not None:
+                    await self.endings.check(brought.person)
+            except AgentError as no:  # a page that loads is told that it has no session, and no error
+                return json_reply(said, cookies=self.jar.clear(brought), note=no.detail)
             said |= {"isLoggedIn": True, "csrf": csrf.value}
         return json_reply(said)
 
