@@ -72,7 +72,7 @@ def test_twenty_tabs_are_one_call_and_nobody_is_logged_out(clock):
         await flights.close()
         return world, browser, replies
 
-    world, browser, replies = asyncio.run(tabs())
+    world, _, replies = asyncio.run(tabs())
 
     assert [204] * 19 == [answer.status for answer in replies]
     assert ["refresh-1"] == [form["refresh_token"] for form in world.server.asked("/token")[1:]]
