@@ -161,8 +161,10 @@ def test_what_an_older_longer_value_left_behind_is_not_looked_at():
     assert read_value({f"{AT}.1": "c"}, AT) is None
 
 
-def test_a_chunk_that_is_missing_gives_another_value():
-    assert read_value({AT: "3.ab", f"{AT}.2": "d"}, AT) == "abd"
+def test_where_a_chunk_is_missing_there_is_nothing_to_open():
+    assert read_value({AT: "3.ab", f"{AT}.2": "d"}, AT) == ""
+    assert read_value({AT: "2.ab"}, AT) == ""
+    assert read_value({AT: "2.ab", f"{AT}.1": ""}, AT) == ""
 
 
 @pytest.mark.parametrize("count", ["0", "1", "6", "9", "00", "99999999", "999999999"])

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
+from phantomgate.config.session_settings import Session
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.vocabulary import (
     CLAIM,
@@ -202,6 +203,7 @@ class Settings:
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
     exchange: Exchange = field(default_factory=Exchange)
+    session: Session = field(default_factory=Session)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -235,6 +237,7 @@ SECTIONS: Mapping[str, type] = {
     "forward": ForwardRule,
     "mint": Mint,
     "exchange": Exchange,
+    "session": Session,
     "log": Log,
 }
 """The sections that are tables."""

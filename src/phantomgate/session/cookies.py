@@ -120,8 +120,8 @@ def read_value(cookies: Mapping[str, str], name: str) -> str | None:
     """The sealed value of the cookie *name*, joined from its chunks; None when it is not there.
 
     A value in several cookies begins with their number and a dot, so what an older, longer one left behind is not
-    looked at. It was sealed as a whole: chunks that are missing, moved or of another value open to nothing. Raises
-    Refused(MALFORMED_REQUEST) for a number that can't be.
+    looked at. It was sealed as a whole: chunks that were moved, or are of another value, open to nothing, and where one
+    is missing there is nothing to open. Raises Refused(MALFORMED_REQUEST) for a number that can't be.
     """
     value = cookies.get(name)
     found = _CHUNKED(value) if value and "." in value else None
@@ -130,7 +130,8 @@ def read_value(cookies: Mapping[str, str], name: str) -> str | None:
     count = int(found[1])
     if not 2 <= count <= MAX_CHUNKS:
         raise Refused(Reason.MALFORMED_REQUEST, f"a value in {count} cookies, want at most {MAX_CHUNKS}")
-    return str(found[2]) + "".join([cookies.get(chunk_name(name, place), "") for place in range(1, count)])
+    rest = [cookies.get(chunk_name(name, place), "") for place in range(1, count)]
+    return str(found[2]) + "".join(rest) if all(rest) else ""
 
 
 def without_ours(fields: Sequence[bytes], prefix: str) -> bytes:

@@ -59,13 +59,21 @@ def open_token(ring: KeyRing, name: str, issuer: str, text: str, *, legacy: bool
 def check_double_submit(header: bytes | None, csrf: SessionToken, session_id: bytes) -> None:
     """The *header* repeats the token of the *csrf* cookie, which is of the session *session_id*.
 
-    Compared in constant time. Raises Refused(FORGED_REQUEST).
+    Raises Refused(FORGED_REQUEST).
     """
-    repeated = hmac.compare_digest(header or b"", csrf.value.encode("utf-8"))
-    same_session = hmac.compare_digest(session_id, csrf.session_id)
+    check_repeated(header, csrf)
+    check_same_session(csrf, session_id)
+
+
+def check_repeated(header: bytes | None, csrf: SessionToken) -> None:
+    """The *header* is the token of the *csrf* cookie, compared in constant time. Raises Refused(FORGED_REQUEST)."""
     if not header:
         raise Refused(Reason.FORGED_REQUEST, "no CSRF header")
-    if not repeated:
+    if not hmac.compare_digest(header, csrf.value.encode("utf-8")):
         raise Refused(Reason.FORGED_REQUEST, "the CSRF header is not what the CSRF cookie holds")
-    if not same_session:
+
+
+def check_same_session(csrf: SessionToken, session_id: bytes) -> None:
+    """The *csrf* cookie is of the session *session_id*, compared in constant time. Raises Refused(FORGED_REQUEST)."""
+    if not hmac.compare_digest(session_id, csrf.session_id):
         raise Refused(Reason.FORGED_REQUEST, "the CSRF cookie is of another session than the access token")
