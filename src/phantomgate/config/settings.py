@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from phantomgate.config.agent_settings import Agent
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
@@ -207,8 +208,14 @@ class Settings:
     mint: Mint = field(default_factory=Mint)
     exchange: Exchange = field(default_factory=Exchange)
     session: Session = field(default_factory=Session)
+    agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether there is an OAuth agent."""
+        return self.agent != Agent()
 
     @property
     def exchanges(self) -> bool:
@@ -241,6 +248,7 @@ SECTIONS: Mapping[str, type] = {
     "mint": Mint,
     "exchange": Exchange,
     "session": Session,
+    "agent": Agent,
     "log": Log,
 }
 """The sections that are tables."""
