@@ -68,9 +68,7 @@ class Client:
 
     def post_form(self, url: str, form: dict[str, str]) -> Answer:
         """A form that a person sends."""
-        return self.call(
-            "POST", url, urlencode(form).encode(), Content_Type="application/x-www-form-urlencoded"
-        )
+        return self.call("POST", url, urlencode(form).encode(), Content_Type="application/x-www-form-urlencoded")
 
     def follow(self, answer: Answer, at: str, stop: str) -> str:
         """The address that the redirects behind *answer*, which came from *at*, lead to, no further than *stop*."""
