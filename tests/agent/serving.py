@@ -13,9 +13,9 @@ import uvicorn
 
 
 @contextmanager
-def served(app: Any) -> Iterator[str]:
-    """The URL of *app* while the block runs."""
-    listening = socket.create_server(("127.0.0.1", 0))
+def served(app: Any, port: int = 0) -> Iterator[str]:
+    """The URL of *app* while the block runs, on *port* or any that is free."""
+    listening = socket.create_server(("127.0.0.1", port))
     server = uvicorn.Server(uvicorn.Config(app, http="h11", ws="none", log_config=None, access_log=False))
     thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listening])), daemon=True)
     thread.start()

@@ -15,17 +15,18 @@ from interop.processes import process
 
 @contextmanager
 def oidc_provider(
-    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = ()
+    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = (), *, login: bool = False
 ) -> Iterator[AuthorizationServer]:
     """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any.
 
-    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect.
+    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect. With *login*
+    people can log in, by any name and password.
     """
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
     code = HERE / "oidc_provider"
     ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
-    arguments = [member, json.dumps(list(clients))]
+    arguments = [member, json.dumps(list(clients)), *(["login"] if login else [])]
     with process([command("node") or "node", "server.mjs", *arguments], log, ready=ready, cwd=code):
         issuer = _issuer(log).strip()
         yield AuthorizationServer(

@@ -21,9 +21,7 @@ from servers.process import SECRET, SOURCES, serving, settings
 @pytest.fixture(scope="module")
 def server():
     scopes = frozenset({"openid", "profile", "read"})
-    spa = Registered(
-        "spa", "spa-secret", scopes, (f"{APP}/",), post_logout_redirect_uris=(f"{APP}/bye",)
-    )
+    spa = Registered("spa", "spa-secret", scopes, (f"{APP}/",), post_logout_redirect_uris=(f"{APP}/bye",))
     server = DevelopmentServer([spa, Registered("gateway", SECRET, introspects=True)])
     with server.running_in_thread():
         yield server
@@ -113,7 +111,9 @@ def test_check_asks_the_provider(server, tmp_path):
     found = json.loads(done.stdout)
 
     assert (0, True) == (done.returncode, found["good"])
-    assert [server.issuer] == [one["endpoint"] for one in found["authorization_servers"] if "agent" == one.get("issuer")]
+    assert [server.issuer] == [
+        one["endpoint"] for one in found["authorization_servers"] if "agent" == one.get("issuer")
+    ]
 
 
 def test_more_processes_than_one_are_refused_with_the_reason(server, tmp_path):
@@ -121,5 +121,3 @@ def test_more_processes_than_one_are_refused_with_the_reason(server, tmp_path):
     with run(tmp_path, wrong) as service:
         assert 2 == service.process.wait(30)
     assert "in the memory of one process" in service.log.read_text()
-
-

@@ -2,6 +2,7 @@
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
 // with `gateway` may introspect.
+// With a third argument, people can log in (any name and password), and may get refresh tokens, which rotate.
 // Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
@@ -10,6 +11,7 @@ import { Provider } from 'oidc-provider';
 const SECONDS = 120;
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
+const login = Boolean(process.argv[4]);
 const { privateKey } = await generateKeyPair('ES256');
 const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
   const pair = await generateKeyPair(alg, { extractable: true });
@@ -26,10 +28,19 @@ server.listen(0, '127.0.0.1', () => {
       ...more.map((metadata) => client(metadata.client_id, [], metadata)),
     ],
     jwks: { keys: signing },
-    scopes: ['read', 'write'],
+    scopes: login ? ['openid', 'offline_access', 'read', 'write'] : ['read', 'write'],
+    claims: { openid: ['sub'], profile: ['name'] },
+    cookies: { keys: ['for tests'] },
+    rotateRefreshToken: true,
+    // Its own would not call loopback, where the client hears of a logout.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+    findAccount: async (_, id) => ({ accountId: id, claims: async () => ({ sub: id, name: `Person ${id}` }) }),
     features: {
       clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: login },
+      rpInitiatedLogout: { enabled: login },
+      backchannelLogout: { enabled: login },
+      userinfo: { enabled: login },
       introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId.startsWith('gateway') },
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
