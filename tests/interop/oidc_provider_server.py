@@ -8,32 +8,33 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from interop.authorization_server import AuthorizationServer
+from interop.authorization_server import AuthorizationServer, issuer_in
 from interop.needs import HERE, command, needs
 from interop.processes import process
 
 
 @contextmanager
 def oidc_provider(
-    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = (), *, login: bool = False
+    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = ()
 ) -> Iterator[AuthorizationServer]:
     """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any.
 
-    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect. With *login*
-    people can log in, by any name and password.
+    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect. Those
+    with redirect_uris log people in, by any name and password.
     """
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
     code = HERE / "oidc_provider"
-    ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
-    arguments = [member, json.dumps(list(clients)), *(["login"] if login else [])]
-    with process([command("node") or "node", "server.mjs", *arguments], log, ready=ready, cwd=code):
-        issuer = _issuer(log).strip()
+    version = json.loads((code / "node_modules" / "oidc-provider" / "package.json").read_text())["version"]
+    arguments = [member, json.dumps(list(clients))]
+    node = [command("node") or "node", "server.mjs", *arguments]
+    with process(node, log, ready=lambda: bool(issuer_in(log)), cwd=code):
+        issuer = issuer_in(log)
         yield AuthorizationServer(
-            issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"
+            name="oidc-provider",
+            version=version,
+            issuer=issuer,
+            token_endpoint=f"{issuer}/token",
+            introspection_endpoint=f"{issuer}/token/introspection",
+            revocation_endpoint=f"{issuer}/token/revocation",
         )
-
-
-def _issuer(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines(keepends=True) if log.exists() else []
-    return next((line for line in lines if line.startswith("http://")), "")

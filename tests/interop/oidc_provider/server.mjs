@@ -1,8 +1,10 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
-// with `gateway` may introspect.
-// With a third argument, people can log in (any name and password), and may get refresh tokens, which rotate.
+// with `gateway` may introspect, and those with redirect_uris log people in, by any name and password; their refresh tokens
+// rotate, and the second use of one ends everything.
+// A client that asks for `resource=https://api.example/RS256` (or ES256) gets a JWT for it (RFC 9068, RFC 8707), signed so.
+// POST /rotate makes new keys and publishes no other from then on.
 // Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
@@ -11,17 +13,34 @@ import { Provider } from 'oidc-provider';
 const SECONDS = 120;
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
-const login = Boolean(process.argv[4]);
+const login = more.some(({ redirect_uris: pages }) => pages);
 const { privateKey } = await generateKeyPair('ES256');
-const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
-  const pair = await generateKeyPair(alg, { extractable: true });
-  return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: alg };
-}));
+const RESOURCES = 'https://api.example/';
+let generation = 0;
 
 const server = createServer();
-server.listen(0, '127.0.0.1', () => {
+server.listen(0, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, {
+  let answer = await provider(issuer);
+  server.on('request', async (request, response) => {
+    if (request.method === 'POST' && request.url === '/rotate') {
+      answer = await provider(issuer);
+      response.end();
+    } else {
+      answer(request, response);
+    }
+  });
+  console.log(issuer);
+});
+
+// The server with keys of its own. What it has issued is in memory, and outlives it.
+async function provider(issuer) {
+  generation += 1;
+  const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
+    const pair = await generateKeyPair(alg, { extractable: true });
+    return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: `${alg}-${generation}` };
+  }));
+  return new Provider(issuer, {
     clients: [
       client('service', ['client_credentials'], { scope: 'read write' }),
       client('gateway', []),
@@ -45,6 +64,16 @@ server.listen(0, '127.0.0.1', () => {
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
       encryption: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: (_, resource) => ({
+          scope: 'read write',
+          accessTokenTTL: SECONDS,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: resource.replace(RESOURCES, '') } },
+        }),
+      },
     },
     enabledJWA: {
       introspectionSigningAlgValues: ['RS256', 'ES256'],
@@ -55,10 +84,8 @@ server.listen(0, '127.0.0.1', () => {
     ttl: { ClientCredentials: SECONDS },
     // For an opaque token these are told by introspection only.
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
-  });
-  server.on('request', provider.callback());
-  console.log(issuer);
-});
+  }).callback();
+}
 
 function client(name, grants, more = {}) {
   return {

@@ -1,0 +1,55 @@
+"""The matrix of what ran: one for the whole run, and looked at last."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from interop.matrix import Matrix
+
+HERE = Path(__file__).parent
+RECORDED = pytest.StashKey[Matrix]()
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    config.stash[RECORDED] = Matrix()
+    config.stash[LEFT_OUT] = [argument for argument in config.args if "::" in argument]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path == HERE / "test_matrix.py")  # stable, so only these move: to the end
+
+
+def pytest_deselected(items):
+    for item in items:
+        if "matrix" in item.fixturenames:
+            item.config.stash[LEFT_OUT].append(item.nodeid)
+
+
+def pytest_collection_finish(session):
+    collected = {item.path for item in session.items}
+    session.config.stash[LEFT_OUT] += [
+        path.name
+        for path in HERE.glob("test_*.py")
+        if path not in collected and "matrix.record(" in path.read_text(encoding="utf-8")
+    ]
+
+
+def pytest_sessionfinish(session):
+    matrix = session.config.stash[RECORDED]
+    if matrix.rows:
+        matrix.keep(complete=not session.config.stash[LEFT_OUT] and not session.testsfailed)
+
+
+@pytest.fixture(scope="session")
+def matrix(request):
+    """Where a test says what it ran, when it ran well."""
+    return request.config.stash[RECORDED]
+
+
+@pytest.fixture(scope="session")
+def left_out(request):
+    """Tests and files that record and are not part of this run."""
+    return request.config.stash[LEFT_OUT]
