@@ -16,13 +16,14 @@ from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route
-from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
+from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.oauth.discovery import Form, Metadata
+    from phantomgate.oauth.jwks import KeySet
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
     from phantomgate.resolvers.signatures import Signatures
@@ -59,6 +60,9 @@ class Tools:
     """Hears of (issuer, "keys", "answer keys" or "metadata", why, for how many more seconds what is held is good)."""
     secret: bytes = field(repr=False)
     """What cache keys are made with."""
+    halves: Store | None = None
+    """Where the parts of split tokens are, where there are such."""
+    split_counts: Counts = field(default_factory=Counts)
 
 
 class Made(NamedTuple):
@@ -81,7 +85,7 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     probes: list[Probe] = []
     for place, one in enumerate(settings.issuers, 1):
         resolver = _resolver(tools, one, clients[place_of(place)], probes)
-        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode == "introspect", one.prefix))
+        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode in ("introspect", "split"), one.prefix))
     if settings.introspection == Introspection():
         return Made(ByIssuer(issuers), None, tuple(probes))
     name = settings.introspection.issuer or DEFAULT_NAME
@@ -102,8 +106,11 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
         timeout=introspection.timeout,
         introspection=introspection,
     )
-    introspect = _introspect(tools, one, client, None if introspection.endpoint else _metadata(tools, one))
+    remembered: list[Cached] = []
+    metadata = None if introspection.endpoint else _metadata(tools, one)
+    introspect = _introspect(tools, one, client, metadata, remembered)
     cached = _cached(tools, introspect, name, _asked(one))
+    remembered.append(cached)
     return cached, introspect, _probe_introspection(tools, one, introspect)
 
 
@@ -113,9 +120,10 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
 
     metadata = _metadata(tools, one) if discovers(one) else None
     context: tuple[str, ...] = ()
+    remembered: list[Cached] = []
     verify = introspect = None
     if verifies(one):
-        keys = _keys(tools, one, metadata)
+        keys = _keys(tools, one, metadata, remembered)
         rules = rules_of(one, tools.settings.policy.clock_skew)
         verify = Verify(
             keys,
@@ -130,14 +138,20 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
         context += ("header", *sorted(one.ignored_header))
     if introspects(one):
-        introspect = _introspect(tools, one, client, metadata)
+        introspect = _introspect(tools, one, client, metadata, remembered)
         probes.append(_probe_introspection(tools, one, introspect))
         context += _asked(one)
     if verify is not None and introspect is not None:
         inner: Resolver = Wrapped(verify, introspect)
     else:
         inner = cast("Resolver", verify or introspect)
-    return _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    cached = _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    remembered.append(cached)
+    if one.mode != "split":
+        return cached
+    from phantomgate.resolvers.split import Split
+
+    return Split(cached, cast("Store", tools.halves), tools.split_counts)
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
@@ -176,7 +190,7 @@ def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
     return _held(tools, one, "metadata", fetch)
 
 
-def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Keys:
+def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
     from phantomgate.oauth.jwks import read_key_set
     from phantomgate.resolvers.held import Fixed
     from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in
@@ -188,12 +202,30 @@ def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Key
         from pathlib import Path
 
         name = one.keys.removeprefix("file:")
-        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms))
+        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms), _forgets(remembered))
     where = _at(one.keys) if one.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
-    return _held(tools, one, "keys", keys_at(_http(tools, one), where, algorithms, timeout=one.timeout))
+    fetch = keys_at(_http(tools, one), where, algorithms, timeout=one.timeout)
+    return _held(tools, one, "keys", fetch, _forgets(remembered))
 
 
-def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
+def _forgets(remembered: list[Cached]) -> Callable[[KeySet, KeySet], None]:
+    """Lets nothing be found again that an older key set has proved, once a newer one lacks a key of it."""
+
+    def replaced(older: KeySet, newer: KeySet) -> None:
+        if not newer.has_all_of(older):
+            for cached in remembered:
+                cached.forget()
+
+    return replaced
+
+
+def _held(
+    tools: Tools,
+    one: IssuerRule,
+    what: str,
+    fetch: Callable[[], Awaitable[Any]],
+    replaced: Callable[[Any, Any], None] = lambda older, newer: None,  # noqa: ARG005 - nobody looks
+) -> Held[Any]:
     from phantomgate.resolvers.held import Held
 
     return Held(
@@ -203,6 +235,7 @@ def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitabl
         ticks=tools.ticks,
         later=tools.later,
         failed=lambda no, seconds: tools.failed(one.name, what, no, seconds),
+        replaced=replaced,
     )
 
 
@@ -213,7 +246,9 @@ def _at(url: str) -> Callable[[], Awaitable[str]]:
     return where
 
 
-def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None) -> Introspect:
+def _introspect(
+    tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None, remembered: list[Cached]
+) -> Introspect:
     asked, settings = asked_of(one), tools.settings
     endpoint: str | Callable[[], Awaitable[str]] = asked.endpoint
     if metadata is not None and not endpoint:
@@ -226,7 +261,7 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
     if verifies_answers(asked):
         from phantomgate.config import statements as answers
 
-        keys = _held(tools, one, "answer keys", answers.answer_keys(asked, http, metadata))
+        keys = _held(tools, one, "answer keys", answers.answer_keys(asked, http, metadata), _forgets(remembered))
         if asked.answer == "signed":
             statements = answers.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
         else:

@@ -8,9 +8,12 @@
 // Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
-import { Provider } from 'oidc-provider';
+import { Provider, errors } from 'oidc-provider';
 
 const SECONDS = 120;
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const APIS = ['orders', 'stock'];
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
 const login = more.some(({ redirect_uris: pages }) => pages);
@@ -40,7 +43,7 @@ async function provider(issuer) {
     const pair = await generateKeyPair(alg, { extractable: true });
     return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: `${alg}-${generation}` };
   }));
-  return new Provider(issuer, {
+  const made = new Provider(issuer, {
     clients: [
       client('service', ['client_credentials'], { scope: 'read write' }),
       client('gateway', []),
@@ -84,12 +87,37 @@ async function provider(issuer) {
     ttl: { ClientCredentials: SECONDS },
     // For an opaque token these are told by introspection only.
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
-  }).callback();
+  });
+  made.registerGrantType(EXCHANGE, exchange(made), [
+    'subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope',
+  ]);
+  return made.callback();
 }
 
 function client(name, grants, more = {}) {
   return {
     client_id: name, client_secret: `${name}-secret`, grant_types: grants, redirect_uris: [], response_types: [], ...more,
+  };
+}
+
+// Token exchange (RFC 8693) is no part of oidc-provider: this grant is ours, on its token endpoint, its client
+// authentication, its tokens and its signing keys. Clients may be told to have the grant by their metadata.
+function exchange(provider) {
+  return async (ctx) => {
+    const { subject_token: subject, subject_token_type: type, audience } = ctx.oidc.params;
+    if (type !== ACCESS_TOKEN) throw new errors.InvalidRequest('want an access token');
+    const source = await provider.ClientCredentials.find(subject);
+    if (!source) throw new errors.InvalidRequest('the subject token is not active');
+    if (!APIS.includes(audience)) throw new errors.InvalidTarget('no API of ours');
+    const made = new provider.ClientCredentials({
+      client: await provider.Client.find(source.clientId), scope: source.scope,
+    });
+    made.resourceServer = new provider.ResourceServer(audience, {
+      audience, scope: source.scope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
+    });
+    ctx.body = {
+      access_token: await made.save(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: made.expiration,
+    };
   };
 }
 
