@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from phantomgate.agent.agent import Agent, ways
@@ -66,6 +67,12 @@ class WiredAgent:
         """Give back the connections."""
         for one in self.closing:
             await one.close()
+
+
+def name_of(settings: Settings) -> str:
+    """What this agent is called among the processes of a machine: the same for the same client of the same provider."""
+    told = "\0".join((settings.agent.issuer, settings.agent.client_id, sealed_for(settings), *settings.session.keys))
+    return f"phantomgate-agent-{sha256(told.encode('utf-8')).hexdigest()}"
 
 
 def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
