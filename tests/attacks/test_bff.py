@@ -258,6 +258,16 @@ def test_a_session_that_was_there_before_is_over_after_a_login(world, browser, c
     assert (401, "session_expired") == (attacker.ask("GET", "/claims").status, code_of(world.log[-1]))
 
 
+@attack("BFF-019")
+def test_a_session_is_over_for_copies_of_it_when_a_login_begins(world, browser, case):
+    browser.log_in()
+    copy = Browser(world)
+    copy.cookies = dict(browser.cookies)
+    browser.start()
+
+    assert (401, "session_expired") == (copy.ask("GET", "/claims").status, code_of(world.log[-1]))
+
+
 @attack("BFF-020")
 def test_a_stale_session_is_taken_away_when_a_login_begins(world, browser, case):
     browser.log_in()

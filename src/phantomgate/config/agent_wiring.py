@@ -52,7 +52,9 @@ if TYPE_CHECKING:
 NAME = "agent"
 """What the provider is called in the log, and by `check`."""
 MOST = 100_000
-"""How many refreshes, logins and ended sessions are remembered, each: some 30 MB when all are there."""
+"""How many refreshes (for seconds) and used logins (for minutes) are remembered; of more, the oldest are forgotten."""
+MOST_ENDED = 1_000_000
+"""How many ended sessions are remembered, for as long as a session may last: some 200 MB. More are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def wire_agent(
     server, probe = _server(settings, ends, authenticate, write, now, ticks)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     used = Remembered(most=MOST, forgets=True, ticks=ticks)
-    endings = Endings(Remembered(most=MOST, forgets=False, ticks=ticks), now, asked.max_age)
+    endings = Endings(Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), now, asked.max_age)
     answers = Remembered(most=MOST, forgets=True, ticks=ticks)
     logins = Logins(
         server,
