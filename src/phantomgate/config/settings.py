@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
+from phantomgate.config.settings_agent import Agent
 from phantomgate.config.settings_aws import Aws
 from phantomgate.config.settings_resource import Resource
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
@@ -229,9 +230,15 @@ class Settings:
     exchange: Exchange = field(default_factory=Exchange)
     split_tokens: SplitTokens = field(default_factory=SplitTokens)
     session: Session = field(default_factory=Session)
+    agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
     aws: Aws = field(default_factory=Aws)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether there is an OAuth agent."""
+        return self.agent != Agent()
 
     @property
     def exchanges(self) -> bool:
@@ -271,6 +278,7 @@ SECTIONS: Mapping[str, type] = {
     "exchange": Exchange,
     "split_tokens": SplitTokens,
     "session": Session,
+    "agent": Agent,
     "log": Log,
     "aws": Aws,
 }
