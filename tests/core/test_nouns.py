@@ -145,6 +145,16 @@ def test_what_is_generic_stays_so():
     assert 7 == Typed[int](7).value
 
 
+def test_threads_may_make_the_first_one_together():
+    ours, _ = both(frozen=True, slots=True)
+    stub = ours.__init__
+    first, second = ours.__new__(ours), ours.__new__(ours)
+    stub(first, "a")
+    stub(second, "b")  # a thread that had looked it up before the other put the real one in its place
+
+    assert ("a", "b", "c") == (first.name, second.name, ours("c").name)
+
+
 def test_two_equal_nouns_are_one_key():
     assert 1 == len({Kept("a"), Kept("a")})
     with pytest.raises(TypeError):

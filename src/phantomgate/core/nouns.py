@@ -83,8 +83,9 @@ else:
     def _init_of(known, frozen):
         def __init__(self, *args, **kwargs):  # noqa: N807 - the real one takes its place now
             init = _compiled(known, frozen)
-            cls = next(one for one in type(self).__mro__ if one.__dict__.get("__init__") is __init__)
-            type.__setattr__(cls, "__init__", init)
+            for cls in type(self).__mro__:
+                if cls.__dict__.get("__init__") is __init__:  # unless another thread was here meanwhile
+                    type.__setattr__(cls, "__init__", init)
             init(self, *args, **kwargs)
 
         return __init__
