@@ -181,7 +181,12 @@ class Authorizer:
             self._say(Level.WARNING, "reach", reason=no.reason.label, detail=no.detail, decision=refuse.id)
             if no.reason.status >= 500:
                 raise write_trouble(refuse) from None
-            return self._policy(ready, asked, refuse)
+            # never back to the table, whatever it was that refused
+            return (
+                write_denied(policies.nothing(arn), refuse)
+                if no.reason in _OF_TABLE
+                else self._policy(ready, asked, refuse)
+            )
         if reached.token is None or reached.upstream is None:
             refuse = decision if isinstance(decision, Refuse) else Refuse(Reason.NO_ROUTE, ready.wired.gateway.new_id())
             return write_denied(policies.nothing(arn), refuse)
