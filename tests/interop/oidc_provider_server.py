@@ -15,18 +15,21 @@ from interop.processes import process
 
 @contextmanager
 def oidc_provider(
-    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = ()
+    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = (), access_token_seconds: float = 120
 ) -> Iterator[AuthorizationServer]:
     """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any.
 
-    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect.
+    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect, and those with
+    redirect_uris log people in, for *access_token_seconds* at a time.
     """
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
     code = HERE / "oidc_provider"
     ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
     arguments = [member, json.dumps(list(clients))]
-    with process([command("node") or "node", "server.mjs", *arguments], log, ready=ready, cwd=code):
+    environ = {"ACCESS_TOKEN_SECONDS": str(access_token_seconds)}
+    start = [command("node") or "node", "server.mjs", *arguments]
+    with process(start, log, ready=ready, cwd=code, environ=environ):
         issuer = _issuer(log).strip()
         yield AuthorizationServer(
             issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"
@@ -36,3 +39,9 @@ def oidc_provider(
 def _issuer(log: Path) -> str:
     lines = log.read_text(errors="replace").splitlines(keepends=True) if log.exists() else []
     return next((line for line in lines if line.startswith("http://")), "")
+
+
+def refreshes(folder: Path) -> list[str]:
+    """What became of every refresh that it was asked for: "success" or "error"."""
+    lines = (folder / "oidc-provider.log").read_text(errors="replace").splitlines()
+    return [line.split(" ")[2] for line in lines if line.startswith("grant refresh_token ")]

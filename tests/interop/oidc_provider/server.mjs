@@ -1,13 +1,15 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
-// with `gateway` may introspect.
-// Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
+// with `gateway` may introspect, and those with redirect_uris log people in: any name and password, opaque access tokens
+// that last ACCESS_TOKEN_SECONDS, and refresh tokens that rotate, whose second use ends the session.
+// Prints its issuer when it listens, then a line for each grant that it refused or gave, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
 
 const SECONDS = 120;
+const ACCESS_TOKEN_SECONDS = Number(process.env.ACCESS_TOKEN_SECONDS ?? SECONDS);
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
 const { privateKey } = await generateKeyPair('ES256');
@@ -26,10 +28,14 @@ server.listen(0, '127.0.0.1', () => {
       ...more.map((metadata) => client(metadata.client_id, [], metadata)),
     ],
     jwks: { keys: signing },
-    scopes: ['read', 'write'],
+    scopes: ['openid', 'offline_access', 'read', 'write', 'orders:write'],
+    claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
+    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `${id} Example`, email: `${id}@example.com` }) }),
+    cookies: { keys: ['for tests only'] },
+    rotateRefreshToken: true,
     features: {
       clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: more.some((metadata) => metadata.redirect_uris?.length) },
       introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId.startsWith('gateway') },
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
@@ -41,10 +47,16 @@ server.listen(0, '127.0.0.1', () => {
       introspectionEncryptionEncValues: ['A256GCM', 'A128CBC-HS256'],
       clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'],
     },
-    ttl: { ClientCredentials: SECONDS },
+    ttl: {
+      ClientCredentials: SECONDS, AccessToken: ACCESS_TOKEN_SECONDS, IdToken: SECONDS, RefreshToken: 3600, Session: 3600,
+      Interaction: 600, Grant: 3600,
+    },
     // For an opaque token these are told by introspection only.
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
   });
+  for (const event of ['success', 'error']) {
+    provider.on(`grant.${event}`, (ctx) => console.log(`grant ${ctx.oidc.params?.grant_type} ${event}`));
+  }
   server.on('request', provider.callback());
   console.log(issuer);
 });
