@@ -137,7 +137,7 @@ def with_signature(jws: str, signature: bytes) -> str:
 
 def signature_of(jws: str) -> bytes:
     """The signature's bytes."""
-    from phantomgate.oauth.base64url import base64url
+    from phantomgate.core.base64url import base64url
 
     return base64url(jws.rpartition(".")[2].encode("ascii"))
 

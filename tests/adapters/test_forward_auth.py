@@ -147,7 +147,7 @@ def allow(route=None):
 
 
 def test_an_allow_says_nginx_first_how_long_it_holds():
-    fields = write_allow(allow(), 42)
+    fields = write_allow(allow(), 42, Headers())
 
     assert fields == [
         ("Authorization", f"Bearer {jwt()}"),
@@ -158,7 +158,7 @@ def test_an_allow_says_nginx_first_how_long_it_holds():
 
 
 def test_an_allow_by_routes_says_that_the_token_alone_was_not_enough():
-    assert ("Vary", "*") in write_allow(allow(Route("GET /a", of_table=True)), 42)
+    assert ("Vary", "*") in write_allow(allow(Route("GET /a", of_table=True)), 42, Headers())
 
 
 def test_an_exchange_gives_the_jwt_as_a_token_response():

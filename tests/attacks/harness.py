@@ -25,13 +25,15 @@ from phantomgate.backends.blocking import finish
 from phantomgate.config.settings import Cache as CacheSettings
 from phantomgate.config.settings import ForwardRule, Introspection, Policy, RouteRule, Settings
 from phantomgate.config.settings import Log as LogSettings
+from phantomgate.config.settings import Session as SessionSettings
 from phantomgate.config.wiring import Wired, wire
-from phantomgate.core.model import Allow, Decision, Headers, Request
+from phantomgate.core.model import Decision, Headers, Request
 from phantomgate.core.ports import Cache, Resolver
 from phantomgate.resolvers.cached import Cached
 from phantomgate.resolvers.introspect import Introspect
 from phantomgate.servers.listener import Limits, Listener, trusted_peers
 from phantomgate.testing import FakeClock
+from sealed import KEY, OLD_KEY
 
 T = TypeVar("T")
 
@@ -73,7 +75,8 @@ def read_replies(data: bytes) -> list[Reply]:
         assert version == "HTTP/1.1"
         pairs = [line.split(": ", 1) for line in lines]
         headers = [(name.lower(), value) for name, value in pairs]
-        [length] = [int(value) for name, value in headers if name == "content-length"]
+        lengths = [int(value) for name, value in headers if name == "content-length"]
+        [length] = lengths if status != "204" else [*lengths, 0]
         assert len(rest) >= length, "half a body"
         replies.append(Reply(int(status), headers, rest[:length], head + blank + rest[:length]))
         data = rest[length:]
@@ -108,8 +111,8 @@ class Seen:
 class Gate:
     """Everything between a gateway's question and the authorization server, wired from settings and served on loopback.
 
-    *routes*, *policy*, *limits* and *trusted* are the settings of their names; *introspection*, *caching* and *log*
-    change those sections.
+    *routes*, *policy*, *limits* and *trusted* are the settings of their names; *introspection*, *caching*, *log* and
+    *session* change those sections; the keys of a session are KEY and OLD_KEY of `sealed`.
     """
 
     def __init__(
@@ -130,6 +133,7 @@ class Gate:
         cached: Callable[[Introspect], Resolver] | None = None,
         caching: Mapping[str, Any] | None = None,
         log: Mapping[str, Any] | None = None,
+        session: Mapping[str, Any] | None = None,
         **introspection: Any,
     ) -> None:
         self.clock = clock = clock or FakeClock()
@@ -146,8 +150,9 @@ class Gate:
             routes=tuple(routes),
             forward=ForwardRule(CLAIMS if claims is None else claims),
             log=LogSettings(**(log or {})),
+            session=SessionSettings(**(session or {})),
         )
-        self.environ = {"SECRET": secret}
+        self.environ = {"SECRET": secret, "KEY": KEY, "OLD_KEY": OLD_KEY}
         self.wired = loop.run(self._wire(clock, self.environ))
         resolver = self.wired.gateway.resolver
         assert isinstance(resolver, Cached)
@@ -167,6 +172,7 @@ class Gate:
             trusts=trusted_peers(trusted),
             source=source,
             nginx=nginx,
+            preflights=self.settings.session.cors,
             limits=limits,
             waiting=self._waiting,
         )
@@ -263,8 +269,7 @@ class Gate:
 
     def _reply(self, decision: Decision) -> Reply:
         """What the listener would say of *decision*."""
-        rendering = self.listener.rendering
-        head, body = rendering.allow(decision) if isinstance(decision, Allow) else rendering.refusal(decision)
+        head, body = self.listener.rendering.answer(decision, "decide", Headers())
         [reply] = read_replies(head + body)
         return reply
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from phantomgate.oauth.base64url import base64url
+from phantomgate.core.base64url import base64url
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.unverified import read_claims, read_unverified
 from tokens import jwt, segment

@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Refused
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.jwa import ALGORITHMS
 from phantomgate.oauth.jwks import Key, KeySet, read_key_set
 from phantomgate.oauth.jws import verify_jws

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from phantomgate.oauth.base64url import base64url
+from phantomgate.core.base64url import base64url
 from phantomgate.oauth.client_auth import client_secret_basic, client_secret_post
 from phantomgate.oauth.form import form_body, form_value, names_of_query
 from phantomgate.oauth.unverified import read_claims, read_unverified

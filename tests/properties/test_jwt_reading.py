@@ -7,8 +7,8 @@ import json
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.jwa import ALGORITHMS
 from phantomgate.oauth.jwks import read_key_set
 from phantomgate.oauth.jwt import verify

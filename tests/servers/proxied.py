@@ -10,7 +10,7 @@ from phantomgate.config.observe import Metrics, observer
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Route, Token, plain_name
 from phantomgate.gateway.find import find_bearer
-from phantomgate.gateway.gateway import Gateway
+from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.routes import policy_only
 from phantomgate.servers.listener import Limits
 from phantomgate.servers.proxy import Proxy
@@ -138,20 +138,24 @@ class Front:
         self.metrics = Metrics()
         self.tokens = Tokens()
         self.limits = options.pop("limits", Limits())
+        cookies = options.pop("cookies", None)
         self.options = options
         self.clients = []
 
         async def forward(route, token):
-            return HeaderChange((("Authorization", f"Bearer {token.jwt}"), ("X-User", "ann")), frozenset(OWNED))
+            return HeaderChange(
+                (("Authorization", f"Bearer {token.jwt}"), ("X-User", "ann")), frozenset(OWNED), cookies=cookies
+            )
 
         self.gateway = Gateway(
             policy_only(Route("policy")),
-            find_bearer(),
+            options.pop("find", find_bearer()),
             self.tokens,
             (),
             forward,
             observer(self.metrics, self.lines.append, now=lambda: NOW),
             lambda: "id-1",
+            options.pop("respond", respond_nothing),
         )
 
     @asynccontextmanager

@@ -112,9 +112,14 @@ def _unreadable(headers: Headers, peer: str, why: str) -> Request:
     return Request("", "", headers, peer=peer, problem=Refused(Reason.MALFORMED_REQUEST, why))
 
 
-def write_allow(allow: Allow, seconds: int) -> list[tuple[str, str]]:
-    """The fields of a 200: what goes upstream, and for how many *seconds* a gateway may remember it."""
-    return [*allow.upstream.set, *write_memory(seconds, of_table=allow.route.of_table)]
+def write_allow(allow: Allow, seconds: int, headers: Headers) -> list[tuple[str, str]]:
+    """The fields of a 200: what goes upstream, what the client gets, and for how many *seconds* it may be remembered.
+
+    *headers* are those of the request: `Cookie` is what is left of its cookies, for the gateway to set, empty or not.
+    """
+    left = allow.upstream.cookies
+    cookie = [] if left is None else [("Cookie", left(headers).decode("latin-1"))]
+    return [*allow.upstream.set, *cookie, *allow.client, *write_memory(seconds, of_table=allow.route.of_table)]
 
 
 def write_memory(seconds: int, *, of_table: bool) -> list[tuple[str, str]]:

@@ -27,7 +27,7 @@ def read_proxied(
     *owned* are the fields besides Authorization that we set.
     """
     path, _, query = target.partition("?")
-    request = Request(method, path, headers, query, scheme="http", peer=peer)
+    request = Request(method, path, headers, query, scheme="http", peer=peer, answerable=True)
     try:
         request.host = _host(headers)
         _check_target(method, target)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from phantomgate.adapters.hops import HOP_BY_HOP, named_by_connection
 from phantomgate.adapters.refusal import Refusal
-from phantomgate.core.model import HeaderChange, Headers, Request, plain_name
+from phantomgate.core.model import Fields, HeaderChange, Headers, Request, plain_name
 
 _NOT_FORWARDED = HOP_BY_HOP | {b"host", b"expect"}  # the first is the API's own, the second we have answered
 _SET_BY_US = frozenset(("forwarded", "x-real-ip", "x-original-host", "x-original-proto"))
@@ -27,6 +27,10 @@ TROUBLE = {
 def to_upstream(request: Request, change: HeaderChange) -> list[tuple[str, str]]:
     """The fields for the API: the client's, less what it may not say, and ours."""
     dropped = _NOT_FORWARDED | named_by_connection(request.headers)
+    left = b""
+    if change.cookies is not None:
+        dropped |= {b"cookie"}
+        left = change.cookies(request.headers)
     fields = [
         (name.decode("latin-1"), value.decode("utf-8"))
         for name, value in request.headers
@@ -34,6 +38,7 @@ def to_upstream(request: Request, change: HeaderChange) -> list[tuple[str, str]]
     ]
     return [
         *fields,
+        *([("Cookie", left.decode("utf-8"))] if left else []),
         *change.set,
         ("X-Forwarded-For", request.peer),
         ("X-Forwarded-Host", request.host),
@@ -47,11 +52,14 @@ def _is_ours(name: str, change: HeaderChange) -> bool:
     return plain.startswith(("x-forwarded-", "x-envoy-")) or plain in _SET_BY_US or change.drops(name)
 
 
-def to_client(fields: Iterable[tuple[bytes, bytes]]) -> list[tuple[str, str]]:
-    """The fields of the API's answer that are for the client."""
+def to_client(fields: Iterable[tuple[bytes, bytes]], ours: Fields = ()) -> list[tuple[str, str]]:
+    """The fields of the API's answer that are for the client, and *ours*: then CORS is our business alone."""
     answer = list(fields)
     dropped = HOP_BY_HOP | named_by_connection(Headers.of(answer))
-    return [(name.decode("latin-1"), _text(value)) for name, value in answer if name.lower() not in dropped]
+    theirs = [(name.decode("latin-1"), _text(value)) for name, value in answer if name.lower() not in dropped]
+    if ours:
+        theirs = [(name, value) for name, value in theirs if not name.lower().startswith("access-control-")]
+    return [*theirs, *ours]
 
 
 def _text(value: bytes) -> str:
@@ -61,9 +69,9 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
-def write_trouble(kind: str, id: str) -> Refusal:  # noqa: A002 - as `Refuse` calls it
-    """The answer when the API failed, in the words of a refusal; *id* finds the log line."""
+def write_trouble(kind: str, id: str, client: Fields = ()) -> Refusal:  # noqa: A002 - as `Refuse` calls it
+    """The answer when the API failed, in the words of a refusal; *id* finds the log line, *client* is as in `Allow`."""
     status, description = TROUBLE[kind]
     body = {"error": "bad_gateway", "error_description": description, "decision": id}
-    headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"))
+    headers = (("Content-Type", "application/json"), ("Cache-Control", "no-store"), *client)
     return Refusal(status, headers, json.dumps(body).encode("ascii"))

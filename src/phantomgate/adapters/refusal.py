@@ -31,6 +31,7 @@ def write_refusal(refuse: Refuse, realm: str, nginx: bool = False) -> Refusal:
     if refuse.retry_after is not None:
         headers.append(("Retry-After", str(refuse.retry_after)))
     body = json.dumps({"error": reason.error, "error_description": reason.description, "decision": refuse.id})
+    headers += refuse.client
     if nginx:
         headers.append(("X-Phantomgate-Refusal", body))
     status = 401 if nginx and reason is Reason.MALFORMED_REQUEST else reason.status

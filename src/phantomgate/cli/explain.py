@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from phantomgate.adapters.forward_auth import read_decide, read_exchange
+from phantomgate.adapters.preflight import read_preflight
 from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.cli.story import Story, as_text, tell
@@ -105,7 +106,11 @@ def judged(raw: Raw, settings: Settings) -> Request:
         return read_decide(settings.serve.source)(method, target.encode("latin-1"), raw.headers, True, "explain")
     if raw.path == "/exchange":
         return read_exchange(settings.serve.source)(method, b"", raw.headers, True, "explain")
-    return Request(raw.method, raw.path, raw.headers, raw.query, peer="explain")
+    if settings.session.cors and (raw.path == "/preflight" or raw.path.startswith("/preflight/")):
+        below = raw.path.removeprefix("/preflight").encode("latin-1")
+        return read_preflight(settings.serve.source)(method, below, raw.headers, True, "explain")
+    proxied = bool(settings.serve.upstream)
+    return Request(raw.method, raw.path, raw.headers, raw.query, peer="explain", answerable=proxied)
 
 
 def _asked(options: argparse.Namespace) -> Raw:

@@ -180,17 +180,34 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
     Reason.INSUFFICIENT_SCOPE: (("", "The client must ask for the missing scope when it gets its token."),),
     # the request
     Reason.MISSING_CREDENTIAL: (
-        ("", "The client must send Authorization: Bearer TOKEN; does your gateway pass it on to us?"),
+        ("", "The client must send Authorization: Bearer TOKEN, or a session's cookies; does your gateway pass it on?"),
     ),
     Reason.MALFORMED_REQUEST: (
         ("x-", "Your gateway must set both fields of one family, and only those; serve.source names the family."),
+        ("session cookie", "A request is of a session or of a token: a page must send no Authorization field."),
+        ("cookie", "The browser sends too many cookies, or one twice: clear those of this site."),
+        ("preflight", "Only OPTIONS with Origin and Access-Control-Request-Method belongs to /preflight."),
         ("query", "The client must not send the token in the query as well; best nowhere but in the field."),
         ("connection names", "The client's Connection field would have a proxy drop what we judge by."),
         ("path can be", "No route is matched against a path that two servers may read in two ways."),
         ("", "The client must send one Authorization field: Bearer, a space, and the token."),
     ),
     Reason.NO_ROUTE: (("", "With [[routes]], what no route matches is refused: add one for this method and path."),),
-    Reason.FORGED_REQUEST: (("", "The request came from an origin that isn't trusted."),),
+    Reason.FORGED_REQUEST: (
+        ("trusted_web_origins", "If this page is yours, add its origin to session.trusted_web_origins, as it is here."),
+        ("no origin", "Browsers send Origin with these requests; does your gateway pass it on? See session.cors too."),
+        ("sec-fetch-site", "The page is of another site than the API; session cookies are for pages of the same site."),
+        ("no csrf cookie", "The page must log in through the OAuth agent, which sets the CSRF cookie."),
+        ("no csrf header", "The page must send the CSRF token that it got from the OAuth agent in the CSRF header."),
+        ("csrf cookie:", "The CSRF cookie was not sealed by a key of session.keys, for this prefix and issuer."),
+        ("", "The CSRF header and cookie must be those of the session: another tab may have logged in since."),
+    ),
+    Reason.UNREADABLE_SESSION: (
+        ("version 1", "This is a cookie of format v1; session.legacy_cookies = true reads it."),
+        ("another cookie or issuer", "Agent and gateway must have the same session.keys, names of cookies and issuer."),
+        ("none of our keys", "Keep an old key in session.keys, behind the new one, until its sessions have ended."),
+        ("", "This is no cookie that the OAuth agent has set; the page must log in again."),
+    ),
     Reason.SERVER_ERROR: (("", "This is a fault of ours: please report it with the type of the error."),),
 }
 """For each reason, (what its detail holds, what to do); the last of each fits every detail."""

@@ -7,7 +7,7 @@ JWT wherever else they may have got to, a claim that repeats them, say.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from phantomgate.adapters.forward_auth import write_allow, write_exchange
@@ -15,7 +15,19 @@ from phantomgate.adapters.refusal import write_refusal
 from phantomgate.cli.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Refused
-from phantomgate.core.model import Allow, Credential, Decision, HeaderChange, Refuse, Request, Route, Source, Token
+from phantomgate.core.model import (
+    Allow,
+    Answer,
+    Credential,
+    Decision,
+    HeaderChange,
+    Headers,
+    Refuse,
+    Request,
+    Route,
+    Source,
+    Token,
+)
 from phantomgate.gateway.explain import Gave, Step
 
 Story: TypeAlias = dict[str, Any]
@@ -37,11 +49,9 @@ def tell(
     """Everything about one decision, masked. *exchange*: the gateway asked `/exchange`; *now* and *ticks* as always."""
     story: Story = {
         "request": {"method": request.method, "path": request.path, "host": request.host, "note": request.note},
-        "steps": [
-            {"step": step.verb, "ms": round(step.seconds * 1000, 3), **_step(step, now, ticks)} for step in steps
-        ],
+        "steps": [_step(request, step, now, ticks) for step in steps],
         "decision": _decision(decision),
-        "answer": _answer(settings, decision, exchange, now, ticks),
+        "answer": _answer(settings, request.headers, decision, exchange, now, ticks),
     }
     swept: Story = _swept(story, [secret for step in steps if (secret := _secret(step.gave))])
     return swept
@@ -75,22 +85,23 @@ def _swept(value: Any, secrets: Iterable[str]) -> Any:
     return value
 
 
-def _step(step: Step, now: float, ticks: float) -> dict[str, Any]:
+def _step(request: Request, step: Step, now: float, ticks: float) -> dict[str, Any]:
     told: dict[str, Any] = {"step": step.verb, "ms": round(step.seconds * 1000, 3)}
     told |= {"policy": step.name} if step.verb == "judge" else {}
     if step.refused is not None:
         return told | {"result": "refused", **_refusal(step.refused)}
-    return told | _gave(step.gave, now, ticks)
+    return told | _gave(request, step.gave, now, ticks)
 
 
-def _gave(gave: Gave | None, now: float, ticks: float) -> dict[str, Any]:
+def _gave(request: Request, gave: Gave | None, now: float, ticks: float) -> dict[str, Any]:
     match gave:
         case Route() as route:
             needs = {name: sorted(getattr(route, name)) for name in ("scopes", "any_scopes", "issuers", "audiences")}
             needs["issuer"] = [route.issuer] if route.issuer else []
             return {"result": route.name, "needs": {name: words for name, words in needs.items() if words}}
         case Credential(value):
-            return {"result": f"Bearer token, {mask(value)}"}
+            where = "Bearer token" if b"authorization" in request.headers else "session cookie, with the access token"
+            return {"result": f"{where}, {mask(value)}"}
         case Token() as token:
             return {
                 "result": "active",
@@ -115,28 +126,39 @@ def _refusal(no: Exception) -> dict[str, str]:
 
 
 def _masked(fields: Iterable[tuple[str, str]]) -> list[list[str]]:
-    """Header fields, with what the Authorization field holds masked."""
-    return [[name, f"Bearer {mask(value.removeprefix('Bearer '))}" if name == "Authorization" else value]
-            for name, value in fields]  # fmt: skip
+    """Header fields, with what the Authorization and Cookie fields hold masked."""
+    return [[name, _MASKED[name](value) if name in _MASKED else value] for name, value in fields]
+
+
+_MASKED: Mapping[str, Callable[[str], str]] = {
+    "Authorization": lambda value: f"Bearer {mask(value.removeprefix('Bearer '))}",
+    "Cookie": lambda value: f"({len(value)} characters)" if value else "",
+}
 
 
 def _decision(decision: Decision) -> dict[str, str]:
     if isinstance(decision, Allow):
         return {"outcome": "allowed"}
+    if isinstance(decision, Answer):
+        return {"outcome": "answered"}
     reason, detail = decision.reason, decision.detail
     return {"outcome": "refused", "reason": reason.label, "detail": detail, "remedy": remedy(reason, detail)}
 
 
-def _answer(settings: Settings, decision: Decision, exchange: bool, now: float, ticks: float) -> dict[str, Any]:
+def _answer(
+    settings: Settings, headers: Headers, decision: Decision, exchange: bool, now: float, ticks: float
+) -> dict[str, Any]:
     """What the gateway is answered, and hands to the client where that is a refusal."""
     if isinstance(decision, Refuse):
         refusal = write_refusal(decision, settings.serve.realm, settings.serve.nginx)
         return {"status": refusal.status, "headers": _masked(refusal.headers), "body": json.loads(refusal.body)}
+    if isinstance(decision, Answer):
+        return {"status": decision.status, "headers": _masked(decision.headers), "body": None}
     seconds = decision.lifetime(now, ticks)
     if exchange:
         fields, body = write_exchange(decision, seconds)
         return {"status": 200, "headers": _masked(fields), "body": json.loads(body)}
-    return {"status": 200, "headers": _masked(write_allow(decision, seconds)), "body": None}
+    return {"status": 200, "headers": _masked(write_allow(decision, seconds, headers)), "body": None}
 
 
 def as_text(story: Story) -> str:
@@ -147,8 +169,8 @@ def as_text(story: Story) -> str:
         lines.append(_line("", f"note: {request['note']}"))
     for step in story["steps"]:
         lines += _step_lines(step)
-    if decision["outcome"] == "allowed":
-        lines.append(_line("decision", "ALLOWED"))
+    if decision["outcome"] != "refused":
+        lines.append(_line("decision", decision["outcome"].upper()))
     else:
         lines.append(_line("decision", f"REFUSED: {decision['reason']}{_detail(decision)}"))
         lines.append(_line("", decision["remedy"]))

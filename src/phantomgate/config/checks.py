@@ -10,6 +10,7 @@ from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
 from phantomgate.config.network import insecure, is_loopback, read_address
+from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
@@ -147,6 +148,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.keys", (), _keys_are_there),
     ("mint.issuer", ("mint.keys", "introspection.issuer", "policy.issuers", "issuers"), _minter_has_a_name),
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
+    *SESSION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
 )

@@ -12,10 +12,17 @@ from dataclasses import dataclass
 from phantomgate.config.kinds import Kind, found, text_of
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
 
-__all__ = ["ADDRESS", "NETWORKS", "Address", "insecure", "is_loopback", "keys_source", "origin", "read_address", "url"]
+__all__ = [
+    "ADDRESS", "NETWORKS", "Address", "insecure", "is_loopback", "keys_source", "origin", "read_address", "url",
+    "web_origin",
+]  # fmt: skip
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
 _HOST_PORT = re.compile(rf"(?:\[(?P<six>[0-9A-Fa-f:.]{{2,45}})\]|(?P<host>{_NAME})):(?P<port>[0-9]{{1,5}})")
+_WEB_ORIGIN = re.compile(
+    r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
+)
+_OWN_PORTS = {"https": "443", "http": "80"}
 _WANT_ADDRESS = 'an address such as "127.0.0.1:9090", "[::1]:9090" or "unix:/run/phantomgate.sock"'
 _WANT_NETWORK = 'a network such as "10.0.0.0/8" or "10.1.2.3"'
 _LOOPBACK = ["127.0.0.0/8", "::1/128"]
@@ -139,6 +146,22 @@ def origin(*, want: str) -> Kind[str]:
         if not text or split_url(text)[1] != "/":
             raise ValueError(f"is no origin; want {want}")
         return str(split_url(text)[0])
+
+    return Kind("origin", read, {"type": "string", "format": "uri"})
+
+
+def web_origin(*, want: str) -> Kind[str]:
+    """An origin exactly as browsers write it in `Origin` (RFC 6454 §6.2): lower case, without the scheme's own port."""
+
+    def read(value: object) -> str:
+        text = text_of(value, want)
+        parts = _WEB_ORIGIN.fullmatch(text)
+        if not parts or int(parts["port"] or 1) > 65535 or parts["port"] == _OWN_PORTS[parts["scheme"]]:
+            raise ValueError(
+                f"is {found(text)}, which no browser sends as Origin; want {want}: scheme, host and port, lower case, "
+                "no path, and neither :443 nor :80"
+            )
+        return text
 
     return Kind("origin", read, {"type": "string", "format": "uri"})
 

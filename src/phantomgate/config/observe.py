@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 
 from phantomgate.config.log import Level, LogLine, frames, kinds_of
 from phantomgate.core.errors import Reason
-from phantomgate.core.model import Allow, Decision, Refuse, Request
+from phantomgate.core.model import Allow, Answer, Decision, Refuse, Request
 from phantomgate.core.ports import Clock, Observer
 
 Snapshot: TypeAlias = dict[str, Any]
@@ -48,6 +48,7 @@ class Metrics:
     __slots__ = (
         "abandoned",
         "allowed",
+        "answered",
         "caches",
         "in_flight",
         "latency",
@@ -59,6 +60,8 @@ class Metrics:
 
     def __init__(self) -> None:
         self.allowed = 0
+        self.answered = 0
+        """Preflights."""
         self.refused: dict[str, int] = dict.fromkeys((reason.label for reason in Reason), 0)
         self.abandoned = 0
         """Decisions that nobody waited for any more."""
@@ -85,6 +88,7 @@ class Metrics:
         """All of it as JSON can carry it."""
         return {
             "allowed": self.allowed,
+            "answered": self.answered,
             "refused": dict(self.refused),
             "abandoned": self.abandoned,
             "in_flight": self.in_flight,
@@ -132,13 +136,16 @@ def observer(metrics: Metrics, write: Callable[[LogLine], None], *, now: Clock, 
             if allowed:
                 record(request, decision)
             return
+        if isinstance(decision, Answer):
+            metrics.answered += 1
+            return
         if _was_abandoned(decision):
             metrics.abandoned += 1
         else:
             metrics.refused[decision.reason.label] += 1
         record(request, decision)
 
-    def record(request: Request, decision: Decision) -> None:
+    def record(request: Request, decision: Allow | Refuse) -> None:
         try:
             write(
                 _allow_line(now(), request, decision)

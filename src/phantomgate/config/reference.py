@@ -17,7 +17,6 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-from phantomgate.config import settings
 from phantomgate.config.loading import variable
 from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule
 
@@ -32,7 +31,7 @@ How it is asked, with `introspect` and `both`: the settings of `[introspection]`
 _HEAD = """\
 # Settings
 
-<!-- Made from the docstrings in src/phantomgate/config/settings.py by `python -m phantomgate.config.reference
+<!-- Made from the docstrings in src/phantomgate/config/*settings.py by `python -m phantomgate.config.reference
 docs/reference`; change them there. -->
 
 Settings are read from a TOML file: the one that `--config` names, else `$PHANTOMGATE_CONFIG`, else `./phantomgate.toml`
@@ -137,7 +136,7 @@ def _text(cls: type) -> str:
 
 def _docstrings(cls: type) -> dict[str, str]:
     """Each field's docstring, which Python itself forgets: the text that stands below it in the source."""
-    module = ast.parse(inspect.getsource(settings))
+    module = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
     body = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__).body
     said: dict[str, str] = {}
     for line, below in pairwise(body):

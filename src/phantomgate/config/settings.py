@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
+from phantomgate.config.session_settings import Session
 from phantomgate.config.vocabulary import (
     ALGORITHMS_USED,
     CLAIM,
@@ -305,6 +306,7 @@ class Settings:
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
+    session: Session = field(default_factory=Session)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -320,6 +322,7 @@ SECTIONS: Mapping[str, type] = {
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
+    "session": Session,
     "log": Log,
 }
 """The sections that are tables."""

@@ -62,6 +62,21 @@ PATH = words("path", r"/[!-~]*", 'a path such as "/orders/**"')
 
 FILE = words("file", r"[^\0]+", "the name of a file")
 
+COOKIE_PREFIX = words(
+    "name",
+    r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?",
+    'letters, digits and "-", such as "example" (nginx drops a CSRF header with "_" in its name)',
+    optional=False,
+)
+
+DOMAIN = words("domain", r"[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", 'a domain such as "example.com"')
+
+HEADER_NAMES = list_of(
+    words("header", r"[!#$%&'+.^_`|~0-9A-Za-z-]+", 'the name of a header, such as "X-Request-Id"', optional=False),
+    want='["X-Request-Id"]',
+)
+"""RFC 9110 §5.6.2, without `*`, by which Fetch may mean all of them."""
+
 RESERVED = frozenset(
     {"authorization", "cookie", "set-cookie", "www-authenticate", "host", "expect", "forwarded", "cache-control"}
     | {"content-length", "content-type", "content-encoding", "connection", "keep-alive", "te", "trailer", "upgrade"}

@@ -26,13 +26,14 @@ from phantomgate.core.ports import Clock, Http, Match, Policy
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
-from phantomgate.gateway.gateway import Gateway
+from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.routes import Rule, policy_only, route_table
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
+    from phantomgate.config.session import Browsers
 
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
@@ -98,7 +99,8 @@ def wire(
     ours, problems = clients(settings, environ, now=now, random=random)
     problems += certificates(settings)
     keys, trouble = mint_keys(settings, environ)
-    problems += trouble
+    pages, more_trouble = _pages(settings, environ)
+    problems += trouble + more_trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
@@ -130,15 +132,20 @@ def wire(
         ours,
     )
     policies = _policies(settings, now)
-    forward = forward_jwt(settings.forward.claims)
+    if pages:
+        owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
+        forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left)
+    else:
+        find, forward = find_bearer(), forward_jwt(settings.forward.claims)
     gateway = Gateway(
         match=_match(settings),
-        find=find_bearer(),
+        find=find,
         resolver=made.resolver,
         policies=tuple(policies.values()),
         forward=minting(settings.mint, keys, forward, now=now, random=random) if keys else forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows),
         new_id=lambda: random(8).hex(),
+        respond=pages.respond if pages else respond_nothing,
     )
     return Wired(
         settings,
@@ -157,7 +164,17 @@ def wire(
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    return problems + certificates(settings) + mint_keys(settings, environ)[1]
+    return problems + certificates(settings) + mint_keys(settings, environ)[1] + _pages(settings, environ)[1]
+
+
+def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:
+    """What [session] makes of a gateway, if it is there, and what is wrong with its keys."""
+    if not settings.session.keys:
+        return None, []
+    from phantomgate.config.session import browsers, session_keys
+
+    ring, problems = session_keys(settings, environ)
+    return browsers(settings, ring) if ring else None, problems
 
 
 def _match(settings: Settings) -> Match:

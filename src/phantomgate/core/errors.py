@@ -3,6 +3,7 @@
     PhantomgateError
     ├── Refused            raised anywhere below `decide`, caught in that one place
     │   └── Unavailable    the authorization server can't be asked right now; says when to come back
+    ├── Unreadable         a sealed value that we can't have made, or not for this place
     └── SettingsError      every problem in the settings at once, before anything is served
 
 A new way to be refused is one line in `Reason` and touches no adapter. What a client sees of a refusal is the
@@ -28,6 +29,7 @@ class Reason(Enum):
     INVALID_TOKEN = "invalid_token", 401, "invalid_token", "The access token is invalid, expired or revoked"
     INACTIVE = "inactive", 401, "invalid_token", "The access token is invalid, expired or revoked"
     EXPIRED = "expired", 401, "invalid_token", "The access token is invalid, expired or revoked"
+    UNREADABLE_SESSION = "unreadable_session", 401, "invalid_token", "The access token is invalid, expired or revoked"
     BOUND_TOKEN = "bound_token", 401, "invalid_token", "The access token is invalid, expired or revoked"
     WRONG_ISSUER = "wrong_issuer", 401, "invalid_token", "The access token is invalid, expired or revoked"
     WRONG_AUDIENCE = "wrong_audience", 401, "invalid_token", "The access token is invalid, expired or revoked"
@@ -87,6 +89,13 @@ class Unavailable(Refused):
     def again(self) -> Unavailable:
         """As `Refused.again`."""
         return Unavailable(self.detail, retry_after=self.retry_after or 5, reason=self.reason)
+
+
+class Unreadable(PhantomgateError):
+    """A sealed value that none of our keys opens, or not where it was found.
+
+    Its text says for the log what is wrong; it never holds any of the value, and never reaches the client.
+    """
 
 
 class Problem(NamedTuple):

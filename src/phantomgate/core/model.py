@@ -6,7 +6,7 @@ Frozen, slotted, and secrets never print. Times are seconds: `expires_at` on the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
@@ -100,6 +100,8 @@ class Request:
     """What an operator should know although it changes nothing: fields of an untrusted peer were ignored, say."""
     routed: bool = True
     """False when the caller named no method and path (`/exchange` without them): `[policy]` alone rules."""
+    answerable: bool = False
+    """Whether the client hears an `Answer` as it is. Where a gateway would take one for a yes, it is never given."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -146,6 +148,9 @@ class Token:
         return int(left) if left > 0 else 0
 
 
+Fields: TypeAlias = tuple[tuple[str, str], ...]
+"""Header fields as an answer has them: names and values, in order."""
+
 ScopeStrategy: TypeAlias = Literal["exact", "hierarchic", "wildcard"]
 
 
@@ -183,6 +188,8 @@ class HeaderChange:
     """The JWT that goes upstream, for callers who want it by itself."""
     expires_at: float = inf
     """When that JWT expires (Unix time): one that we minted may end before the token does."""
+    cookies: Callable[[Headers], bytes] | None = field(default=None, repr=False)
+    """The Cookie field that may go upstream instead of the client's, or empty; None leaves the client's alone."""
 
     def drops(self, name: str) -> bool:
         """Whether the client's field *name* must not reach the API."""
@@ -204,12 +211,17 @@ class Allow:
     token: Token
     route: Route
     upstream: HeaderChange
+    client: Fields = ()
+    """What the client's answer carries besides (CORS)."""
 
     def lifetime(self, now: float, ticks: float) -> int:
         """How many whole seconds a gateway may keep this answer: no longer than the token nor what goes upstream.
 
+        Not at all where cookies and what comes with them had a say: a gateway would remember it by the token alone.
         *now* and *ticks* as in `Token.lifetime`.
         """
+        if self.upstream.cookies is not None:
+            return 0
         seconds = self.token.lifetime(now, ticks)
         left = self.upstream.expires_at - now
         return seconds if seconds <= left else max(int(left), 0)
@@ -225,6 +237,16 @@ class Refuse:
     scope: str = ""
     retry_after: int | None = None
     cause: BaseException | None = field(default=None, repr=False)
+    client: Fields = ()
+    """What the client's answer carries besides (CORS)."""
 
 
-Decision: TypeAlias = Allow | Refuse
+@dataclass(frozen=True, slots=True, eq=False)
+class Answer:
+    """The request ends here, with this answer, and the API never hears of it: a CORS preflight."""
+
+    status: int
+    headers: Fields = ()
+
+
+Decision: TypeAlias = Allow | Refuse | Answer

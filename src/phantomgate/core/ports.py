@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
-from phantomgate.core.model import Credential, Decision, HeaderChange, Headers, Request, Route, Token
+from phantomgate.core.model import Answer, Credential, Decision, Fields, HeaderChange, Headers, Request, Route, Token
 
 T = TypeVar("T")
 
@@ -96,6 +96,8 @@ class Resolver(Protocol):
         ...
 
 
+Respond: TypeAlias = Callable[[Request], tuple[Fields, Answer | None]]
+"""What the client's answer carries whatever it is, and the whole answer where no decision is asked for. Pure."""
 Match: TypeAlias = Callable[[Request], Route]
 """Which rules apply; raises Refused when none does. Pure."""
 Find: TypeAlias = Callable[[Request], Credential]

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import HeaderChange, Route, Token, plain_name
+from phantomgate.core.model import HeaderChange, Headers, Route, Token, plain_name
 from phantomgate.core.ports import Forward
 
 REMEMBERED_TOKENS = 4096
@@ -38,12 +38,18 @@ _NEVER_FROM_CLIENTS = (
 )
 
 
-def forward_jwt(claims: Mapping[str, str]) -> Forward:
+def forward_jwt(
+    claims: Mapping[str, str],
+    *,
+    also_owned: Collection[str] = (),
+    cookies: Callable[[Headers], bytes] | None = None,
+) -> Forward:
     """Forwards the token's JWT as Bearer, and each claim of *claims* (header name -> claim name) as a header.
 
+    *also_owned* are further fields that a client may not send upstream, and *cookies* says which of its cookies may go.
     The rendering is remembered per `Token` object, bounded; the oldest goes first.
     """
-    owned = frozenset(plain_name(name) for name in (*_NEVER_FROM_CLIENTS, *claims))
+    owned = frozenset(plain_name(name) for name in (*_NEVER_FROM_CLIENTS, *claims, *also_owned))
     wanted = tuple(claims.items())
     rendered: OrderedDict[Token, HeaderChange] = OrderedDict()
 
@@ -54,7 +60,7 @@ def forward_jwt(claims: Mapping[str, str]) -> Forward:
                 raise Refused(Reason.BAD_ANSWER, "there is no JWT to forward")
             fields = [("Authorization", f"Bearer {token.jwt}")]
             fields += [(header, header_value(token.claims.get(claim))) for header, claim in wanted]
-            change = HeaderChange(tuple(fields), owned, token.jwt, token.expires_at)
+            change = HeaderChange(tuple(fields), owned, token.jwt, token.expires_at, cookies)
             if len(rendered) >= REMEMBERED_TOKENS:
                 rendered.popitem(last=False)
             rendered[token] = change

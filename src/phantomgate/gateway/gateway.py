@@ -10,8 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Allow, Decision, Refuse, Request
-from phantomgate.core.ports import Find, Forward, Match, Observer, Policy, Resolver
+from phantomgate.core.model import Allow, Answer, Decision, Fields, Refuse, Request
+from phantomgate.core.ports import Find, Forward, Match, Observer, Policy, Resolver, Respond
+
+
+def respond_nothing(request: Request) -> tuple[Fields, Answer | None]:  # noqa: ARG001 - the port's shape
+    """For gateways that speak to no browser."""
+    return (), None
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,23 +30,27 @@ class Gateway:
     forward: Forward
     observe: Observer
     new_id: Callable[[], str]
+    respond: Respond = respond_nothing
 
     async def decide(self, request: Request) -> Decision:
         """Whatever goes wrong, the request is refused."""
-        decision: Decision
+        decision: Decision | None
+        client: Fields = ()
         try:
             if request.problem is not None:
                 raise request.problem
-            route = self.match(request)
-            credential = self.find(request)
-            token = await self.resolver.resolve(credential, route)
-            for judge in self.policies:
-                judge(request, route, token)
-            decision = Allow(token, route, await self.forward(route, token))
+            client, decision = self.respond(request)
+            if decision is None:
+                route = self.match(request)
+                credential = self.find(request)
+                token = await self.resolver.resolve(credential, route)
+                for judge in self.policies:
+                    judge(request, route, token)
+                decision = Allow(token, route, await self.forward(route, token), client)
         except Refused as no:
-            decision = Refuse(no.reason, self.new_id(), no.detail, no.scope, no.retry_after, no.__cause__)
+            decision = Refuse(no.reason, self.new_id(), no.detail, no.scope, no.retry_after, no.__cause__, client)
         except Exception as bug:  # noqa: BLE001 - this is the one place where everything ends in a refusal
-            decision = Refuse(Reason.SERVER_ERROR, self.new_id(), type(bug).__name__, cause=bug)
+            decision = Refuse(Reason.SERVER_ERROR, self.new_id(), type(bug).__name__, cause=bug, client=client)
         except BaseException as end:  # cancelled or told to exit: say so, and let the caller close without an answer
             self.observe(request, Refuse(Reason.SERVER_ERROR, self.new_id(), "abandoned", cause=end))
             raise

@@ -16,6 +16,7 @@ MAX_TOKEN_BYTES = 8192
 # RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive.
 # `fullmatch` on bytes: `$` would accept a trailing newline, and `\s` on text the whole of Unicode's spaces.
 _BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)").fullmatch
+_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
 _STARTS_AS_BEARER = re.compile(
     rb"(?i:bearer)(?![!#$%&'*+\-.^_`|~0-9A-Za-z])"
 ).match  # the whole word, not a prefix of one
@@ -44,6 +45,11 @@ def read_authorization(value: bytes | None) -> str:
     if _HIDES_A_BEARER(value):
         raise Refused(Reason.MALFORMED_REQUEST, "Authorization joins several credentials by commas")
     raise Refused(Reason.MISSING_CREDENTIAL, "Authorization uses another scheme than Bearer")
+
+
+def is_token(text: str) -> bool:
+    """Whether *text*, which came some other way, could be sent as a Bearer token."""
+    return len(text) <= MAX_TOKEN_BYTES and _B64TOKEN(text) is not None
 
 
 def challenge(refuse: Refuse, realm: str) -> str:

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.quoting import shown, why
 from phantomgate.oauth.strict_json import read_object
 

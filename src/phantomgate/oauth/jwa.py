@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from phantomgate.oauth.base64url import base64url
+from phantomgate.core.base64url import base64url
 from phantomgate.oauth.quoting import shown
 
 Check: TypeAlias = Callable[[bytes, bytes], bool]

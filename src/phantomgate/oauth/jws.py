@@ -6,8 +6,8 @@ says they are, before any arithmetic, and nothing of the payload is looked at be
 
 from __future__ import annotations
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.oauth.base64url import base64url
 from phantomgate.oauth.jose_header import Header, read_header
 from phantomgate.oauth.jwks import Key, KeySet
 from phantomgate.oauth.quoting import listed, shown

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from typing import Any, NamedTuple
 
-from phantomgate.oauth.base64url import base64url
+from phantomgate.core.base64url import base64url
 from phantomgate.oauth.strict_json import read_object
 
 MAX_JWT_BYTES = 65536

@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 import struct
 
+from phantomgate.core.base64url import base64url, base64url_text
 from phantomgate.core.model import Source, Token
-from phantomgate.oauth.base64url import base64url, base64url_text
 from phantomgate.oauth.claims import read_scopes
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.unverified import read_claims

@@ -16,7 +16,7 @@ import httptools
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
-from phantomgate.servers.rendering import KEYS_PATH, closing
+from phantomgate.servers.rendering import KEYS_PATH, Endpoint, closing
 from phantomgate.servers.trampoline import continued
 
 if TYPE_CHECKING:
@@ -181,17 +181,20 @@ class Connection(asyncio.Protocol):
     def _take(self, url: bytes, headers: Headers, goes_on: bool, method: bytes, problem: Refused | None) -> None:
         """Decide what was asked: at once if nothing has to be waited for, else in a task that holds the queue back."""
         listener = self.listener
-        exchange = False
+        asked: Endpoint = "decide"
         if url == b"/decide":
             request = listener.read_decide(method, b"", headers, self.trusted, self.peer)
         elif url.startswith((b"/decide/", b"/decide?")):
             request = listener.read_decide(method, url[7:], headers, self.trusted, self.peer)
+        elif listener.read_preflight is not None and (url == b"/preflight" or url.startswith(b"/preflight/")):
+            asked = "preflight"
+            request = listener.read_preflight(method, url[10:], headers, self.trusted, self.peer)
         elif url != b"/exchange" and not url.startswith(b"/exchange?"):
             return self._publish(url, method, goes_on)
         elif method not in (b"GET", b"POST"):
             return self._write(*listener.rendering.plain(405), goes_on)
         else:
-            exchange = True
+            asked = "exchange"
             request = listener.read_exchange(method, b"", headers, self.trusted, self.peer)
         if problem is not None:
             request.problem = problem
@@ -200,16 +203,16 @@ class Connection(asyncio.Protocol):
             future = deciding.send(None)
         except StopIteration as done:
             decision = done.value
-            if type(decision) is Allow and goes_on and not exchange and not self.ending and not listener.draining:
-                self.transport.write(listener.rendering.allow(decision)[0])  # nearly every request ends here
+            if type(decision) is Allow and goes_on and asked == "decide" and not self.ending and not listener.draining:
+                self.transport.write(listener.rendering.allow(decision, headers)[0])  # nearly every request ends here
             else:
-                self._answer(decision, method, goes_on, exchange)
+                self._answer(decision, method, goes_on, asked, headers)
             return None
         except BaseException:
             self.abort()
             raise
         listener.waiting(1)
-        self.task = self.loop.create_task(self._wait(deciding, future, method, goes_on, exchange))
+        self.task = self.loop.create_task(self._wait(deciding, future, method, goes_on, asked, headers))
         return None
 
     def _publish(self, url: bytes, method: bytes, goes_on: bool) -> None:
@@ -223,12 +226,18 @@ class Connection(asyncio.Protocol):
         return self._write(head, b"" if method == b"HEAD" else body, goes_on)
 
     async def _wait(
-        self, deciding: Coroutine[Any, Any, Decision], future: Any, method: bytes, goes_on: bool, exchange: bool
+        self,
+        deciding: Coroutine[Any, Any, Decision],
+        future: Any,
+        method: bytes,
+        goes_on: bool,
+        asked: Endpoint,
+        headers: Headers,
     ) -> None:
         try:
             decision = await continued(deciding, future)
             if not self.transport.is_closing():
-                self._answer(decision, method, goes_on, exchange)
+                self._answer(decision, method, goes_on, asked, headers)
         except BaseException:
             self.abort()  # no answer is a refusal too
             raise
@@ -243,12 +252,8 @@ class Connection(asyncio.Protocol):
         if self.ending or self.listener.draining:
             self._close_when_done()
 
-    def _answer(self, decision: Decision, method: bytes, goes_on: bool, exchange: bool) -> None:
-        rendering = self.listener.rendering
-        if isinstance(decision, Allow):
-            head, body = rendering.exchange(decision) if exchange else rendering.allow(decision)
-        else:
-            head, body = rendering.refusal(decision)
+    def _answer(self, decision: Decision, method: bytes, goes_on: bool, asked: Endpoint, headers: Headers) -> None:
+        head, body = self.listener.rendering.answer(decision, asked, headers)
         if method == b"HEAD":
             body = b""
         self._write(head, body, goes_on)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
 
 from phantomgate.adapters.forward_auth import Read, read_decide, read_exchange
+from phantomgate.adapters.preflight import read_preflight
 from phantomgate.core.ports import Clock
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.connection import Connection
@@ -29,8 +30,8 @@ class Listener:
     """Everything the connections of one process share: the gateway, what was rendered, and who is connected.
 
     Its state is the set of open connections and whether we are draining. *trusts* says whether a peer's forwarded
-    fields are believed; *published_keys* is a JWK Set, or empty. Call `sweep` every second or so: it closes
-    connections that are idle or too slow.
+    fields are believed; *published_keys* is a JWK Set, or empty; *preflights* is whether the gateway answers them.
+    Call `sweep` every second or so: it closes connections that are idle or too slow.
     """
 
     def __init__(
@@ -44,6 +45,7 @@ class Listener:
         realm: str = "api",
         nginx: bool = False,
         published_keys: bytes = b"",
+        preflights: bool = False,
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
     ) -> None:
@@ -55,6 +57,7 @@ class Listener:
         self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks)
         self.read_decide: Read = read_decide(source)
         self.read_exchange: Read = read_exchange(source)
+        self.read_preflight: Read | None = read_preflight(source) if preflights else None
         self.waiting = waiting
         self.connections: set[Connection] = set()
         self.draining = False

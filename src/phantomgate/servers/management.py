@@ -84,6 +84,7 @@ class _Counted(Collector):
             "phantomgate_decisions", "Decisions by outcome and, for refusals, reason.", labels=("outcome", "reason")
         )
         decisions.add_metric(("allowed", ""), counts["allowed"])
+        decisions.add_metric(("answered", ""), counts["answered"])
         for reason, count in counts["refused"].items():
             decisions.add_metric(("refused", reason), count)
         decisions.add_metric(("abandoned", ""), counts["abandoned"])

@@ -22,7 +22,7 @@ from phantomgate.adapters.proxy import to_client, to_upstream, write_trouble
 from phantomgate.adapters.refusal import Refusal, write_refusal
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Metrics
-from phantomgate.core.model import Decision, Headers, Refuse, Request
+from phantomgate.core.model import Answer, Decision, Fields, Headers, Refuse, Request
 from phantomgate.servers.rendering import KEYS_FIELDS, KEYS_PATH
 from phantomgate.servers.tunnel import Refusing, Tunnels
 
@@ -147,6 +147,8 @@ class Proxy:
         decision = await self.gateway.decide(asked)
         if isinstance(decision, Refuse):
             return self._answer(request, write_refusal(decision, self._realm))
+        if isinstance(decision, Answer):
+            return self._answer(request, Refusal(decision.status, decision.headers, b""))
         url, fields = self._url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))
         body = _Body(request, self._stall) if request.can_read_body else None
         try:
@@ -160,11 +162,11 @@ class Proxy:
         except (aiohttp.ClientError, OSError) as no:  # a timeout is one too
             if body is not None and body.failed:
                 return self._last_words(request, web.Response(status=400))
-            return self._trouble(request, asked, _kind(no), no)
+            return self._trouble(request, asked, _kind(no), no, decision.client)
         async with upstream:
             if upstream.status < 200:  # we asked for no other protocol
-                return self._trouble(request, asked, "broken", None)
-            return await self._pass_back(request, upstream)
+                return self._trouble(request, asked, "broken", None, decision.client)
+            return await self._pass_back(request, upstream, decision.client)
 
     def _url(self, target: str) -> URL:
         """Where *target* is at the API, as it was judged: nothing in it is decoded, encoded or resolved.
@@ -177,10 +179,12 @@ class Proxy:
             raise ValueError("the URL library has changed the target")
         return url
 
-    async def _pass_back(self, request: web.BaseRequest, upstream: aiohttp.ClientResponse) -> web.StreamResponse:
+    async def _pass_back(
+        self, request: web.BaseRequest, upstream: aiohttp.ClientResponse, client: Fields
+    ) -> web.StreamResponse:
         """The API's answer, piece by piece. Half an answer is cut off, so that nobody takes it for a whole one."""
         answer = web.StreamResponse(status=upstream.status, reason=upstream.reason)
-        answer.headers.extend(to_client(upstream.raw_headers))
+        answer.headers.extend(to_client(upstream.raw_headers, client))
         self._last_words(request, answer)
         try:
             await answer.prepare(request)
@@ -206,7 +210,9 @@ class Proxy:
             answer.force_close()
         return answer
 
-    def _trouble(self, request: web.BaseRequest, asked: Request, kind: str, error: Exception | None) -> web.Response:
+    def _trouble(
+        self, request: web.BaseRequest, asked: Request, kind: str, error: Exception | None, client: Fields
+    ) -> web.Response:
         """The answer when the API failed; counted, and one line in the log."""
         self._metrics.upstream_failures[kind] += 1
         number = self._random(8).hex()
@@ -214,7 +220,7 @@ class Proxy:
             cause = kinds_of(error) if error else ""
             told = {"kind": kind, "decision": number, "method": asked.method, "path": asked.path, "cause": cause}
             self._log.say(Level.ERROR, "upstream_failed", **told)
-        return self._answer(request, write_trouble(kind, number))
+        return self._answer(request, write_trouble(kind, number, client))
 
 
 class _Body:

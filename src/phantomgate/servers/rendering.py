@@ -9,11 +9,15 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from email.utils import formatdate
 from http import HTTPStatus
+from typing import Literal, TypeAlias
 
 from phantomgate.adapters.forward_auth import write_exchange, write_memory
 from phantomgate.adapters.refusal import write_refusal
-from phantomgate.core.model import Allow, HeaderChange, Refuse
+from phantomgate.core.model import Allow, Answer, Decision, Fields, HeaderChange, Headers, Refuse
 from phantomgate.core.ports import Clock
+
+Endpoint: TypeAlias = Literal["decide", "exchange", "preflight"]
+"""What we were asked on: `/decide`, `/exchange` or `/preflight`."""
 
 REMEMBERED_ANSWERS = 4096
 KEYS_PATH = b"/.well-known/jwks.json"
@@ -32,12 +36,24 @@ class Rendering:
         self.now = now
         self.ticks = ticks
         self._upstream: OrderedDict[HeaderChange, bytes] = OrderedDict()
+        self._client: dict[Fields, bytes] = {}
         self._second = -1
         self._date = b""
         self._memory: tuple[dict[int, bytes], dict[int, bytes]] = ({}, {})  # without and with a say of the table
 
-    def allow(self, allow: Allow) -> tuple[bytes, bytes]:
-        """Head and (empty) body of a 200 to `/decide`."""
+    def answer(self, decision: Decision, asked: Endpoint, headers: Headers) -> tuple[bytes, bytes]:
+        """Head and body for any decision; *headers* are those of the request."""
+        if isinstance(decision, Refuse):
+            return self.refusal(decision)
+        if isinstance(decision, Answer) is not (asked == "preflight"):
+            # A preflight's answer would be a yes to who asks /decide, and a JWT no answer to a browser
+            raise RuntimeError(f"{type(decision).__name__} to /{asked}")
+        if isinstance(decision, Answer):
+            return self._head(decision.status, decision.headers, 0, self.now()), b""
+        return self.exchange(decision) if asked == "exchange" else self.allow(decision, headers)
+
+    def allow(self, allow: Allow, headers: Headers) -> tuple[bytes, bytes]:
+        """Head and (empty) body of a 200 to `/decide`; *headers* are those of the request."""
         now = self.now()
         if int(now) != self._second:
             self._next_second(now)
@@ -48,6 +64,11 @@ class Rendering:
             if len(self._upstream) >= REMEMBERED_ANSWERS:
                 self._upstream.popitem(last=False)
             upstream = self._upstream[change] = _STATUS_LINE[200] + _fields(change.set)
+        if change.cookies is not None:
+            client = self._client.get(allow.client)
+            if client is None:  # there are as many as there are trusted origins
+                client = self._client[allow.client] = _fields(allow.client)
+            upstream += b"Cookie: %b\r\n%b" % (change.cookies(headers), client)
         of_table = allow.route.of_table
         memory = self._memory[of_table].get(seconds)
         if memory is None:  # for one second, so there are as many as there are different lifetimes
@@ -82,7 +103,8 @@ class Rendering:
     def _head(self, status: int, fields: Iterable[tuple[str, str]], length: int, now: float) -> bytes:
         if int(now) != self._second:
             self._next_second(now)
-        return b"%b%bContent-Length: %d\r\n%b" % (_STATUS_LINE[status], _fields(fields), length, self._date)
+        framing = b"" if status == 204 else b"Content-Length: %d\r\n" % length  # RFC 9110 §8.6
+        return b"%b%b%b%b" % (_STATUS_LINE[status], _fields(fields), framing, self._date)
 
     def _next_second(self, now: float) -> None:
         self._second = int(now)

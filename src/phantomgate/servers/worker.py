@@ -52,6 +52,7 @@ def _listener(wired: Wired) -> Served:
         realm=serve.realm,
         nginx=serve.nginx,
         published_keys=wired.published_keys,
+        preflights=wired.settings.session.cors,
         limits=_limits(wired.settings),
         waiting=waiting,
     )
