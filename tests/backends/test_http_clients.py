@@ -178,6 +178,34 @@ def test_the_replacement_is_not_replaced(client):
         assert (server.connections, len(server.requests)) == (2, 3)
 
 
+def test_a_call_that_may_not_be_repeated_is_sent_once(client):
+    with FaultyServer(closes_on_the_second_request, good) as server:
+        client.post(server.url)
+        with pytest.raises(Unavailable, match="closed the connection without an answer"):
+            client.post(server.url, repeat=False)
+
+        assert (server.connections, len(server.requests)) == (1, 2)
+
+
+def test_a_call_that_may_not_be_repeated_survives_a_connection_that_ended_before_it_was_sent(client):
+    answered, ended = Event(), Event()
+
+    def ends_when_told(peer):
+        peer.request()
+        peer.send(GOOD)
+        answered.wait()
+        peer.end()
+        ended.set()
+
+    with FaultyServer(ends_when_told, good) as server:
+        client.post(server.url)
+        answered.set()
+        ended.wait()
+
+        assert client.post(server.url, repeat=False).status == 200
+        assert (server.connections, len(server.requests)) == (2, 2)
+
+
 def test_a_get_is_not_asked_again_on_a_new_connection_either(client):
     with FaultyServer(closes_on_the_second_request, ends_after(b""), good) as server:
         client.send(HttpCall("GET", server.url))

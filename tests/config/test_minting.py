@@ -76,7 +76,7 @@ def test_the_servers_facts_are_judged_and_not_our_claims(clock):
 
 
 def test_a_route_has_its_own_upstream_audience(clock):
-    routes = (RouteRule("/stock/**", mint_audience="stock"), RouteRule("/**"))
+    routes = (RouteRule("/stock/**", upstream_audience="stock"), RouteRule("/**"))
     made, [decision] = decide(clock, replace(SETTINGS, routes=routes), path="/stock/7")
     keys = read_key_set(made.published_keys, ["ES256", "EdDSA"])
 
@@ -130,8 +130,8 @@ def test_mint_settings_are_whole_or_absent(mint, blamed):
 
 
 def test_an_audience_for_a_token_that_nobody_makes_is_a_problem():
-    settings = replace(SETTINGS, mint=Mint(), routes=(RouteRule("/a", mint_audience="stock"),))
-    assert [name for name, _ in problems_between(settings)] == ["routes[1].mint_audience"]
+    settings = replace(SETTINGS, mint=Mint(), routes=(RouteRule("/a", upstream_audience="stock"),))
+    assert [name for name, _ in problems_between(settings)] == ["routes[1].upstream_audience"]
 
 
 def test_claims_of_ours_can_not_be_copied():

@@ -4,9 +4,10 @@ import pytest
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Route, Token
-from phantomgate.gateway import minting
+from phantomgate.gateway import upstream_jwt
 from phantomgate.gateway.forward import forward_jwt
-from phantomgate.gateway.minting import forward_minted
+from phantomgate.gateway.minting import minted
+from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.oauth.minting import MintRules
 from tokens import NOW, jwt
 
@@ -31,7 +32,8 @@ def token(expires_at=NOW + 3600.0, server_jwt="", **facts):
 @pytest.fixture
 def made(clock):
     sign = Signs()
-    forward = forward_minted(RULES, sign, forward_jwt({"X-User": "sub"}), now=clock.now, new_id=lambda: "j")
+    make = minted(RULES, sign, now=clock.now, new_id=lambda: "j")
+    forward = forward_made(make, forward_jwt({"X-User": "sub"}), now=clock.now)
     return forward, sign
 
 
@@ -62,7 +64,7 @@ def test_one_token_and_audience_is_signed_once(drive, made):
     forward, sign = made
     source = token()
 
-    for route in (Route("a"), Route("b"), Route("c", mint_audience="stock"), Route("d", mint_audience="stock")):
+    for route in (Route("a"), Route("b"), Route("c", upstream_audience="stock"), Route("d", upstream_audience="stock")):
         drive(forward(route, source))
     drive(forward(Route("a"), token()))
 
@@ -97,7 +99,7 @@ def test_what_is_remembered_is_bounded(drive, made):
     forward, sign = made
     first = token()
     drive(forward(Route("r"), first))
-    for _ in range(minting.REMEMBERED_TOKENS):
+    for _ in range(upstream_jwt.REMEMBERED_TOKENS):
         drive(forward(Route("r"), token()))
     before = len(sign.claims)
 

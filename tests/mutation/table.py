@@ -33,6 +33,7 @@ def props(name: str) -> tuple[str, ...]:
 BEARER = "oauth/bearer.py"
 FIND = "gateway/find.py"
 READ = "oauth/introspection.py"
+REPLIES = "oauth/replies.py"
 JWT = "oauth/jwt.py"
 JSON = "oauth/strict_json.py"
 FRESH = "oauth/freshness.py"
@@ -76,19 +77,19 @@ MUTATIONS = [
     Mutation("the question is POST", READ, '        "POST",', '        "PUT",', INT),
     Mutation("no encoding is asked for", "backends/http_request.py", '"identity"', '"gzip"', INT),
     # -- the answer
-    Mutation("the media type", READ, '    else:\n        _bad_answer(f"Content-Type', '    elif False:\n        _bad_answer(f"Content-Type', INT + props("introspection")),
-    Mutation("one Content-Type", READ, "if len(values) != 1:\n        _bad", "if not values:\n        _bad", INT),
+    Mutation("the media type", READ, '    else:\n        bad_answer(f"Content-Type', '    elif False:\n        bad_answer(f"Content-Type', INT + props("introspection")),
+    Mutation("one Content-Type", REPLIES, "if len(values) != 1:\n        bad", "if not values:\n        bad", INT),
     Mutation("active is exactly true", READ, 'if said.get("active") is not True:', 'if not said.get("active"):', INT),
     Mutation("active is exactly false", READ, 'if said.get("active") is False:', 'if not said.get("active"):', INT),
     Mutation("204 only when a JWT was asked for", READ, 'if status == 204 and asked == "jwt":', "if status == 204:", INT),
-    Mutation("only 200 is an answer", READ, '    _bad_answer(f"status {status}, want 200")', "    return", INT),
-    Mutation("our client refused is no verdict on the token", READ, "Reason.CLIENT_REFUSED, f", "Reason.INACTIVE, f", INT),
-    Mutation("429 is trouble", READ, "if status == 429 or status >= 500:", "if status >= 500:", INT),
-    Mutation("5xx is trouble", READ, "if status == 429 or status >= 500:", "if status == 429:", INT),
-    Mutation("an algorithm that signs", READ, 'or algorithm.lower() == "none"', "", INT),
-    Mutation("none in any case", READ, "algorithm.lower() ==", "algorithm ==", INT),
-    Mutation("an empty algorithm", READ, "or not algorithm:", ":", INT),
-    Mutation("a statement about a token is not one", READ, '== "token-introspection+jwt":', '== "never":', INT),
+    Mutation("only 200 is an answer", READ, '    bad_answer(f"status {status}, want 200")', "    return", INT),
+    Mutation("our client refused is no verdict on the token", REPLIES, "Reason.CLIENT_REFUSED, f", "Reason.INACTIVE, f", INT),
+    Mutation("429 is trouble", REPLIES, "if reply.status == 429 or reply.status >= 500:", "if reply.status >= 500:", INT),
+    Mutation("5xx is trouble", REPLIES, "if reply.status == 429 or reply.status >= 500:", "if reply.status == 429:", INT),
+    Mutation("an algorithm that signs", REPLIES, 'or algorithm.lower() == "none"', "", INT),
+    Mutation("none in any case", REPLIES, "algorithm.lower() ==", "algorithm ==", INT),
+    Mutation("an empty algorithm", REPLIES, "or not algorithm:", ":", INT),
+    Mutation("a statement about a token is not one", REPLIES, '== "token-introspection+jwt":', '== "never":', INT),
     Mutation("phantom_token and jwt are one", READ, "if values or not isinstance(jwt, str):", "if not isinstance(jwt, str):", INT),
     Mutation("the facts beside the JWT", READ, "        _check_facts(said, now, clock_skew, issuer)", "        pass", INT),
     Mutation("the facts in the JWT", READ, "    _check_facts(claims, now, clock_skew, issuer)", "    pass", INT),

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from issuing import ISS, metadata
 from phantomgate.core.errors import Reason, Refused, Unavailable
-from phantomgate.oauth.discovery import NoMetadata, metadata_request, read_metadata
+from phantomgate.oauth.discovery import Metadata, NoMetadata, metadata_request, read_metadata
 from phantomgate.oauth.urls import check_issuer
 from phantomgate.testing import reply
 
@@ -35,7 +35,7 @@ def test_the_issuer_becomes_the_address_of_its_document(issuer, form, url):
 
 def test_endpoints_are_found():
     said = read_metadata(metadata(), ISS)
-    assert (ISS, f"{ISS}/keys", f"{ISS}/introspect") == tuple(said)
+    assert Metadata(ISS, f"{ISS}/keys", f"{ISS}/introspect") == said
 
 
 def test_an_endpoint_that_is_not_there_is_empty():
@@ -132,3 +132,17 @@ def test_http_is_for_this_machine_or_for_those_who_say_so():
 def test_no_body_does_anything_but_be_refused(body):
     with pytest.raises(Refused):
         read_metadata(reply(200, body, content_type="application/json"), ISS)
+
+
+def test_an_endpoint_that_nobody_wants_is_not_looked_at():
+    document = metadata(token_endpoint="https://elsewhere.example/token")
+
+    assert read_metadata(document, ISS).token_endpoint == ""
+    with pytest.raises(Refused, match="token_endpoint is at"):
+        read_metadata(document, ISS, wanted=("token_endpoint",))
+
+
+def test_the_token_endpoint_is_found_when_it_is_wanted():
+    said = read_metadata(metadata(token_endpoint=f"{ISS}/token"), ISS, wanted=("token_endpoint",))
+
+    assert said == Metadata(ISS, token_endpoint=f"{ISS}/token")

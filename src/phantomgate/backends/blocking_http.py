@@ -89,6 +89,8 @@ class BlockingHttp:
             reply = self._exchange(kept, origin, request, call.max_bytes, deadline)
             if isinstance(reply, HttpReply):
                 return reply
+            if not call.repeat:
+                raise reply
             # The server ended it while it was idle, as it may at any time (RFC 9112 §9.3.1): once more, on a new one.
         reply = self._exchange(self._connect(origin, deadline), origin, request, call.max_bytes, deadline)
         if isinstance(reply, HttpReply):

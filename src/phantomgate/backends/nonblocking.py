@@ -38,18 +38,21 @@ _NO_TIMEOUT = aiohttp.ClientTimeout(total=None, connect=None, sock_connect=None,
 class _Exchange:
     """One call under way. State: its reader, what that refused, and how its connection was had."""
 
-    __slots__ = ("origin", "reader", "refused", "retried", "reused")
+    __slots__ = ("origin", "reader", "refused", "repeat", "retried", "reused", "unsent")
 
-    def __init__(self, origin: Origin, max_bytes: int) -> None:
+    def __init__(self, origin: Origin, call: HttpCall) -> None:
         self.origin = origin
-        self.reader = ReplyReader(max_bytes)
+        self.reader = ReplyReader(call.max_bytes)
+        self.repeat = call.repeat
         self.refused: Refused | None = None
         self.reused = False
         self.retried = False
+        self.unsent = False
+        """Whether its connection was given up before anything was written."""
 
     def may_retry(self) -> bool:
         """True once, if the server ended an idle connection before it gave us anything, as it may (RFC 9112 §9.3.1)."""
-        once_more = self.reused and not self.reader.begun and not self.retried
+        once_more = self.reused and not self.reader.begun and not self.retried and (self.repeat or self.unsent)
         self.reused = False  # the next attempt may not even come to a connection
         self.retried = True
         return once_more
@@ -87,7 +90,8 @@ class _StrictProtocol(ResponseHandler):
         """Called by aiohttp before each request on this connection."""
         exchange = self._now = _exchange.get()
         exchange.reused, self._served = self._served, True
-        if exchange.reused and not self._is_quiet():
+        exchange.unsent = exchange.reused and not self._is_quiet()
+        if exchange.unsent:
             self._drop()
         super().set_response_params(**params)
 
@@ -165,7 +169,7 @@ class AiohttpHttp:
             raise Unavailable("shutting down")
         origin, _ = split_url(call.url)
         fields = request_fields(call, origin)
-        exchange = _Exchange(origin, call.max_bytes)
+        exchange = _Exchange(origin, call)
         try:
             async with asyncio.timeout(call.timeout):
                 await self._carry(call, fields, exchange)

@@ -113,8 +113,8 @@ def _gave(request: Request, gave: Gave | None, now: float, ticks: float) -> dict
                 "claims": {name: token.claims[name] for name in _TOLD_CLAIMS if name in token.claims},
                 "other_claims": sorted(str(name) for name in token.claims if name not in _TOLD_CLAIMS),
             }
-        case HeaderChange(fields):
-            return {"result": "headers", "headers": _masked(fields)}
+        case HeaderChange(fields, made=made):
+            return {"result": "headers", "headers": _masked(fields), "jwt": made or "as it came"}
         case None:
             return {"result": "good"}
 
@@ -200,7 +200,8 @@ def _step_lines(step: dict[str, Any]) -> list[str]:
         case "judge":
             return [_line("judge", f"{step['policy']}: good")]
         case "forward":
-            fields = [f"{name}: {_plain(value)}" for name, value in step["headers"]]
+            made = [f"a JWT {_plain(step['jwt'])}  [{step['ms']:.1f} ms]"] if step["jwt"] != "as it came" else []
+            fields = made + [f"{name}: {_plain(value)}" for name, value in step["headers"]]
             return [_line("forward" if not place else "", text) for place, text in enumerate(fields)]
         case _:
             return [_line(step["step"], step["result"])]

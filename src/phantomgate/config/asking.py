@@ -1,4 +1,4 @@
-"""How each server is asked: that of [introspection], and each of [[issuers]] that introspects, by one set of rules.
+"""How each server is asked: that of [introspection], of [exchange], and each of [[issuers]] that introspects.
 
 Rule: what is secret is read here, once, by its place in the settings, and every problem is said with that place.
 """
@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import NamedTuple
 
 from phantomgate.config.authentication import authentication, certificate
-from phantomgate.config.settings import Introspection, IssuerRule, Settings
+from phantomgate.config.settings import AsClient, Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.ports import Clock
 from phantomgate.oauth.client_auth import ClientAuth
@@ -44,9 +44,10 @@ def verifies_answers(asked: Introspection) -> bool:
     return asked.answer == "signed" or asked.verify == "signature"
 
 
-def askers(settings: Settings) -> Iterator[tuple[str, Introspection]]:
+def askers(settings: Settings) -> Iterator[tuple[str, AsClient]]:
     """How each is asked, and the place of that in the settings."""
     yield "introspection", settings.introspection
+    yield "exchange", settings.exchange
     for number, one in enumerate(settings.issuers, 1):
         yield place_of(number), asked_of(one)
 
@@ -60,7 +61,7 @@ def clients(
     for place, asked in askers(settings):
         auth, wrong = authentication(asked, environ, now=now, random=random)
         decrypt: Decrypt | None = None
-        if asked.decryption_key:
+        if isinstance(asked, Introspection) and asked.decryption_key:
             from phantomgate.config.statements import decryption
 
             decrypt, more = decryption(asked, environ)
@@ -93,6 +94,7 @@ def certificates(settings: Settings) -> list[Problem]:
     return problems
 
 
-def _as_written(settings: Settings) -> Iterator[tuple[str, Introspection]]:
+def _as_written(settings: Settings) -> Iterator[tuple[str, AsClient]]:
     yield "introspection", settings.introspection
+    yield "exchange", settings.exchange
     yield from ((place_of(number), one.introspection) for number, one in enumerate(settings.issuers, 1))

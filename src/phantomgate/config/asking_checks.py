@@ -9,25 +9,39 @@ from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.network import insecure
-from phantomgate.config.settings import Introspection, Mint
+from phantomgate.config.settings import AsClient, Introspection
 
 
 def problems_of_asking(
-    at: str, asked: Introspection, mint: Mint, unread: Collection[str] = ()
+    at: str, asked: Introspection, makes_jwts: bool, unread: Collection[str] = ()
 ) -> Iterator[tuple[str, str]]:
-    """(setting, what is wrong with it and how to mend it); *at* is the place of *asked* in the settings."""
+    """(setting, what is wrong with it and how to mend it); *at* is the place of *asked* in the settings.
+
+    *makes_jwts*: whether answers without a JWT will do.
+    """
+    yield from problems_of_client(at, asked, unread)
     for name, also, check in _CHECKS:
         if not any(f"{at}.{one}" in unread for one in (name, *also)):
             text = check(at, asked)
             if text:
                 yield f"{at}.{name}", text
-    if asked.answer == "signed" and not mint.keys and not {f"{at}.answer", "mint.keys"} & set(unread):
+    if asked.answer == "signed" and not makes_jwts and not {f"{at}.answer", "mint.keys"} & set(unread):
         # RFC 9701 §5: a statement about a token is not to be used as one
-        text = 'is "signed", which gives no JWT that may go upstream; write keys, issuer and audience under [mint]'
+        text = 'is "signed", which gives no JWT that may go upstream; write keys, issuer and audience under [mint], or \
+[exchange]'
         yield f"{at}.answer", text
 
 
-def wants_secret(asked: Introspection) -> bool:
+def problems_of_client(at: str, asked: AsClient, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """The same for what every endpoint has: who we are there."""
+    for name, also, check in _CLIENT_CHECKS:
+        if not any(f"{at}.{one}" in unread for one in (name, *also)):
+            text = check(at, asked)
+            if text:
+                yield f"{at}.{name}", text
+
+
+def wants_secret(asked: AsClient) -> bool:
     """Whether we show who we are by a shared secret or token."""
     return asked.client_auth not in ("private_key_jwt", "tls_client_auth")
 
@@ -40,7 +54,7 @@ def missing(at: str, key: str, example: str) -> str:
     return f'is missing; write {key} = "{example}" under [{at}], or set {variable}'
 
 
-def _client_key_is_of_use(at: str, asked: Introspection) -> str:
+def _client_key_is_of_use(at: str, asked: AsClient) -> str:
     if asked.client_auth == "private_key_jwt" and not asked.client_key:
         return missing(at, "client_key", "file:/run/secrets/client-key.pem")
     if asked.client_key and asked.client_auth != "private_key_jwt":
@@ -80,14 +94,14 @@ def _signatures_have_algorithms(at: str, asked: Introspection) -> str:  # noqa: 
     return "" if asked.algorithms else 'is empty; write algorithms = ["RS256"]'
 
 
-def _certificate_is_there(at: str, asked: Introspection) -> str:
+def _certificate_is_there(at: str, asked: AsClient) -> str:
     wanted = asked.client_auth == "tls_client_auth" or asked.client_certificate_key_file
     if asked.client_certificate_file or not wanted:
         return ""
     return missing(at, "client_certificate_file", "/etc/phantomgate/client.pem")
 
 
-def _certificate_is_shown(at: str, asked: Introspection) -> str:  # noqa: ARG001 - the shape of a check
+def _certificate_is_shown(at: str, asked: AsClient) -> str:  # noqa: ARG001 - the shape of a check
     if asked.client_auth != "tls_client_auth":
         return ""
     if not asked.endpoint and asked.issuer:
@@ -100,15 +114,17 @@ have another address for certificates (RFC 8705 §5); write endpoint'
     return ""
 
 
-_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[str, Introspection], str]], ...] = (
+_CLIENT_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[str, AsClient], str]], ...] = (
     ("client_key", ("client_auth",), _client_key_is_of_use),
+    ("client_certificate_file", ("client_auth",), _certificate_is_there),
+    ("endpoint", ("client_auth", "issuer"), _certificate_is_shown),
+)
+_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[str, Introspection], str]], ...] = (
     ("issuer", ("answer", "verify"), _signer_has_a_name),
     ("verify", ("answer",), _verifying_adds_something),
     ("keys", ("answer", "verify", "endpoint"), _what_is_signed_is_verified),
     ("decryption_key", ("answer",), _decrypting_is_for_signed_answers),
     ("keys", ("allow_insecure_http",), _keys_are_private),
     ("algorithms", (), _signatures_have_algorithms),
-    ("client_certificate_file", ("client_auth",), _certificate_is_there),
-    ("endpoint", ("client_auth", "issuer"), _certificate_is_shown),
 )
 """(the setting that is blamed, the others it looks at, the check)."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from phantomgate.backends.secrets import named, read_key, read_secret
-from phantomgate.config.settings import Introspection
+from phantomgate.config.settings import AsClient
 from phantomgate.core.ports import Clock, Sign
 from phantomgate.oauth.client_auth import (
     ClientAuth,
@@ -23,7 +23,7 @@ _BY_SECRET = {"basic": client_secret_basic, "post": client_secret_post, "bearer"
 
 
 def authentication(
-    asked: Introspection, environ: Mapping[str, str], *, now: Clock, random: Callable[[int], bytes]
+    asked: AsClient, environ: Mapping[str, str], *, now: Clock, random: Callable[[int], bytes]
 ) -> tuple[ClientAuth | Authenticate, list[tuple[str, str]]]:
     """What each call to the server needs, and what is wrong with the secret or key it is made of: (setting, what)."""
     method, client_id = asked.client_auth, asked.client_id
@@ -42,7 +42,7 @@ def authentication(
     return asserting(client_id, audience, sign, now=now, new_id=lambda: random(16).hex()), []
 
 
-def certificate(asked: Introspection) -> tuple[str, str] | None:
+def certificate(asked: AsClient) -> tuple[str, str] | None:
     """The files of our certificate and its key, for `tls.client_context`; None without one."""
     if not asked.client_certificate_file:
         return None

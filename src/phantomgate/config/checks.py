@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 
 from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
+from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
@@ -26,7 +27,8 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = check(settings)
             if text:
                 yield name, text
-    yield from problems_of_asking("introspection", settings.introspection, settings.mint, unread)
+    yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
+    yield from problems_of_exchange(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
@@ -38,13 +40,13 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             if text:
                 yield name, text
         if (
-            rule.mint_audience
-            and not settings.mint.keys
-            and not {"mint.keys", f"routes[{place}].mint_audience"} & set(unread)
+            rule.upstream_audience
+            and not settings.makes_jwts
+            and not {"mint.keys", f"routes[{place}].upstream_audience"} & set(unread)
         ):
             yield (
-                f"routes[{place}].mint_audience",
-                "has no effect without keys under [mint]; write them, or leave it out",
+                f"routes[{place}].upstream_audience",
+                "has no effect without keys under [mint], and without [exchange]; write one, or leave it out",
             )
 
 

@@ -85,10 +85,11 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
         return clients[ca_file, ours]
 
     askers = [settings.introspection, *(one.introspection for one in settings.issuers)]
-    asking = max(asked.timeout for asked in askers)
+    asking = max(settings.exchange.timeout, *(asked.timeout for asked in askers))
     # The longest way to the keys: two forms of metadata, and the keys themselves
-    keys = max(2 * settings.introspection.timeout, *(3 * one.timeout for one in settings.issuers), 0.0)
-    discovering = bool(settings.issuers) or not settings.introspection.endpoint
+    found = (settings.introspection, settings.exchange)
+    keys = max(*(2 * asked.timeout for asked in found), *(3 * one.timeout for one in settings.issuers))
+    discovering = bool(settings.issuers) or not settings.introspection.endpoint or settings.exchanges
     # What verifies an answer may wait for its keys, and for newer ones
     opening = 2 * asking if any(verifies_answers(asked) for asked in askers) else 0.0
     return BackEnds(

@@ -52,7 +52,7 @@ def problems_of_issuers(settings: Settings, unread: Collection[str]) -> Iterator
                 if text:
                     yield f"{at}.{name}", text
             if introspects(one):
-                yield from problems_of_asking(place_of(place), asked_of(one), settings.mint, unread)
+                yield from problems_of_asking(place_of(place), asked_of(one), settings.makes_jwts, unread)
             yield from _between(settings, place, one)
     names = {one.name for one in settings.issuers}
     for place, rule in enumerate(settings.routes, 1):

@@ -243,7 +243,7 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
         name=one.name,
         max_age=settings.cache.max_age,
         clock_skew=settings.policy.clock_skew,
-        without_jwt=settings.mint.max_age if settings.mint.keys else None,
+        without_jwt=settings.without_jwt,
         statements=statements,
         signatures=signatures,
         timed=tools.timed,

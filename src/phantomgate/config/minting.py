@@ -1,4 +1,4 @@
-"""From `[mint]` to a signing `Forward`: the keys read, the rules made.
+"""From `[mint]` to what signs the JWTs that go upstream: the keys read, the rules made.
 
 Rule: every problem with a key is said, each with its place in the list; what a key's file holds is never repeated.
 """
@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 from phantomgate.backends.secrets import named, read_key
 from phantomgate.config.settings import Mint, Settings
 from phantomgate.core.errors import Problem
-from phantomgate.core.ports import Clock, Forward
-from phantomgate.gateway.minting import forward_minted
+from phantomgate.core.ports import Clock, MakeJwt
+from phantomgate.gateway.minting import minted
 from phantomgate.oauth.minting import MintRules
 
 if TYPE_CHECKING:
@@ -52,11 +52,9 @@ def published(keys: Sequence[SigningKey]) -> bytes:
     return key_set(keys)
 
 
-def minting(
-    mint: Mint, keys: Sequence[SigningKey], inner: Forward, *, now: Clock, random: Callable[[int], bytes]
-) -> Forward:
-    """Forwards by *inner* a JWT that the first of *keys* signed."""
+def minting(mint: Mint, keys: Sequence[SigningKey], *, now: Clock, random: Callable[[int], bytes]) -> MakeJwt:
+    """Makes JWTs that the first of *keys* signs."""
     from phantomgate.backends.jose import signer
 
     rules = MintRules(mint.issuer, mint.audience, mint.max_age, mint.claims, mint.subject)
-    return forward_minted(rules, signer(keys[0]), inner, now=now, new_id=lambda: random(16).hex())
+    return minted(rules, signer(keys[0]), now=now, new_id=lambda: random(16).hex())

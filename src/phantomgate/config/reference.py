@@ -31,7 +31,7 @@ How it is asked, with `introspect` and `both`: the settings of `[introspection]`
 _HEAD = """\
 # Settings
 
-<!-- Made from the docstrings in src/phantomgate/config/*settings.py by `python -m phantomgate.config.reference
+<!-- Made from the docstrings in src/phantomgate/config/*settings*.py by `python -m phantomgate.config.reference
 docs/reference`; change them there. -->
 
 Settings are read from a TOML file: the one that `--config` names, else `$PHANTOMGATE_CONFIG`, else `./phantomgate.toml`
@@ -136,6 +136,13 @@ def _text(cls: type) -> str:
 
 def _docstrings(cls: type) -> dict[str, str]:
     """Each field's docstring, which Python itself forgets: the text that stands below it in the source."""
+    said: dict[str, str] = {}
+    for one in reversed(cls.__mro__[:-1]):  # what a class says anew of an inherited field counts
+        said |= _own_docstrings(one)
+    return said
+
+
+def _own_docstrings(cls: type) -> dict[str, str]:
     module = ast.parse(inspect.getsource(sys.modules[cls.__module__]))
     body = next(node for node in module.body if isinstance(node, ast.ClassDef) and node.name == cls.__name__).body
     said: dict[str, str] = {}

@@ -11,35 +11,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from phantomgate.config.durations import duration, size
-from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
-from phantomgate.config.network import ADDRESS, NETWORKS, keys_source, origin, url
+from phantomgate.config.kinds import SWITCH, choice, number, setting
+from phantomgate.config.network import ADDRESS, NETWORKS, url
 from phantomgate.config.session_settings import Session
+from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.vocabulary import (
-    ALGORITHMS_USED,
     CLAIM,
     CLAIMS,
-    CLIENT_ID,
     COPIED_CLAIMS,
-    FILE,
-    FORMS,
     ISSUER,
-    KEY_SET,
     METHODS,
     NAME,
-    OWN_KEYS,
     PATH,
-    PREFIX_OF_TOKENS,
     REALM,
     SCOPES,
-    SECRET,
     SECRETS,
     TEXTS,
-    TYPES,
 )
 
-_ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
-_KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')
-_ORIGINS = list_of(origin(want='an origin such as "https://keys.example"'), want='["https://keys.example"]')
+__all__ = [
+    "LISTS",
+    "SECTIONS",
+    "AsClient",
+    "Cache",
+    "Exchange",
+    "ForwardRule",
+    "Introspection",
+    "IssuerRule",
+    "Log",
+    "Mint",
+    "Policy",
+    "RouteRule",
+    "Serve",
+    "Settings",
+]
+
 _UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
 
 
@@ -83,117 +89,6 @@ class Serve:
     """How many header fields a request may have."""
     max_header_bytes: int = setting(size("1KiB", "1MiB"), "64KiB")
     """How long the head of a request may be."""
-
-
-@dataclass(frozen=True, slots=True)
-class Introspection:
-    """The authorization server that knows what an opaque token means (RFC 7662)."""
-
-    endpoint: str = setting(_ENDPOINT, "")
-    """The introspection endpoint: https, or http on loopback. Empty: found in the metadata of `issuer` (RFC 8414 or
-    OpenID Connect Discovery), and then it must be at the issuer's own origin."""
-    client_id: str = setting(CLIENT_ID, "")
-    """Our name at the authorization server. Required."""
-    client_secret: str = setting(SECRET, "")
-    """Where our secret is kept: `"env:NAME"` (a variable) or `"file:/run/secrets/NAME"` (a file; one newline at its
-    end is not part of the secret). Never the secret itself, in a variable neither. Required, unless `client_auth` is
-    `private_key_jwt` or `tls_client_auth`."""
-    client_auth: str = setting(
-        choice("basic", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer"), "basic"
-    )
-    """How we show who we are: `basic` (`client_secret_basic`, the secret in an Authorization header) or `post`
-    (`client_secret_post`, in the form; RFC 6749 §2.3.1); `client_secret_jwt` or `private_key_jwt`, an assertion good
-    for one minute and one call, signed with the secret (32 bytes or more) or with `client_key` (RFC 7523);
-    `tls_client_auth`, `client_certificate_file` alone (RFC 8705, self-signed or not); `bearer`, the secret as a Bearer
-    token."""
-    client_key: str = setting(SECRET, "")
-    """The key for `private_key_jwt`, `"file:PATH"` or `"env:NAME"`, as PEM (PKCS#8) or JWK: EC P-256 (ES256), Ed25519
-    (EdDSA) or RSA of 2048 bits or more (RS256). Its `kid`, or else its thumbprint (RFC 7638), is in the assertion."""
-    assertion_audience: str = setting(ISSUER, "")
-    """Whom an assertion is for. Empty: `issuer`, or else `endpoint`."""
-    client_certificate_file: str = setting(FILE, "")
-    """Our certificate, with its chain, in PEM, for a server that asks for one (mutual TLS). It is shown whatever
-    `client_auth` is."""
-    client_certificate_key_file: str = setting(FILE, "")
-    """The key of that certificate, in PEM and not encrypted. Empty: it is in the same file."""
-    answer: str = setting(choice("jwt", "json", "signed"), "jwt")
-    """What is asked for: `jwt` (`Accept: application/jwt`, the phantom token itself), `json` (RFC 7662, the JWT in a
-    member `phantom_token` or `jwt`, or with `[mint]` without one), or `signed` (RFC 9701, an answer signed for us). A
-    signed answer is a statement about the token and never goes upstream, so it needs `[mint]`; `issuer` and `keys` are
-    checked in it."""
-    verify: str = setting(choice("none", "signature"), "none")
-    """Whether the JWT in an answer is verified too. `none`: the connection vouches for it. `signature`: it is signed by
-    a key of `issuer`, its `iss` is `issuer`, and what the answer states beside it is the same; an answer without a JWT
-    is then not used, even with `[mint]`. A JWT that fails is a 502. Signed answers are always verified."""
-    keys: str = setting(_KEYS, "")
-    """Where the keys are that signed answers, or with `verify = "signature"` the JWTs in answers, are signed with: the
-    server's `jwks_uri`, or `"file:PATH"` with a JWK Set. Empty: found in the metadata of `issuer`, if `endpoint` is;
-    for one of `[[issuers]]`, its own `keys` and `algorithms`."""
-    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, ["RS256"])
-    """What they may be signed by (RFC 9701 §6)."""
-    decryption_key: str = setting(SECRET, "")
-    """Our private key, PEM or JWK, for signed answers that are encrypted too: RSA by RSA-OAEP-256, EC P-256 by ECDH-ES.
-    With it, an answer that isn't encrypted is not used."""
-    timeout: float = setting(duration("10ms", "60s"), "2s")
-    """How long one call may take, all in all. Keep it below your gateway's own timeout."""
-    issuer: str = setting(ISSUER, "")
-    """Who the authorization server says it is: an answer with another `iss` is not used. Compared letter by letter;
-    empty: not checked."""
-    allow_insecure_http: bool = setting(SWITCH, False)
-    """Send our secret and the tokens over plain http to an endpoint beyond this machine. For tests only."""
-    ca_file: str = setting(FILE, "")
-    """The authorities, in PEM, that may vouch for the endpoint, instead of the system's. Verification itself can't be
-    turned off."""
-    max_connections: int = setting(number(1, 10_000), 64)
-    """How many connections each worker may have open to the authorization server."""
-
-
-@dataclass(frozen=True, slots=True)
-class IssuerRule:
-    """One issuer of tokens among several. A JWT goes to the issuer that its `iss` names, letter by letter, and is
-    refused when none is named so; other tokens go by `prefix`, by the route's `issuer`, or to each that introspects,
-    in order, until one knows it. `[introspection]`, if it is there too, comes last in that order."""
-
-    name: str = setting(NAME, "")
-    """What it is called here, in `[[routes]]` and in the log. Required."""
-    issuer: str = setting(ISSUER, "")
-    """Its `iss`, exactly as it writes it: `"https://as.example"`. Required."""
-    mode: str = setting(choice("verify", "introspect", "both"), "verify")
-    """How its tokens are made sure of: `verify`, JWTs by its keys; `introspect`, tokens of any kind by asking it;
-    `both`, JWTs that must verify and are then asked about, as wrapper tokens need."""
-    audiences: tuple[str, ...] = setting(TEXTS, [])
-    """The `aud` claim names one of these. Needed to verify; with `introspect`, empty means not checked."""
-    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, [])
-    """What it signs with, and nothing else is accepted. Needed to verify. An RSA key whose `alg` the issuer doesn't
-    tell is for the first RSA algorithm here."""
-    typ: tuple[str, ...] = setting(TYPES, ["at+jwt"])
-    """The `typ` of its access tokens (RFC 9068 §2.1). Issuers that don't follow that RFC write `"JWT"`, or none at all,
-    which is `"none"` here."""
-    ignored_header: tuple[str, ...] = setting(OWN_KEYS, [])
-    """Which of `jku`, `jwk`, `x5u` and `x5c` its tokens may carry in their header. Such a token is refused else; these
-    are never used, whatever they say. Cloud Foundry's UAA puts `jku` into each: `["jku"]`."""
-    keys: str = setting(_KEYS, "")
-    """Where its key set is: a URL, or `"file:/etc/phantomgate/keys.json"`. Empty: found in its metadata. It is kept as
-    long as the server's `Cache-Control` allows, a minute at least and an hour at most, five minutes if it doesn't say;
-    for an hour more while the server can't be asked; and looked at again for an unknown key, once in 30 s."""
-    jwks: str = setting(KEY_SET, "")
-    """Its key set itself, instead of `keys`, for an issuer that can't be asked."""
-    prefix: str = setting(PREFIX_OF_TOKENS, "")
-    """What its opaque tokens begin with. Then it is asked about those, and about no others."""
-    discovery: tuple[str, ...] = setting(FORMS, ["oauth", "openid"])
-    """Where its metadata is looked for, in this order: `oauth` is `/.well-known/oauth-authorization-server` between
-    host and path (RFC 8414 §3.1), `openid` is `/.well-known/openid-configuration` after the path."""
-    endpoint_origins: tuple[str, ...] = setting(_ORIGINS, [])
-    """Where else than at the issuer's own origin its metadata may place its endpoints: `["https://keys.example"]`. Our
-    secret and the tokens go there."""
-    timeout: float = setting(duration("10ms", "60s"), "2s")
-    """How long one call for metadata or keys may take."""
-    allow_insecure_http: bool = setting(SWITCH, False)
-    """Fetch metadata and keys over plain http from beyond this machine, where anybody on the way can give us keys of
-    his own. For tests only."""
-    ca_file: str = setting(FILE, "")
-    """The authorities, in PEM, that may vouch for the issuer, instead of the system's."""
-    introspection: Introspection = field(default_factory=Introspection)
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,8 +142,9 @@ class RouteRule:
     """The `aud` claim names one of these too. Empty: only the policy's `audiences` are checked."""
     issuer: str = setting(NAME, "")
     """The name of one of `[[issuers]]`: only its tokens are for this route, and opaque ones are asked about there."""
-    mint_audience: str = setting(ISSUER, "")
-    """Whom the JWT that we sign is for on these paths: its `aud`. Empty: `mint.audience`."""
+    upstream_audience: str = setting(ISSUER, "")
+    """Whom the JWT that goes upstream is for on these paths, where we make it: its `aud`, or what the server is asked
+    for. Empty: what `[mint]` or `[exchange]` says."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +169,7 @@ class Mint:
     issuer: str = setting(ISSUER, "")
     """Who we are: `iss` of our JWTs, a name of its own and not the authorization server's. Required with `keys`."""
     audience: str = setting(ISSUER, "")
-    """Whom they are for: `aud`, unless a route says otherwise (`mint_audience`). Required with `keys`."""
+    """Whom they are for: `aud`, unless a route says otherwise (`upstream_audience`). Required with `keys`."""
     max_age: float = setting(duration("10s", "1h"), "5m")
     """The longest that one of them is good for; never longer than the token it was made of. A token for which the
     server names no `exp` counts as one that ends after this time."""
@@ -306,9 +202,27 @@ class Settings:
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
+    exchange: Exchange = field(default_factory=Exchange)
     session: Session = field(default_factory=Session)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def exchanges(self) -> bool:
+        """Whether tokens are exchanged."""
+        return self.exchange != Exchange()
+
+    @property
+    def makes_jwts(self) -> bool:
+        """Whether the JWT that goes upstream is made for it, so that facts without one will do."""
+        return self.without_jwt is not None
+
+    @property
+    def without_jwt(self) -> float | None:
+        """For how many seconds facts hold that came without a JWT and without `exp`; None: a JWT is needed."""
+        if self.mint.keys:
+            return self.mint.max_age
+        return self.exchange.max_age if self.exchanges else None
 
     def origin(self, name: str) -> str:
         """Where the setting *name* was read: a file, a variable or "default"."""
@@ -322,6 +236,7 @@ SECTIONS: Mapping[str, type] = {
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
+    "exchange": Exchange,
     "session": Session,
     "log": Log,
 }

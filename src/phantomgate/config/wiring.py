@@ -28,6 +28,7 @@ from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.routes import Rule, policy_only, route_table
+from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
 
@@ -109,40 +110,48 @@ def wire(
     write = write or _stderr(settings, metrics, now)
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
-    made = make(
-        Tools(
-            settings,
-            ends.http,
-            ends.once,
-            ends.key_once,
-            ends.later,
-            MemoryCache(
-                max_entries=max(settings.cache.max_entries // share, 1),
-                max_bytes=max(settings.cache.max_bytes // share, 1),
-                ticks=ticks,
-            ),
-            counts,
-            now,
-            ticks,
-            random,
-            metrics.timed,
-            _saying(write, now),
-            random(32),
+    tools = Tools(
+        settings,
+        ends.http,
+        ends.once,
+        ends.key_once,
+        ends.later,
+        MemoryCache(
+            max_entries=max(settings.cache.max_entries // share, 1),
+            max_bytes=max(settings.cache.max_bytes // share, 1),
+            ticks=ticks,
         ),
-        ours,
+        counts,
+        now,
+        ticks,
+        random,
+        metrics.timed,
+        _saying(write, now),
+        random(32),
     )
+    made = make(tools, ours)
+    probes = made.probes
     policies = _policies(settings, now)
     if pages:
         owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
         forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left)
     else:
         find, forward = find_bearer(), forward_jwt(settings.forward.claims)
+    if keys:
+        forward = forward_made(minting(settings.mint, keys, now=now, random=random), forward, now=now)
+    elif settings.exchanges:
+        from phantomgate.config.exchanging import exchanging
+
+        metrics.caches["exchange"] = exchanged = Counts()
+        exchange, probe = exchanging(tools, ours["exchange"], exchanged)
+        forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
+        probes += (probe,)
     gateway = Gateway(
         match=_match(settings),
         find=find,
         resolver=made.resolver,
         policies=tuple(policies.values()),
-        forward=minting(settings.mint, keys, forward, now=now, random=random) if keys else forward,
+        forward=forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows),
         new_id=lambda: random(8).hex(),
         respond=pages.respond if pages else respond_nothing,
@@ -155,7 +164,7 @@ def wire(
         now,
         ticks,
         made.introspect,
-        made.probes,
+        probes,
         tuple(ends.closing),
         published(keys),
     )
@@ -205,7 +214,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         policy.issuers,
         frozenset(rule.audiences) or policy.audiences,
         rule.issuer,
-        rule.mint_audience,
+        rule.upstream_audience,
         of_table=True,
     )
 

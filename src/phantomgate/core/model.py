@@ -135,6 +135,10 @@ class Token:
     fresh_until: float
     issuer: str = ""
     source: Source = Source.NETWORK
+    presented: str = field(default="", repr=False)
+    """The token as the client presented it, which [exchange] may need."""
+    made: str = ""
+    """How `jwt` came to be, where it was made for upstream; empty: it came with the facts."""
 
     def lifetime(self, now: float, ticks: float) -> int:
         """How many whole seconds a gateway may keep an answer made from this token; 0 means not at all.
@@ -168,8 +172,8 @@ class Route:
     audiences: frozenset[str] = frozenset()
     issuer: str = ""
     """The configured issuer whose tokens alone are for this route; empty: any."""
-    mint_audience: str = ""
-    """Whom the JWT that we mint here is for; empty: whom [mint] names."""
+    upstream_audience: str = ""
+    """Whom the JWT that we mint or exchange for here is for; empty: whom [mint] or [exchange] names."""
     of_table: bool = False
     """Whether another method or path could have found another route, so that what is decided here holds here only."""
 
@@ -187,7 +191,9 @@ class HeaderChange:
     jwt: str = field(default="", repr=False)
     """The JWT that goes upstream, for callers who want it by itself."""
     expires_at: float = inf
-    """When that JWT expires (Unix time): one that we minted may end before the token does."""
+    """When that JWT expires (Unix time): one that was made for upstream may end before the token does."""
+    made: str = ""
+    """How that JWT came to be, for `explain`; empty: it is the one that came with the token."""
     cookies: Callable[[Headers], bytes] | None = field(default=None, repr=False)
     """The Cookie field that may go upstream instead of the client's, or empty; None leaves the client's alone."""
 

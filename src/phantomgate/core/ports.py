@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, TypeAlias, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from phantomgate.core.model import Answer, Credential, Decision, Fields, HeaderChange, Headers, Request, Route, Token
 
@@ -29,6 +29,8 @@ class HttpCall:
     timeout: float = 2.0
     max_bytes: int = 65536
     """A longer response body is a malformed answer."""
+    repeat: bool = True
+    """Whether it may be sent once more when a kept connection ends under it, as idle ones do. False: at most once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,26 @@ class Sign(Protocol):
 
     async def __call__(self, typ: str, claims: Mapping[str, Any]) -> str:
         """*claims* as a signed compact JWT whose header says *typ*."""
+        ...
+
+
+class UpstreamJwt(NamedTuple):
+    """A JWT made for an API out of a token that was judged. Times are Unix seconds.
+
+    *renew_at* is when to make another, while the source lasts; *made* says how it came to be, for `explain`.
+    """
+
+    jwt: str
+    expires_at: float
+    renew_at: float
+    made: str
+
+
+class MakeJwt(Protocol):
+    """Makes the JWT that goes upstream: signs one, or exchanges the token for one. May wait."""
+
+    async def __call__(self, token: Token, audience: str) -> UpstreamJwt:
+        """One made of *token* for *audience*, the route's, or empty. Raises Refused."""
         ...
 
 

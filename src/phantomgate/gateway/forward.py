@@ -60,7 +60,7 @@ def forward_jwt(
                 raise Refused(Reason.BAD_ANSWER, "there is no JWT to forward")
             fields = [("Authorization", f"Bearer {token.jwt}")]
             fields += [(header, header_value(token.claims.get(claim))) for header, claim in wanted]
-            change = HeaderChange(tuple(fields), owned, token.jwt, token.expires_at, cookies)
+            change = HeaderChange(tuple(fields), owned, token.jwt, token.expires_at, token.made, cookies)
             if len(rendered) >= REMEMBERED_TOKENS:
                 rendered.popitem(last=False)
             rendered[token] = change

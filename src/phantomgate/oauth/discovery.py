@@ -20,6 +20,7 @@ Form: TypeAlias = Literal["oauth", "openid"]
 """How an issuer becomes the address of its document: RFC 8414 §3.1 or OpenID Connect Discovery §4."""
 
 MAX_BYTES = 65536
+WANTED = ("jwks_uri", "introspection_endpoint")
 _LONGEST_URL = 2048
 _PLACES = {"oauth": "oauth-authorization-server", "openid": "openid-configuration"}
 
@@ -28,8 +29,29 @@ class Metadata(NamedTuple):
     """Where an issuer's endpoints are; empty for one that it doesn't have."""
 
     issuer: str
-    jwks_uri: str
-    introspection_endpoint: str
+    jwks_uri: str = ""
+    introspection_endpoint: str = ""
+    authorization_endpoint: str = ""
+    token_endpoint: str = ""
+    pushed_authorization_request_endpoint: str = ""
+    userinfo_endpoint: str = ""
+    revocation_endpoint: str = ""
+    end_session_endpoint: str = ""
+    authorization_response_iss_parameter_supported: bool = False
+    """RFC 9207 §3: every authorization response names its issuer."""
+    require_pushed_authorization_requests: bool = False
+
+
+FOR_LOGIN = (
+    "jwks_uri",
+    "authorization_endpoint",
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+    "end_session_endpoint",
+)
+"""What an OAuth agent needs."""
 
 
 class NoMetadata(Refused):
@@ -50,9 +72,16 @@ def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
 
 
 def read_metadata(
-    reply: HttpReply, issuer: str, *, origins: Collection[str] = (), allow_insecure_http: bool = False
+    reply: HttpReply,
+    issuer: str,
+    *,
+    origins: Collection[str] = (),
+    allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Metadata:
-    """What the document of *issuer* says. *origins* ("https://keys.example") may have its endpoints besides its own.
+    """What the document of *issuer* says of the endpoints that are *wanted*; nothing is concluded from the others.
+
+    *origins* ("https://keys.example") may have its endpoints besides its own.
 
     Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
     document is malformed, is another issuer's, or has an endpoint where none may be.
@@ -62,10 +91,13 @@ def read_metadata(
     if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
         _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
     allowed = {str(split_url(place)[0]) for place in (issuer, *origins)}
-    found = {
-        name: _endpoint(said, name, allowed, allow_insecure_http) for name in ("jwks_uri", "introspection_endpoint")
-    }
-    return Metadata(issuer, **found)
+    found = {name: _endpoint(said, name, allowed, allow_insecure_http) for name in wanted}
+    return Metadata(
+        issuer,
+        **found,
+        authorization_response_iss_parameter_supported=_flag(said, "authorization_response_iss_parameter_supported"),
+        require_pushed_authorization_requests=_flag(said, "require_pushed_authorization_requests"),
+    )
 
 
 def _check_status(reply: HttpReply) -> None:
@@ -104,6 +136,13 @@ def _endpoint(said: dict[str, Any], name: str, allowed: Collection[str], allow_i
         _bad(f"{name} is at {origin}, which is neither the issuer's origin nor one of endpoint_origins")
     if insecure(value) and not allow_insecure_http:
         _bad(f"{name} is http, want https")
+    return value
+
+
+def _flag(said: dict[str, Any], name: str) -> bool:
+    value = said.get(name, False)
+    if not isinstance(value, bool):
+        _bad(f"{name} is neither true nor false")
     return value
 
 

@@ -7,28 +7,31 @@ A server that answers the first question in JSON is understood too. Whatever els
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
-from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import HttpCall, HttpReply
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body
 from phantomgate.oauth.freshness import read_freshness
-from phantomgate.oauth.quoting import why
-from phantomgate.oauth.strict_json import read_object
-from phantomgate.oauth.unverified import read_unverified
+from phantomgate.oauth.replies import (
+    bad_answer,
+    check_up,
+    json_object,
+    media_type,
+    read_jwt,
+    refuse_client,
+    shown_media_type,
+)
 
 Answer: TypeAlias = Literal["jwt", "json", "signed"]
 SIGNED = "application/token-introspection+jwt"
 """RFC 9701 §4; read in `signed_introspection`."""
 _ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/json", "signed": SIGNED}
 _JWT_MEMBERS = frozenset(("phantom_token", "jwt"))
-_RETRY_SECONDS = 5
-_MEDIA_TYPE = re.compile(rb"[a-z]{1,16}/[a-z0-9.+-]{1,40}").fullmatch
 
 
 class Introspected(NamedTuple):
@@ -83,18 +86,18 @@ def read_introspection(
     said: dict[str, Any] = {}
     if content_type == b"application/jwt":
         jwt = one_line(reply.body)
-        claims = _read_jwt(jwt)
+        claims = read_jwt(jwt)
     elif content_type == b"application/json":
-        said = _read_json(reply.body)
+        said = json_object(reply.body)
         if said.get("active") is not True:
             _not_active(said)
         _check_facts(said, now, clock_skew, issuer)  # the statement itself may know more than a JWT in it
         if without_jwt is not None and not _JWT_MEMBERS & said.keys():
             return _facts_alone(said, now, without_jwt, read_freshness(reply.headers))
         jwt = _embedded_jwt(said)
-        claims = _read_jwt(jwt)
+        claims = read_jwt(jwt)
     else:
-        _bad_answer(f"Content-Type is {_shown(content_type)}, want {_ACCEPT[asked]}")
+        bad_answer(f"Content-Type is {shown_media_type(content_type)}, want {_ACCEPT[asked]}")
     _check_facts(claims, now, clock_skew, issuer)
     expires_at = min(_expiry(facts, now) for facts in (claims, said) if facts is claims or "exp" in facts)
     return Introspected(jwt, claims, expires_at, read_freshness(reply.headers), said)
@@ -129,28 +132,9 @@ def check_status(reply: HttpReply, asked: Answer) -> None:
     if status == 204 and asked == "jwt":  # how a server that was asked for a JWT says that there is none
         raise Refused(Reason.INACTIVE, "the authorization server says the token is not active (204)")
     if status in (401, 403):  # RFC 7662 §2.3: about our credentials, not about the token
-        raise Refused(Reason.CLIENT_REFUSED, f"the authorization server refused our client ({status})")
-    if status == 429 or status >= 500:
-        raise Unavailable(f"the authorization server answered {status}", retry_after=_retry_after(reply))
-    _bad_answer(f"status {status}, want 200")
-
-
-def _retry_after(reply: HttpReply) -> int:
-    values = reply.headers.all(b"retry-after")
-    return int(values[0][:6]) if len(values) == 1 and values[0].isdigit() else _RETRY_SECONDS
-
-
-def media_type(reply: HttpReply) -> bytes:
-    """The one Content-Type of *reply*, in lower case and without parameters."""
-    values = reply.headers.all(b"content-type")
-    if len(values) != 1:
-        _bad_answer(f"{len(values)} Content-Type fields, want one")
-    return values[0].split(b";", 1)[0].strip(b" \t").lower()
-
-
-def _shown(content_type: bytes) -> str:
-    # a media type helps whoever reads the log; anything else that stands there is the server's own text
-    return content_type.decode("ascii") if _MEDIA_TYPE(content_type) else "not a media type"
+        refuse_client(reply)
+    check_up(reply)
+    bad_answer(f"status {status}, want 200")
 
 
 def one_line(body: bytes) -> str:
@@ -160,50 +144,29 @@ def one_line(body: bytes) -> str:
     try:
         return body.decode("ascii")
     except UnicodeDecodeError:
-        _bad_answer("the JWT is not ASCII")
-
-
-def _read_jwt(jwt: str) -> dict[str, Any]:
-    try:
-        header, claims = read_unverified(jwt)
-    except ValueError as error:
-        raise Refused(Reason.BAD_ANSWER, f"the answer's JWT can't be read: {why(error)}") from None
-    algorithm = header.get("alg")
-    if not isinstance(algorithm, str) or algorithm.lower() == "none" or not algorithm:
-        _bad_answer("the answer's JWT is not signed")
-    if str(header.get("typ", "")).lower().removeprefix("application/") == "token-introspection+jwt":
-        # RFC 9701 §5: a signed statement about the token, "not intended to be used as an access token"
-        _bad_answer("the answer's JWT is a token-introspection+jwt, which must not be forwarded")
-    return claims
-
-
-def _read_json(body: bytes) -> dict[str, Any]:
-    try:
-        return read_object(body)
-    except ValueError as error:
-        raise Refused(Reason.BAD_ANSWER, f"the answer's JSON can't be read: {why(error)}") from None
+        bad_answer("the JWT is not ASCII")
 
 
 def _not_active(said: Mapping[str, Any]) -> NoReturn:
     if said.get("active") is False:  # RFC 7662 §2.2: inactive says nothing else, and if it does we don't listen
         raise Refused(Reason.INACTIVE, "the authorization server says the token is not active")
-    _bad_answer("`active` is not a boolean")
+    bad_answer("`active` is not a boolean")
 
 
 def _embedded_jwt(said: Mapping[str, Any]) -> str:
     names = _JWT_MEMBERS & said.keys()
     if not names:
-        _bad_answer("the token is active, but the answer holds no JWT (no phantom_token or jwt member)")
+        bad_answer("the token is active, but the answer holds no JWT (no phantom_token or jwt member)")
     values = {said[name] if isinstance(said[name], str) else None for name in names}
     jwt = values.pop()
     if values or not isinstance(jwt, str):
-        _bad_answer("phantom_token and jwt are not one JWT")
+        bad_answer("phantom_token and jwt are not one JWT")
     return jwt
 
 
 def _check_facts(claims: Mapping[str, Any], now: float, clock_skew: float, issuer: str) -> None:
     if issuer and claims.get("iss", issuer) != issuer:  # the wrong server's answer is not the token's fault
-        _bad_answer("`iss` is not the configured issuer")
+        bad_answer("`iss` is not the configured issuer")
     for name in ("nbf", "iat"):
         if name in claims and read_time(claims, name) > now + clock_skew:
             raise Refused(Reason.INVALID_TOKEN, f"{name} is in the future")
@@ -219,7 +182,3 @@ def _expiry(claims: Mapping[str, Any], now: float) -> float:
     if not now < expires_at:  # RFC 7519 §4.1.4, without leeway
         raise Refused(Reason.EXPIRED, f"exp was {now - expires_at:.0f} s ago")
     return expires_at
-
-
-def _bad_answer(detail: str) -> NoReturn:
-    raise Refused(Reason.BAD_ANSWER, detail)

@@ -13,7 +13,7 @@ from typing import Any
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import HttpReply
 from phantomgate.oauth.claims import read_time
-from phantomgate.oauth.introspection import SIGNED, check_status, media_type, one_line
+from phantomgate.oauth.introspection import SIGNED, check_status, one_line
 from phantomgate.oauth.jose_header import Header
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.jws import UnknownKey
@@ -28,6 +28,7 @@ from phantomgate.oauth.jwt_rules import (
     check_type,
 )
 from phantomgate.oauth.quoting import shown
+from phantomgate.oauth.replies import media_type
 
 TYP = "token-introspection+jwt"
 MAX_BYTES = 65536

@@ -29,6 +29,10 @@ class Counts:
     misses: int = 0
     negatives: int = 0
 
+    def hit(self) -> None:
+        """What was known was used once more."""
+        self.hits += 1
+
 
 class Cached:
     """A resolver around *inner* that asks it once per token and freshness.
@@ -82,6 +86,7 @@ class Cached:
             token = await self.once(key, self._fill(key, credential, route))
         else:
             self.counts.hits += 1
+        token = replace(token, presented=credential.value)  # whoever shares the answer presented the same
         if self.ticks() < token.fresh_until:
             self._keep_hot(credential, token)
         return token

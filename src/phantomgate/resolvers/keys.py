@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import Http
-from phantomgate.oauth.discovery import Form, Metadata, NoMetadata, metadata_request, read_metadata
+from phantomgate.oauth.discovery import WANTED, Form, Metadata, NoMetadata, metadata_request, read_metadata
 from phantomgate.oauth.freshness import read_freshness
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.jws import UnknownKey
@@ -55,6 +55,7 @@ def metadata_of(
     timeout: float,
     origins: Collection[str] = (),
     allow_insecure_http: bool = False,
+    wanted: Collection[str] = WANTED,
 ) -> Callable[[], Awaitable[Fetched[Metadata]]]:
     """Fetches the metadata of *issuer*, each of *forms* in turn until there is one; *timeout*, in seconds, for each."""
 
@@ -64,7 +65,9 @@ def metadata_of(
             call = metadata_request(issuer, form, timeout)
             reply = await http.send(call)
             try:
-                said = read_metadata(reply, issuer, origins=origins, allow_insecure_http=allow_insecure_http)
+                said = read_metadata(
+                    reply, issuer, origins=origins, allow_insecure_http=allow_insecure_http, wanted=wanted
+                )
             except NoMetadata as no:
                 missing.append(f"{call.url} ({no.detail})")
             else:
@@ -75,7 +78,7 @@ def metadata_of(
 
 
 def endpoint_in(metadata: Held[Metadata], name: str) -> Callable[[], Awaitable[str]]:
-    """Finds the endpoint *name* ("jwks_uri", "introspection_endpoint"); raises Refused(BAD_ANSWER) without one."""
+    """Finds the endpoint *name* ("jwks_uri", "token_endpoint"); raises Refused(BAD_ANSWER) without one."""
 
     async def find() -> str:
         said = (await metadata.get()).value
