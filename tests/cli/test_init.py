@@ -40,18 +40,24 @@ def init(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("variant", "options"),
-    [("direct", []), ("cached", ["--cached"]), ("cached-set-misc", ["--cached", "--hash", "set-misc"])],
+    ("variant", "options", "settings"),
+    [
+        ("direct", [], "phantomgate.toml"),
+        ("cached", ["--cached"], "phantomgate.toml"),
+        ("cached-set-misc", ["--cached", "--hash", "set-misc"], "phantomgate.toml"),
+        ("session", [], "session.toml"),
+    ],
 )
-def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options):
-    config = str(SHIPPED / "phantomgate.toml")
+def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options, settings):
+    config = str(SHIPPED / settings)
     assert 0 == main(["init", "nginx", "--config", config, "--output", str(tmp_path), *options], {})
     written = {file.name: file.read_text() for file in tmp_path.iterdir()}
     assert {file.name: file.read_text() for file in (SHIPPED / variant).iterdir()} == written
 
 
-def test_the_shipped_settings_need_no_advice(tmp_path, capsys):
-    main(["init", "nginx", "--config", str(SHIPPED / "phantomgate.toml"), "--output", str(tmp_path)], {})
+@pytest.mark.parametrize("settings", ["phantomgate.toml", "session.toml"])
+def test_the_shipped_settings_need_no_advice(tmp_path, capsys, settings):
+    main(["init", "nginx", "--config", str(SHIPPED / settings), "--output", str(tmp_path)], {})
     assert "" == capsys.readouterr().err
 
 
@@ -113,6 +119,32 @@ def test_with_routes_the_key_is_of_the_whole_request(init):
     assert "request_method" in with_routes["phantomgate.js"]
     assert "request_method" not in without["phantomgate.js"]
     assert "$upstream_http_vary" in without["phantomgate-server.conf"]
+
+
+SESSION = """
+[session]
+keys = ["env:KEY"]
+trusted_web_origins = ["https://www.example.com"]
+cookie_prefix = "example"
+"""
+
+
+def test_with_a_session_cookies_and_the_csrf_header_are_judged_and_go_no_further(init):
+    _, files = init(SETTINGS + SESSION)
+    location, server = files["phantomgate-location.conf"], files["phantomgate-server.conf"]
+    assert "proxy_set_header Cookie $phantomgate_cookie;\n" in location
+    assert 'proxy_set_header x-example-csrf "";\n' in location
+    assert "proxy_set_header x-example-csrf $http_x_example_csrf;\n" in server
+    assert "proxy_set_header Origin $http_origin;\n" in server
+    assert "cors" not in "".join(files.values())
+    assert "@phantomgate_preflight" in "".join(init(SETTINGS + SESSION + "cors = true\n")[1].values())
+    assert "preflight" not in "".join(init(SETTINGS)[1].values())
+
+
+def test_what_a_session_had_a_say_in_is_never_remembered_by_nginx(init, capsys):
+    code, files = init(SETTINGS + SESSION, "--cached")
+    assert (2, {}) == (code, files)
+    assert "never remembered" in capsys.readouterr().err
 
 
 def test_times_follow_the_settings(init):

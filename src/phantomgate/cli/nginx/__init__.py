@@ -52,6 +52,7 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
     if problems := [*_problems(settings, nginx)]:
         raise SettingsError(problems)
     headers = sorted(settings.forward.claims)
+    csrf = f"x-{settings.session.cookie_prefix}-csrf".lower()
     words = {
         "direct": not nginx.cached,
         "cached": nginx.cached,
@@ -59,6 +60,8 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
         "set_misc": nginx.cached and nginx.hash == "set-misc",
         "tokens": nginx.cached and not settings.routes,
         "requests": nginx.cached and bool(settings.routes),
+        "session": bool(settings.session.keys),
+        "cors": bool(settings.session.keys) and settings.session.cors,
     }
     values = {
         "listen": _reachable(settings.serve.listen),
@@ -69,6 +72,8 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
         "files": str(nginx.hot + 4096),
         "inactive": f"{max(math.ceil(settings.cache.max_age), 1)}s",
         "timeout": f"{math.ceil(settings.introspection.timeout) + 3}s",
+        "csrf": csrf,
+        "sent_csrf": f"$http_{_plain(csrf)}",
         "read_claims": "\n".join(
             f"auth_request_set {_variable(name)} $upstream_http_{_plain(name)};" for name in headers
         ),
@@ -110,6 +115,9 @@ def _problems(settings: Settings, nginx: Nginx) -> Iterator[Problem]:
         if not _HEADER(name):
             text = f'has "{name}", which nginx can\'t read from an answer; use letters, digits and "-"'
             yield Problem("forward.claims", text, settings.origin("forward.claims"))
+    if nginx.cached and settings.session.keys:
+        text = "can't be used with [session]: what cookies and origins had a say in is never remembered; leave it out"
+        yield Problem("--cached", text, "command line")
     for option, value in (("--bind", nginx.bind), ("--api", nginx.api), ("--cache", nginx.cache)):
         if not _SAFE(value):
             yield Problem(option, f'is "{value}"; want letters, digits and ._/:@[]- only', "command line")
