@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from phantomgate.core.model import Route as Route
     from phantomgate.core.model import Token as Token
     from phantomgate.gateway.gateway import Gateway as Gateway
+    from phantomgate.servers.agent_app import agent_app as agent_app
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Gateway": "gateway.gateway",
+    "agent_app": "servers.agent_app",
     **dict.fromkeys(("PhantomgateError", "Reason", "Refused", "SettingsError", "Unavailable"), "core.errors"),
     **dict.fromkeys(("Allow", "Credential", "Headers", "Refuse", "Request", "Route", "Token"), "core.model"),
 }

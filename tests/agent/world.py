@@ -268,7 +268,7 @@ class World:
         facts = Facts(server, endings, CLAIMS)
         logouts = Logouts(server, jar, endings, self.used, f"{APP}/bye", hint, self.later.append)
         return Agent(
-            ways(logins, refreshes, facts, logouts), jar, frozenset({APP}), lambda _, answer: self.log.append(answer)
+            ways(logins, refreshes, facts, logouts), jar, frozenset({APP}), False, lambda _, said: self.log.append(said)
         )
 
     def handle(self, request: AgentRequest) -> AgentReply:

@@ -50,11 +50,12 @@ def ways(logins: Logins, refreshes: Refreshes, facts: Facts, logouts: Logouts) -
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Agent:
-    """Answers requests. *trusted* are the origins whose pages may talk to it."""
+    """Answers requests. *trusted* are the origins whose pages may talk to it; *cross_site* as in `check_origin`."""
 
     ways: Mapping[str, Way] = field(repr=False)
     jar: Jar
     trusted: Collection[str]
+    cross_site: bool
     observe: Observe
 
     async def handle(self, request: AgentRequest) -> AgentReply:
@@ -78,7 +79,7 @@ class Agent:
             if request.method != way.method:
                 raise AgentError(Code.WRONG_METHOD)
             if way.page:
-                check_origin(request.method, request.headers, self.trusted)
+                check_origin(request.method, request.headers, self.trusted, cross_site=self.cross_site)
                 brought = self.jar.open(request.headers)
             return self._without_unreadable(await way.verb(request, brought), brought)
         except AgentError as no:

@@ -15,19 +15,24 @@ from phantomgate.oauth.quoting import shown
 from phantomgate.session.csrf import SAFE_METHODS
 
 _WITHIN = (b"same-origin", b"none")
+_OF_OUR_SITE = (*_WITHIN, b"same-site")
 PREFLIGHT_SECONDS = 600
 
 
-def check_origin(method: str, headers: Headers, trusted: Collection[str]) -> None:
-    """Raises Refused(FORGED_REQUEST) unless the request is of a page of *trusted*, or is harmless and of no other."""
-    origin = headers.one(b"origin")
+def check_origin(method: str, headers: Headers, trusted: Collection[str], *, cross_site: bool = False) -> None:
+    """Raises Refused(FORGED_REQUEST) unless the request is of a page of *trusted*, or is harmless and of no other.
+
+    *cross_site*: whether a trusted page may be of another site, as the browser sees it.
+    """
+    origin, site = headers.one(b"origin"), headers.one(b"sec-fetch-site")
     if origin is not None:
         if origin.decode("latin-1") not in trusted:
             raise Refused(Reason.FORGED_REQUEST, f"Origin is {shown(origin.decode('latin-1'))}, which is not trusted")
+        if site is not None and site not in _OF_OUR_SITE and not cross_site:
+            raise Refused(Reason.FORGED_REQUEST, f"Sec-Fetch-Site is {shown(site.decode('latin-1'))}")
         return
     if method not in SAFE_METHODS:
         raise Refused(Reason.FORGED_REQUEST, f"{method} without an Origin")
-    site = headers.one(b"sec-fetch-site")
     if site is not None and site not in _WITHIN:
         raise Refused(Reason.FORGED_REQUEST, f"no Origin, and Sec-Fetch-Site is {shown(site.decode('latin-1'))}")
 

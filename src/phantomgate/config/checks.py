@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from phantomgate.config.agent_checks import problems_of_agent
 from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
 from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
@@ -29,6 +30,7 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
                 yield name, text
     yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
     yield from problems_of_exchange(settings, unread)
+    yield from problems_of_agent(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 

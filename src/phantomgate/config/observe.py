@@ -75,6 +75,10 @@ class Metrics:
         self.caches: dict[str, CacheCounts] = {}
         """Level ("memory") to where that level counts."""
 
+    def waiting(self, change: int) -> None:
+        """One more (1) or less (-1) request is in flight."""
+        self.in_flight += change
+
     def timed(self, seconds: float) -> None:
         """One introspection took *seconds*, whatever came of it."""
         self.latency[bisect_left(BUCKETS, seconds)] += 1

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from phantomgate.config.agent_settings import Agent
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
@@ -59,6 +60,9 @@ class Serve:
     name the callers, or `allow_any_caller`."""
     manage: str = setting(ADDRESS, "127.0.0.1:9091")
     """The management listener: `/healthz`, `/readyz` and `/metrics`."""
+    protocol: str = setting(choice("http", "spop"), "http")
+    """What the decision listener speaks: `http` (`/decide` and `/exchange`), or `spop`, HAProxy's stream processing
+    offload protocol, for HAProxy alone."""
     workers: int = setting(number(1, 256), 1)
     """How many processes decide. Each is one event loop on one CPU; they share the listener and divide the cache."""
     trusted_proxies: tuple[str, ...] = setting(NETWORKS, ["127.0.0.0/8", "::1/128"])
@@ -204,8 +208,14 @@ class Settings:
     mint: Mint = field(default_factory=Mint)
     exchange: Exchange = field(default_factory=Exchange)
     session: Session = field(default_factory=Session)
+    agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether there is an OAuth agent."""
+        return self.agent != Agent()
 
     @property
     def exchanges(self) -> bool:
@@ -238,6 +248,7 @@ SECTIONS: Mapping[str, type] = {
     "mint": Mint,
     "exchange": Exchange,
     "session": Session,
+    "agent": Agent,
     "log": Log,
 }
 """The sections that are tables."""

@@ -107,7 +107,7 @@ def wire(
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     metrics.caches["memory"] = counts = Counts()
-    write = write or _stderr(settings, metrics, now)
+    write = write or stderr(settings, metrics, now)
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
     tools = Tools(
@@ -126,7 +126,7 @@ def wire(
         ticks,
         random,
         metrics.timed,
-        _saying(write, now),
+        saying(write, now),
         random(32),
     )
     made = make(tools, ours)
@@ -251,7 +251,7 @@ def _by(rules: Route, judge: Policy) -> Policy:
     return judged
 
 
-def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
+def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
     """Tells the log that what an issuer publishes could not be fetched, while what is held may still be used."""
 
     def say(issuer: str, what: str, no: Refused, seconds: float) -> None:
@@ -263,7 +263,7 @@ def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str,
     return say
 
 
-def _stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
+def stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
     """The log on standard error; what can't be written is counted."""
     from phantomgate.config.log import Level, Log
 

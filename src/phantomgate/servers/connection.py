@@ -80,10 +80,7 @@ class Connection(asyncio.Protocol):
         self.listener.connections.add(self)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's shape
-        listener = self.listener
-        listener.connections.discard(self)
-        if listener.draining and not listener.connections:
-            listener.empty.set()
+        self.listener.gone(self)
         self.ending = True
         self.queue.clear()
         if self.task is not None:

@@ -13,6 +13,7 @@ from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
+from phantomgate.core.model import Refuse
 from phantomgate.servers.channel import Message
 from phantomgate.servers.lifecycle import Served, run
 from phantomgate.servers.listener import Limits, Listener, trusted_peers
@@ -23,7 +24,9 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     wired = wire(settings, "nonblocking", write=log, metrics=metrics)
-    return _proxy(wired, log) if settings.serve.upstream else _listener(wired)
+    if settings.serve.upstream:
+        return _proxy(wired, log)
+    return _agent(wired, log) if settings.serve.protocol == "spop" else _listener(wired)
 
 
 def _limits(settings: Settings) -> Limits:
@@ -38,11 +41,7 @@ def _limits(settings: Settings) -> Limits:
 
 def _listener(wired: Wired) -> Served:
     """The decision listener."""
-    serve, metrics = wired.settings.serve, wired.metrics
-
-    def waiting(change: int) -> None:
-        metrics.in_flight += change
-
+    serve = wired.settings.serve
     listener = Listener(
         wired.gateway,
         now=wired.now,
@@ -54,9 +53,28 @@ def _listener(wired: Wired) -> Served:
         published_keys=wired.published_keys,
         preflights=wired.settings.session.cors,
         limits=_limits(wired.settings),
-        waiting=waiting,
+        waiting=wired.metrics.waiting,
     )
     return Served(listener, wired.close)
+
+
+def _agent(wired: Wired, log: Log) -> Served:
+    """The agent that HAProxy asks."""
+    from phantomgate.servers.spoe import Agent
+
+    def complain(no: Refuse) -> None:
+        log.say(Level.ERROR, "answer_too_long", reason=no.reason.label, detail=no.detail, decision=no.id)
+
+    serve = wired.settings.serve
+    agent = Agent(
+        wired.gateway,
+        trusts=trusted_peers(serve.trusted_proxies),
+        realm=serve.realm,
+        limits=_limits(wired.settings),
+        waiting=wired.metrics.waiting,
+        complain=complain,
+    )
+    return Served(agent, wired.close)
 
 
 def _proxy(wired: Wired, log: Log) -> Served:

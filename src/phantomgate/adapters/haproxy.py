@@ -1,0 +1,80 @@
+"""HAProxy by SPOE: the arguments of one message as a request, and a decision as variables of the transaction.
+
+Rule: HAProxy sends what the client sent, all header fields of it, and we judge that; nothing is taken from a field
+that a client could have written to speak for HAProxy. What was decided is told by variables under our prefix, and
+`status` is there whenever anything is: a configuration that lets nothing pass without `status` 200 is closed when we
+are silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phantomgate.adapters.hops import check_hops
+from phantomgate.adapters.refusal import write_refusal
+from phantomgate.adapters.spop import read_fields
+from phantomgate.adapters.spop_data import Malformed, Value
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.model import Allow, Headers, Refuse, Request
+
+MESSAGE = b"decide"
+"""What the message is called in HAProxy's configuration."""
+ARGUMENTS = ("method=method", "path=path", "query=query", "headers=req.hdrs_bin")
+"""What it carries there: argument = sample fetch."""
+
+_FROM_FIELD = {"www-authenticate": "challenge", "retry-after": "retry_after"}
+
+
+def read_message(arguments: Mapping[bytes, Value], peer: str) -> Request:
+    """The request in the *arguments* of a message that *peer* sent.
+
+    What can't be read comes back as a request whose `problem` is its refusal.
+    """
+    method, path, query = (arguments.get(name) for name in (b"method", b"path", b"query"))
+    packed = arguments.get(b"headers")
+    if not (isinstance(method, bytes) and isinstance(path, bytes) and isinstance(packed, bytes)):
+        return _unreadable(
+            peer, "the message lacks method, path or headers; write them as phantomgate init haproxy does"
+        )
+    headers = Headers()
+    fields = headers.fields
+    try:
+        for name, value in read_fields(packed):
+            if name in fields or not name.islower():
+                headers.add(name, value)
+            else:
+                fields[name] = value
+    except Malformed as no:
+        return _unreadable(peer, f"headers can't be read: {no}")
+    text = query.decode("latin-1") if isinstance(query, bytes) else ""
+    request = Request(method.decode("latin-1"), path.decode("latin-1"), headers, text, peer)
+    host = fields.get(b"host")
+    if host is not None:
+        request.host = host.decode("latin-1")
+    if b"connection" in fields or b"upgrade" in fields:
+        check_hops(request)
+    return request
+
+
+def _unreadable(peer: str, why: str) -> Request:
+    return Request("", "", Headers(), peer=peer, problem=Refused(Reason.MALFORMED_REQUEST, why))
+
+
+def variable(name: str) -> str:
+    """What the variable for the header field *name* is called: HAProxy takes letters, digits, "_" and "."."""
+    return name.lower().replace("-", "_")
+
+
+def write_allow(allow: Allow) -> list[tuple[str, str | int]]:
+    """The variables of an allow: a `status` of 200, and each field that goes upstream."""
+    return [("status", 200), *((variable(name), value) for name, value in allow.upstream.set)]
+
+
+def write_refuse(refuse: Refuse, realm: str) -> list[tuple[str, str | int]]:
+    """The variables of a refusal: `status`, `body`, and `challenge` and `retry_after` where there are some."""
+    refusal = write_refusal(refuse, realm)
+    variables: list[tuple[str, str | int]] = [("status", refusal.status), ("body", refusal.body.decode("ascii"))]
+    for name, value in refusal.headers:
+        if name.lower() in _FROM_FIELD:
+            variables.append((_FROM_FIELD[name.lower()], value))
+    return variables

@@ -1,0 +1,256 @@
+"""The SPOE agent: HAProxy asks by SPOP, on connections that it keeps, many requests at a time on each.
+
+Rule: as for HTTP. A message is answered by what `decide` returned or not at all, and HAProxy takes silence for a
+refusal. Answers may overtake each other, since each names its request. What is wrong with a frame ends the connection:
+nobody knows where the next one would begin.
+
+    connected ──HAPROXY-HELLO──▶ greeted ──NOTIFY … ACK──▶ ──DISCONNECT──▶ closed
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from phantomgate.adapters import spop
+from phantomgate.adapters.haproxy import MESSAGE, read_message, write_allow, write_refuse
+from phantomgate.adapters.spop_data import Malformed, Value
+from phantomgate.core.errors import Reason
+from phantomgate.core.model import Answer, Decision, HeaderChange, Refuse
+from phantomgate.gateway.gateway import Gateway
+from phantomgate.servers.listener import Limits
+from phantomgate.servers.listening import Listening
+from phantomgate.servers.trampoline import continued
+
+REMEMBERED_ANSWERS = 4096
+
+
+class Agent(Listening):
+    """What the connections from HAProxy share. Its state, besides theirs: what was rendered, by header change.
+
+    *max_waiting* requests of one connection may wait at a time; HAProxy's own `max-waiting-frames` is 20 as it comes.
+    *waiting* hears of each request that begins (1) or ends (-1) to wait, *complain* of each answer that was too long.
+    """
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        trusts: Callable[[str], bool],
+        realm: str = "api",
+        limits: Limits | None = None,
+        max_waiting: int = 1024,
+        waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
+        complain: Callable[[Refuse], None] = lambda no: None,  # noqa: ARG005 - nobody listens
+    ) -> None:
+        super().__init__()
+        self.gateway = gateway
+        self.trusts = trusts
+        self.realm = realm
+        self.limits = limits or Limits()
+        # The whole header section is in one frame, and a little more
+        self.max_frame = self.limits.max_header_bytes + 1024
+        self.max_waiting = max_waiting
+        self.waiting = waiting
+        self.complain = complain
+        self._allowed: OrderedDict[HeaderChange, bytes] = OrderedDict()
+
+    def protocol(self) -> asyncio.BaseProtocol:
+        """A protocol for one more connection."""
+        return Connection(self)
+
+    def actions(self, decision: Decision) -> bytes:
+        """*decision* as the payload of an ACK."""
+        if isinstance(decision, Answer):  # is for browsers, and HAProxy would have to pass it on
+            decision = Refuse(Reason.SERVER_ERROR, self.gateway.new_id(), "a CORS preflight, which SPOP can't answer")
+        if isinstance(decision, Refuse):
+            return spop.write_variables(write_refuse(decision, self.realm))
+        change = decision.upstream
+        made = self._allowed.get(change)
+        if made is None:
+            if len(self._allowed) >= REMEMBERED_ANSWERS:
+                self._allowed.popitem(last=False)
+            made = self._allowed[change] = spop.write_variables(write_allow(decision))
+        return made
+
+    def too_long(self, size: int, most: int) -> bytes:
+        """The payload of the ACK for an answer of *size* bytes, which no frame of *most* bytes can hold."""
+        detail = f"an answer of {size} bytes, and HAProxy takes {most}; raise its tune.bufsize"
+        no = Refuse(Reason.SERVER_ERROR, self.gateway.new_id(), detail)
+        self.complain(no)
+        return spop.write_variables(write_refuse(no, self.realm))
+
+
+class Connection(asyncio.Protocol):
+    """One connection from HAProxy. Its state: what is left of a frame, the size that was agreed, who waits."""
+
+    def __init__(self, agent: Agent) -> None:
+        self.agent = agent
+        self.decide = agent.gateway.decide
+        self.peer = ""
+        self.age = 0.0
+        self.left = b""
+        self.max_frame = 0  # nothing was agreed yet
+        self.tasks: set[asyncio.Task[None]] = set()
+        self.ending = False
+
+    # -- asyncio.Protocol ---------------------------------------------------------------------------------------
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        as_transport: Any = transport
+        self.transport: asyncio.Transport = as_transport
+        self.loop = asyncio.get_running_loop()
+        address = transport.get_extra_info("peername")
+        self.peer = str(address[0]) if isinstance(address, tuple) else "unix"
+        self.agent.connections.add(self)
+        if not self.agent.trusts(self.peer):
+            self.abort()  # what it says of a request would be believed
+
+    def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's shape
+        self.agent.gone(self)
+        self.ending = True
+        for task in self.tasks:
+            task.cancel()  # nobody is there for the answer
+
+    def data_received(self, data: bytes) -> None:
+        if self.ending:
+            return
+        self.age = 0.0
+        data = self.left + data if self.left else data
+        at, size = 0, len(data)
+        most = self.max_frame or self.agent.max_frame
+        try:
+            while size - at >= 4:
+                length = int.from_bytes(data[at : at + 4])
+                if length > most:
+                    raise Malformed(f"a frame of {length} bytes, want at most {most}", spop.TOO_BIG)
+                end = at + 4 + length
+                if end > size:
+                    break
+                if not self._frame(data[at + 4 : end]):
+                    return
+                at = end
+                most = self.max_frame
+        except Malformed as no:
+            self._disconnect(no.status, str(no))
+            return
+        except BaseException:
+            self.abort()
+            raise
+        self.left = data[at:]
+
+    def pause_writing(self) -> None:
+        self.transport.pause_reading()  # whoever does not read is not listened to
+
+    def resume_writing(self) -> None:
+        self.transport.resume_reading()
+
+    # -- frames ---------------------------------------------------------------------------------------------------
+
+    def _frame(self, data: bytes) -> bool:
+        """Do what a frame says; whether another may follow it."""
+        kind, stream_id, frame_id, at = spop.read_frame(data)
+        if kind == spop.NOTIFY and self.max_frame:
+            name, arguments = spop.read_message(data, at)
+            if name != MESSAGE:
+                raise Malformed("a message that is not ours")
+            return self._take(stream_id, frame_id, arguments)
+        if kind == spop.HAPROXY_HELLO and not self.max_frame:
+            return self._greet(spop.read_pairs(data, at))
+        if kind == spop.HAPROXY_DISCONNECT:
+            self._disconnect(spop.NORMAL, "")
+            return False
+        raise Malformed("a frame of an unknown type, or out of turn")
+
+    def _greet(self, said: dict[bytes, Value]) -> bool:
+        """HAPROXY-HELLO (§3.2.4): what it can and wants; then AGENT-HELLO, or the reason for none."""
+        versions, size, can = (said.get(name) for name in (b"supported-versions", b"max-frame-size", b"capabilities"))
+        if not isinstance(versions, bytes):
+            raise Malformed("no supported-versions", spop.NO_VERSION)
+        if type(size) is not int:
+            raise Malformed("no max-frame-size", spop.NO_SIZE)
+        if not isinstance(can, bytes):
+            raise Malformed("no capabilities", spop.NO_CAPABILITIES)
+        if not any(version.strip().split(b".")[0] == b"2" for version in versions.split(b",")):
+            raise Malformed("no version 2", spop.BAD_VERSION)
+        if size < spop.LEAST_FRAME:
+            raise Malformed("frames that are too small", spop.BAD_SIZE)
+        agreed = min(size, self.agent.max_frame)
+        hello: dict[str, str | int] = {"version": spop.VERSION, "max-frame-size": agreed, "capabilities": "pipelining"}
+        self.transport.write(spop.write_frame(spop.AGENT_HELLO, 0, 0, spop.write_pairs(hello)))
+        self.max_frame = agreed
+        if said.get(b"healthcheck") is True:  # §3.2.4: it only wants to see that we are here
+            self.ending = True
+            self.transport.close()
+        return not self.ending
+
+    def _take(self, stream_id: int, frame_id: int, arguments: dict[bytes, Value]) -> bool:
+        """Decide what was asked: at once if nothing has to be waited for, else in a task."""
+        deciding = self.decide(read_message(arguments, self.peer))
+        try:
+            future = deciding.send(None)
+        except StopIteration as done:
+            self._answer(stream_id, frame_id, done.value)
+            return True
+        if len(self.tasks) >= self.agent.max_waiting:
+            deciding.close()
+            raise Malformed("too many requests that wait", spop.OUT_OF_ROOM)
+        self.agent.waiting(1)
+        task = self.loop.create_task(self._wait(stream_id, frame_id, deciding, future))
+        self.tasks.add(task)
+        task.add_done_callback(self._waited)
+        return True
+
+    async def _wait(self, stream_id: int, frame_id: int, deciding: Coroutine[Any, Any, Decision], future: Any) -> None:
+        try:
+            decision = await continued(deciding, future)
+            if not self.transport.is_closing():
+                self._answer(stream_id, frame_id, decision)
+        except BaseException:
+            self.abort()  # no answer is a refusal too
+            raise
+
+    def _waited(self, task: asyncio.Task[None]) -> None:
+        self.agent.waiting(-1)
+        self.tasks.discard(task)
+        if self.ending or self.agent.draining:
+            self.close_if_idle()
+
+    def _answer(self, stream_id: int, frame_id: int, decision: Decision) -> None:
+        frame = spop.write_frame(spop.ACK, stream_id, frame_id, self.agent.actions(decision))
+        if len(frame) - 4 > self.max_frame:
+            # Silence would do, but then nobody would know why
+            payload = self.agent.too_long(len(frame) - 4, self.max_frame)
+            frame = spop.write_frame(spop.ACK, stream_id, frame_id, payload)
+        self.transport.write(frame)
+
+    def _disconnect(self, status: int, why: str) -> None:
+        """AGENT-DISCONNECT (§3.2.9), and no more."""
+        self.ending = True
+        pairs: dict[str, str | int] = {"status-code": status, "message": why}
+        self.transport.write(spop.write_frame(spop.AGENT_DISCONNECT, 0, 0, spop.write_pairs(pairs)))
+        self.transport.close()
+
+    # -- time ------------------------------------------------------------------------------------------------------
+
+    def grow_older(self, seconds: float) -> None:
+        """*seconds* went by without a byte."""
+        if self.tasks:
+            return  # a decision has a deadline of its own
+        self.age += seconds
+        limits = self.agent.limits
+        waiting_for_more = self.left or not self.max_frame
+        if self.age > (limits.header_timeout if waiting_for_more else limits.idle_timeout):
+            self.abort()
+
+    def close_if_idle(self) -> None:
+        """Close unless a frame is being read or a request is being answered."""
+        if not self.tasks and not self.left and not self.transport.is_closing():
+            self._disconnect(spop.NORMAL, "")
+
+    def abort(self) -> None:
+        """Close at once, without an answer."""
+        self.ending = True
+        self.transport.abort()
