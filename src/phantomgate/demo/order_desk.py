@@ -11,9 +11,14 @@ from pathlib import Path
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
+from multidict import CIMultiDict
 
-from phantomgate.demo.answers import TYPES
+from phantomgate.agent.agent import Agent
+from phantomgate.agent.model import AgentRequest
+from phantomgate.core.model import Headers
+from phantomgate.demo.answers import static
 from phantomgate.demo.serving import loopback_hosts_only
+from phantomgate.session.cookies import AGENT_PATH
 
 HERE = Path(__file__).parent
 _PLACES = (HERE / "spa", HERE.parents[2] / "examples" / "spa")
@@ -23,16 +28,14 @@ HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
     "require-trusted-types-for 'script'; trusted-types 'none'",
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
-    "Cache-Control": "no-cache",
 }
-"""As `spa.conf` has nginx send them."""
+"""As `spa.conf` has nginx send them, which says why."""
 
 
-def order_desk(origin: str, agent: web.Application, proxy: web.Application) -> web.Application:
+def order_desk(origin: str, agent: Agent, proxy: web.Application) -> web.Application:
     """The app of *origin*, with *agent* below `/oauth-agent/` and *proxy*, the gateway, below `/api/`."""
 
     @web.middleware
@@ -44,15 +47,20 @@ def order_desk(origin: str, agent: web.Application, proxy: web.Application) -> w
     app = web.Application(middlewares=[loopback_hosts_only, one_origin])
     folder = next(place for place in _PLACES if place.is_dir())
     for name in SERVED:
-        app.router.add_get("/" if name == "index.html" else f"/{name}", _file(folder / name))
-    app.add_subapp("/oauth-agent/", agent)
+        app.router.add_get("/" if name == "index.html" else f"/{name}", static(name, HEADERS, folder))
+    app.router.add_route("*", f"{AGENT_PATH}/{{whatever:.*}}", _asking(agent))
     app.add_subapp("/api/", proxy)
     return app
 
 
-def _file(file: Path) -> Handler:
-    async def give(_: web.Request) -> web.StreamResponse:
-        # Read each time: whoever changes the app sees it, and so does the browser, which asks each time too.
-        return web.Response(body=file.read_bytes(), content_type=TYPES[file.suffix], charset="utf-8", headers=HEADERS)
+def _asking(agent: Agent) -> Handler:
+    async def ask(request: web.Request) -> web.StreamResponse:
+        headers, body = Headers.of(request.raw_headers), await request.read()
+        asked = AgentRequest(request.method, request.path, headers, body, request.remote or "")
+        reply = await agent.handle(asked)
+        fields = CIMultiDict([*reply.headers, *(("Set-Cookie", cookie) for cookie in reply.cookies)])
+        if reply.body:
+            fields["Content-Type"] = "application/json"
+        return web.Response(status=reply.status, body=reply.body, headers=fields)
 
-    return give
+    return ask
