@@ -45,3 +45,9 @@ def refreshes(folder: Path) -> list[str]:
     """What became of every refresh that it was asked for: "success" or "error"."""
     lines = (folder / "oidc-provider.log").read_text(errors="replace").splitlines()
     return [line.split(" ")[2] for line in lines if line.startswith("grant refresh_token ")]
+
+
+def tokens_given(folder: Path) -> list[str]:
+    """Every opaque token that it ever gave, refresh tokens included."""
+    lines = (folder / "oidc-provider.log").read_text(errors="replace").splitlines()
+    return [line.removeprefix("given ") for line in lines if line.startswith("given ")]

@@ -3,7 +3,7 @@
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
 // with `gateway` may introspect, and those with redirect_uris log people in: any name and password, opaque access tokens
 // that last ACCESS_TOKEN_SECONDS, and refresh tokens that rotate, whose second use ends the session.
-// Prints its issuer when it listens, then a line for each grant that it refused or gave, and ends when its standard input does, so it never outlives the test.
+// Prints its issuer when it listens, then a line for each grant that it refused or gave and for each token, and ends when its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
@@ -32,6 +32,7 @@ server.listen(0, '127.0.0.1', () => {
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
     findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `${id} Example`, email: `${id}@example.com` }) }),
     cookies: { keys: ['for tests only'] },
+    issueRefreshToken: (_, asker) => asker.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
     features: {
       clientCredentials: { enabled: true },
@@ -56,6 +57,9 @@ server.listen(0, '127.0.0.1', () => {
   });
   for (const event of ['success', 'error']) {
     provider.on(`grant.${event}`, (ctx) => console.log(`grant ${ctx.oidc.params?.grant_type} ${event}`));
+  }
+  for (const kind of ['access_token', 'refresh_token']) {
+    provider.on(`${kind}.saved`, (token) => console.log(`given ${token.jti}`)); // of an opaque token, the token itself
   }
   server.on('request', provider.callback());
   console.log(issuer);
