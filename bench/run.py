@@ -33,6 +33,7 @@ from memory_per_token import memory_per_token
 from miss import miss
 from nginx_throughput import nginx_throughput
 from report import Report, Run
+from session_decision import session_decision
 
 BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "cached_decision": cached_decision,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "memory_per_token": memory_per_token,
     "cached_decision_million": cached_decision_million,
     "jwt_verify": jwt_verify,
+    "session_decision": session_decision,
 }
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc")

@@ -9,7 +9,8 @@ import pytest
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request
 from phantomgate.gateway.find import find_bearer
-from phantomgate.gateway.find_session import REMEMBERED_COOKIES, SessionRules, find_session
+from phantomgate.gateway.find_session import SessionRules, find_session
+from phantomgate.gateway.remembering import LONGEST, REMEMBERED, remembering
 from phantomgate.session.cookies import CookieNames, set_cookie
 from phantomgate.session.csrf import SessionToken, seal_token
 from phantomgate.session.keys import read_session_key
@@ -75,10 +76,28 @@ def test_what_is_remembered_of_cookies_is_bounded():
     found = find_session(RULES, find_bearer())
     cookies = cookie(csrf="")
     first = found(asked(cookies=cookies))
-    for number in range(REMEMBERED_COOKIES):
+    for number in range(REMEMBERED):
         found(asked(cookies=cookie(sealed(value=f"t{number}"), csrf="")))
 
     assert found(asked(cookies=cookies)) is not first
+
+
+def test_what_is_parsed_is_remembered_by_its_text_unless_it_is_long_or_bad():
+    parsed = []
+
+    def parse(text):
+        parsed.append(text)
+        if text == "x":
+            raise ValueError
+        return len(text)
+
+    once = remembering(parse)
+    for text in ("1", "1", "1" * (LONGEST + 1), "1" * (LONGEST + 1)):
+        assert len(text) == once(text)
+    for _ in range(2):
+        with pytest.raises(ValueError):
+            once("x")
+    assert ["1", "1" * (LONGEST + 1), "1" * (LONGEST + 1), "x", "x"] == parsed
 
 
 def test_without_a_session_cookie_the_bearer_token_is_found():

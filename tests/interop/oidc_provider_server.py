@@ -15,21 +15,24 @@ from interop.processes import process
 
 @contextmanager
 def oidc_provider(
-    folder: Path, member: str = "", clients: Sequence[Mapping[str, Any]] = (), access_token_seconds: float = 120
+    folder: Path,
+    member: str = "",
+    clients: Sequence[Mapping[str, Any]] = (),
+    *,
+    login: bool = False,
+    access_token_seconds: int = 120,
 ) -> Iterator[AuthorizationServer]:
     """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any.
 
-    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect, and those with
-    redirect_uris log people in, for *access_token_seconds* at a time.
+    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect. With *login*
+    people can log in, by any name and password, for *access_token_seconds* at a time.
     """
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
     code = HERE / "oidc_provider"
     ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
-    arguments = [member, json.dumps(list(clients))]
-    environ = {"ACCESS_TOKEN_SECONDS": str(access_token_seconds)}
-    start = [command("node") or "node", "server.mjs", *arguments]
-    with process(start, log, ready=ready, cwd=code, environ=environ):
+    arguments = [member, json.dumps(list(clients)), *([str(access_token_seconds)] if login else [])]
+    with process([command("node") or "node", "server.mjs", *arguments], log, ready=ready, cwd=code):
         issuer = _issuer(log).strip()
         yield AuthorizationServer(
             issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"

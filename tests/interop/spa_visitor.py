@@ -111,7 +111,7 @@ class Visitor:
     def inside(self, page=None):
         """The app shows what only somebody who is logged in can see."""
         page = page or self.page
-        expect(page.locator("#who-name")).to_have_text(re.compile("ann example", re.IGNORECASE))
+        expect(page.locator("#who-name")).to_have_text(re.compile("Ann Example|Person ann"))
         expect(page.locator("#orders li").first).to_contain_text("A lantern")
 
     def outside(self, page=None):
@@ -201,8 +201,7 @@ class Visitor:
     def _heard(self, message):
         where = urlsplit(message.location["url"])
         ours = urlsplit(self.world.origin).netloc
-        refused = message.text.startswith("Failed to load resource") and where.path.startswith(
-            ("/api/", "/oauth-agent/")
-        )
+        asked_for = where.path.startswith(("/api/", "/oauth-agent/"))
+        refused = asked_for and message.text.startswith("Failed to load resource")
         if where.netloc == ours and not refused:
             self.complaints.append(f"{message.text} ({message.location['url']})")

@@ -12,7 +12,7 @@ with. A cookie that can't be opened is as good as none, and is taken away.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phantomgate.agent.model import AgentError, Code
@@ -20,6 +20,7 @@ from phantomgate.core.errors import Unreadable
 from phantomgate.core.model import Headers
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.session.cookies import (
+    AGENT_PATH,
     KINDS,
     CookieNames,
     Kind,
@@ -33,6 +34,7 @@ from phantomgate.session.csrf import SESSION_ID_BYTES, SessionToken, check_doubl
 from phantomgate.session.keys import KeyRing
 from phantomgate.session.sealing import Random, open_sealed, seal
 
+_OLD_PATHS: Mapping[Kind, str] = {"auth": "refresh", "id": "claims"}
 _OF_SESSION: tuple[Kind, ...] = ("at", "csrf", "auth", "id")
 
 
@@ -150,11 +152,12 @@ class Jar:
                 fields += set_cookie(self.names, kind, sealed, had=brought.names)
             else:
                 fields += self._clear(kind, brought)
-        return fields
+        return fields + self._clear_old_paths()
 
     def clear(self, brought: Brought, kinds: Sequence[Kind] = _OF_SESSION) -> list[str]:
         """The Set-Cookie values that take *kinds* away, of those that came."""
-        return [one for kind in kinds for one in self._clear(kind, brought)]
+        fields = [one for kind in kinds for one in self._clear(kind, brought)]
+        return fields + self._clear_old_paths() if fields else []
 
     def keep_login(self, plaintext: bytes, brought: Brought, seconds: int) -> list[str]:
         """The logins under way, in their cookie for *seconds*; none takes it away."""
@@ -172,6 +175,18 @@ class Jar:
             missing = "CSRF" if brought.csrf is None else "session"
             raise AgentError(Code.UNAUTHORIZED_REQUEST, f"no {missing} cookie that can be opened")
         check_double_submit(headers.one(self.names.csrf_header.encode("ascii")), brought.csrf, brought.session_id)
+
+    def _clear_old_paths(self) -> list[str]:
+        """Takes away what other agents have left on paths of their own, under names that are ours too.
+
+        The browser doesn't show them here, and would send both where they are for: then nobody could tell which.
+        """
+        if self.names.host_prefix or not self.legacy:
+            return []
+        return [
+            clear_cookie(self.names, kind)[0].replace(f"; Path={AGENT_PATH};", f"; Path={AGENT_PATH}/{place};")
+            for kind, place in _OLD_PATHS.items()
+        ]
 
     def _clear(self, kind: Kind, brought: Brought) -> list[str]:
         """Nothing for a cookie that didn't come: the browser would have sent it here."""

@@ -31,7 +31,7 @@ How it is asked, with `introspect` and `both`: the settings of `[introspection]`
 _HEAD = """\
 # Settings
 
-<!-- Made from the docstrings in src/phantomgate/config/*settings*.py by `python -m phantomgate.config.reference
+<!-- Made from the docstrings in src/phantomgate/config/settings*.py by `python -m phantomgate.config.reference
 docs/reference`; change them there. -->
 
 Settings are read from a TOML file: the one that `--config` names, else `$PHANTOMGATE_CONFIG`, else `./phantomgate.toml`

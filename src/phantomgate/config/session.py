@@ -5,7 +5,7 @@ Rule: every problem with a key is said, each with its place in the list; what it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 from phantomgate.backends.secrets import named, read_secret
@@ -16,6 +16,7 @@ from phantomgate.core.ports import Find, Respond
 from phantomgate.gateway.cors import CorsRules, cors
 from phantomgate.gateway.find_session import SessionRules, find_session
 from phantomgate.gateway.gateway import respond_nothing
+from phantomgate.gateway.remembering import remembering
 from phantomgate.session.cookies import CookieNames, without_ours
 from phantomgate.session.keys import KeyRing, SessionKey, key_ring, read_session_key
 
@@ -30,9 +31,16 @@ class Browsers(NamedTuple):
         """Finds sessions, and else what *bearer* finds."""
         return find_session(self.rules, bearer)
 
-    def cookies_left(self, headers: Headers) -> bytes:
-        """The Cookie field without ours."""
-        return without_ours(headers.all(b"cookie"), self.rules.names.prefix)
+    def cookies_left(self) -> Callable[[Headers], bytes]:
+        """Gives the Cookie field without ours."""
+        prefix = self.rules.names.prefix
+        of_one: Callable[[bytes], bytes] = remembering(lambda field: without_ours([field], prefix))
+
+        def cookies_left(headers: Headers) -> bytes:
+            fields = headers.all(b"cookie")
+            return of_one(fields[0]) if len(fields) == 1 else without_ours(fields, prefix)
+
+        return cookies_left
 
 
 def session_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[KeyRing | None, list[Problem]]:

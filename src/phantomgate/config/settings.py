@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from phantomgate.config.agent_settings import Agent
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
-from phantomgate.config.session_settings import Session
+from phantomgate.config.settings_agent import Agent
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
+from phantomgate.config.settings_session import Session
 from phantomgate.config.vocabulary import (
     CLAIM,
     CLAIMS,

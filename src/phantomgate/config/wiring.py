@@ -134,7 +134,7 @@ def wire(
     policies = _policies(settings, now)
     if pages:
         owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
-        forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left)
+        forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left())
     else:
         find, forward = find_bearer(), forward_jwt(settings.forward.claims)
     if keys:

@@ -66,11 +66,14 @@ class FrontChannel:
 
     async def _authorize(self, request: web.Request) -> web.Response:
         try:
-            asked = login.read_authorization(self._asked(request.rel_url.raw_query_string), self.clients)
+            query = self._asked(request.rel_url.raw_query_string)
+            asked = login.read_authorization(query, self.clients)
         except login.BadAuthorization as bad:
             if not bad.redirect_uri:
                 return html(login.problem_page(bad.error, bad.description), status=400)
             return self._back(bad.redirect_uri, bad.state, error=bad.error, error_description=bad.description)
+        if read_form(query).get("prompt") == "none":  # OpenID Connect Core §3.1.2.6: here everybody logs in anew
+            return self._back(asked.redirect_uri, asked.state, error="login_required")
         return html(login.login_page(self.ledger.begin_login(asked), asked), asked.redirect_uri)
 
     def _asked(self, query: str) -> str:

@@ -57,8 +57,6 @@ def read_authorization(query: str, clients: Mapping[str, Client]) -> Authorizati
 
 
 def _check_flow(form: Mapping[str, str]) -> None:
-    if form.get("prompt") == "none":  # OpenID Connect Core §3.1.2.6: here everybody logs in anew, every time
-        raise OAuthError("login_required", "somebody must log in, and prompt=none forbids it")
     if form.get("response_type") != "code":
         raise OAuthError("unsupported_response_type", "response_type must be code")
     # RFC 7636 §4.2: S256 is 43 characters of base64url.

@@ -10,14 +10,14 @@ of one is passed over because its cookie is known.
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unreadable
 from phantomgate.core.model import Credential, Headers, Request
 from phantomgate.core.ports import Find
+from phantomgate.gateway.remembering import remembering
 from phantomgate.oauth.bearer import is_token
 from phantomgate.session.cookies import CookieNames, read_cookies, read_value
 from phantomgate.session.csrf import SAFE_METHODS, SessionToken, check_repeated, check_same_session, open_token
@@ -25,7 +25,6 @@ from phantomgate.session.keys import KeyRing
 
 T = TypeVar("T")
 
-REMEMBERED_COOKIES = 4096
 _OF_OUR_SITE = frozenset((b"same-origin", b"same-site", b"none"))
 
 
@@ -46,6 +45,13 @@ class SessionRules:
     """Let a browser's cross-site requests pass when their origin is trusted or none is needed."""
 
 
+class _Cookies(NamedTuple):
+    """What the Cookie fields of a request hold of ours, sealed."""
+
+    at: str | None
+    csrf: str | None
+
+
 class _Session(NamedTuple):
     credential: Credential
     session_id: bytes
@@ -55,15 +61,17 @@ def find_session(rules: SessionRules, bearer: Find) -> Find:
     """Finds the token that a session cookie seals, or else what *bearer* finds. Both together are malformed."""
     names = rules.names
     csrf_header = names.csrf_header.encode()
-    open_session = _remembering(lambda sealed: _session(_opened(rules, names.at, sealed)))
-    open_csrf = _remembering(lambda sealed: _opened(rules, names.csrf, sealed))
+    read_one: Callable[[bytes], _Cookies] = remembering(lambda field: _read([field], names))
+    open_session: Callable[[str], _Session] = remembering(lambda sealed: _session(_opened(rules, names.at, sealed)))
+    open_csrf: Callable[[str], SessionToken] = remembering(lambda sealed: _opened(rules, names.csrf, sealed))
 
     def find(request: Request) -> Credential:
         headers = request.headers
-        if b"cookie" not in headers.fields:
+        field = headers.fields.get(b"cookie")
+        if field is None:
             return bearer(request)
-        cookies = read_cookies(headers.all(b"cookie"), names)
-        sealed = read_value(cookies, names.at)
+        repeated = headers.repeated.get(b"cookie")
+        sealed, sealed_csrf = read_one(field) if repeated is None else _read(repeated, names)
         if sealed is None:
             return bearer(request)
         if b"authorization" in headers.fields:  # whose request would it be?
@@ -74,7 +82,6 @@ def find_session(rules: SessionRules, bearer: Find) -> Find:
         _check_origin(rules, headers, unsafe=unsafe)
         if not unsafe:
             return _or_unreadable(open_session, sealed, Reason.UNREADABLE_SESSION).credential
-        sealed_csrf = read_value(cookies, names.csrf)
         if not sealed_csrf:
             raise Refused(Reason.FORGED_REQUEST, "no CSRF cookie")
         csrf = _or_unreadable(open_csrf, sealed_csrf, Reason.FORGED_REQUEST)
@@ -84,6 +91,11 @@ def find_session(rules: SessionRules, bearer: Find) -> Find:
         return session.credential
 
     return find
+
+
+def _read(fields: Sequence[bytes], names: CookieNames) -> _Cookies:
+    cookies = read_cookies(fields, names)
+    return _Cookies(read_value(cookies, names.at), read_value(cookies, names.csrf))
 
 
 def _check_origin(rules: SessionRules, headers: Headers, *, unsafe: bool) -> None:
@@ -114,19 +126,3 @@ def _or_unreadable(act: Callable[[str], T], sealed: str, reason: Reason) -> T:
     except Unreadable as no:
         cookie = "CSRF cookie" if reason is Reason.FORGED_REQUEST else "session cookie"
         raise Refused(reason, f"{cookie}: {no}") from None
-
-
-def _remembering(act: Callable[[str], T]) -> Callable[[str], T]:
-    """What *act* makes of some characters, made once; bounded, the oldest goes first."""
-    seen: OrderedDict[str, T] = OrderedDict()
-
-    def remembering(sealed: str) -> T:
-        found = seen.get(sealed)
-        if found is None:
-            found = act(sealed)
-            if len(seen) >= REMEMBERED_COOKIES:
-                seen.popitem(last=False)
-            seen[sealed] = found
-        return found
-
-    return remembering

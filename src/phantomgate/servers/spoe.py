@@ -63,10 +63,10 @@ class Agent(Listening):
 
     def actions(self, decision: Decision) -> bytes:
         """*decision* as the payload of an ACK."""
-        if isinstance(decision, Answer):  # is for browsers, and HAProxy would have to pass it on
-            decision = Refuse(Reason.SERVER_ERROR, self.gateway.new_id(), "a CORS preflight, which SPOP can't answer")
         if isinstance(decision, Refuse):
             return spop.write_variables(write_refuse(decision, self.realm))
+        if isinstance(decision, Answer):  # HAProxy would have to pass it on, and our requests don't say that it can
+            raise RuntimeError("an answer to a preflight for HAProxy")
         change = decision.upstream
         made = self._allowed.get(change)
         if made is None:

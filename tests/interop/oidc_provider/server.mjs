@@ -1,17 +1,19 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
-// with `gateway` may introspect, and those with redirect_uris log people in: any name and password, opaque access tokens
-// that last ACCESS_TOKEN_SECONDS, and refresh tokens that rotate, whose second use ends the session.
-// Prints its issuer when it listens, then a line for each grant that it refused or gave and for each token, and ends when its standard input does, so it never outlives the test.
+// with `gateway` may introspect.
+// With a third argument, people can log in (any name and password), have access tokens that last so many seconds, and may
+// get refresh tokens, which rotate, and whose second use ends the session.
+// Prints its issuer when it listens, then a line for each grant that it gave or refused and for each token. It ends when
+// its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Provider } from 'oidc-provider';
 
 const SECONDS = 120;
-const ACCESS_TOKEN_SECONDS = Number(process.env.ACCESS_TOKEN_SECONDS ?? SECONDS);
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
+const login = Boolean(process.argv[4]);
 const { privateKey } = await generateKeyPair('ES256');
 const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
   const pair = await generateKeyPair(alg, { extractable: true });
@@ -28,15 +30,22 @@ server.listen(0, '127.0.0.1', () => {
       ...more.map((metadata) => client(metadata.client_id, [], metadata)),
     ],
     jwks: { keys: signing },
-    scopes: ['openid', 'offline_access', 'read', 'write', 'orders:write'],
+    scopes: login ? ['openid', 'offline_access', 'read', 'write', 'orders:write'] : ['read', 'write'],
     claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
-    findAccount: (_, id) => ({ accountId: id, claims: () => ({ sub: id, name: `${id} Example`, email: `${id}@example.com` }) }),
-    cookies: { keys: ['for tests only'] },
+    cookies: { keys: ['for tests'] },
     issueRefreshToken: (_, asker) => asker.grantTypeAllowed('refresh_token'),
     rotateRefreshToken: true,
+    // Its own would not call loopback, where the client hears of a logout.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+    findAccount: async (_, id) => ({
+      accountId: id, claims: async () => ({ sub: id, name: `Person ${id}`, email: `${id}@example.com` }),
+    }),
     features: {
       clientCredentials: { enabled: true },
-      devInteractions: { enabled: more.some((metadata) => metadata.redirect_uris?.length) },
+      devInteractions: { enabled: login },
+      rpInitiatedLogout: { enabled: login },
+      backchannelLogout: { enabled: login },
+      userinfo: { enabled: login },
       introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId.startsWith('gateway') },
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
@@ -49,7 +58,7 @@ server.listen(0, '127.0.0.1', () => {
       clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'],
     },
     ttl: {
-      ClientCredentials: SECONDS, AccessToken: ACCESS_TOKEN_SECONDS, IdToken: SECONDS, RefreshToken: 3600, Session: 3600,
+      ClientCredentials: SECONDS, AccessToken: Number(process.argv[4] ?? SECONDS), IdToken: SECONDS, RefreshToken: 3600, Session: 3600,
       Interaction: 600, Grant: 3600,
     },
     // For an opaque token these are told by introspection only.
