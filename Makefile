@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke lock clean servers help
+.PHONY: demo test check bench bench-smoke lock clean servers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -37,6 +37,10 @@ servers: $(VENV)/.dev
 test: $(VENV)/.dev servers  ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
+interop: $(VENV)/.dev servers  ## the real servers alone, and the table in docs/reference/interop.md of what ran
+	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py $(ARGS)
+	@PYTHONPATH=tests $(BIN)/python -m interop.matrix
+
 check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -56,6 +60,9 @@ lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without h
 	    $$( [ $$name = dev ] && echo --all-extras || echo --extra $$name ) pyproject.toml -o requirements/$$name.txt; done
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
+	@for name in django_oauth_toolkit canaille; do \
+	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	    tests/interop/$$name/requirements.in -o tests/interop/$$name/requirements.txt; done
 
 clean:           ## forget everything that was made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache dist build bench/results

@@ -72,7 +72,7 @@ def test_importing_the_package_costs_nothing():
 
 def test_the_decision_path_needs_the_standard_library_only_and_little_of_it():
     code = (
-        "import sys; from phantomgate.gateway import gateway, find, judge, forward, routes;"
+        "import sys; from phantomgate.gateway import gateway, find, judge, forward, routes, find_session, cors;"
         "from phantomgate.resolvers import introspect, cached; from phantomgate.backends import blocking, memory;"
         "print([name for name in ('asyncio', 'http.client', 'email', 'ssl', 'urllib', 'logging', 'cryptography',"
         "'aiohttp', 'joserfc') if name in sys.modules])"
@@ -87,9 +87,15 @@ def test_the_decision_path_needs_the_standard_library_only_and_little_of_it():
     assert loaded.strip() == "[]"
 
 
-@pytest.mark.parametrize("lock", ["dev", "demo", "build"])
+LOCKS = [
+    *(f"requirements/{name}.txt" for name in ("dev", "demo", "build")),
+    *(f"tests/interop/{name}/requirements.txt" for name in ("django_oauth_toolkit", "canaille")),
+]
+
+
+@pytest.mark.parametrize("lock", LOCKS)
 def test_a_lock_has_hashes_and_names_no_host(lock):
-    text = (ROOT / "requirements" / f"{lock}.txt").read_text()
+    text = (ROOT / lock).read_text()
 
     assert "://" not in text
     assert text.count("--hash=sha256:") >= len(re.findall(r"^[A-Za-z].*==", text, re.MULTILINE)) > 0

@@ -16,10 +16,6 @@ _OUTCOMES: dict[str, set[str]] = {}
 """Case id -> how its tests ended in this run."""
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", "attack(id): executes a case of tests/vectors/attacks.jsonl")
-
-
 def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
     for mark in item.iter_markers("attack"):
         if call.excinfo is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -20,6 +21,13 @@ from phantomgate.testing import FakeHttp, reply
 from sealed import KEY, OLD_KEY, Numbered, ring
 from tokens import NOW, jwt
 
+GUIDES = Path(__file__).parents[2] / "docs" / "how-to"
+ASKED = """
+[introspection]
+endpoint = "https://as.example/i"
+client_id = "gateway"
+client_secret = "env:SECRET"
+"""
 ORIGIN = "https://www.example.com"
 ENVIRON = {"SECRET": "s3cret", "KEY": KEY, "OLD": OLD_KEY}
 SESSION = Session(keys=("env:KEY", "env:OLD"), trusted_web_origins=(ORIGIN,), cookie_prefix="example", cors=True)
@@ -216,13 +224,20 @@ def test_values_that_a_browser_would_not_take_or_take_otherwise_are_refused(key,
 
 def text(origin, more=""):
     keys = "" if more.startswith("keys") else 'keys = ["env:KEY"]'
-    return f"""
-[introspection]
-endpoint = "https://as.example/i"
-client_id = "gateway"
-client_secret = "env:SECRET"
+    return f"""{ASKED}
 [session]
 {keys}
 trusted_web_origins = ["{origin}"]
 {more}
 """
+
+
+@pytest.mark.parametrize(
+    ("guide", "warned"), [("browser-sessions", set()), ("moving-from-an-oauth-proxy", {"session.host_prefix"})]
+)
+def test_the_settings_of_the_guides_are_good(guide, warned):
+    written = (GUIDES / f"{guide}.md").read_text().split("```toml\n")[1].split("```")[0]
+    settings, problems = draft(Sources(written if "[introspection]" in written else ASKED + written, guide, {}))
+
+    assert [] == problems
+    assert warned == {problem.setting for problem in warnings(settings) if problem.setting.startswith("session")}

@@ -9,7 +9,7 @@ from phantomgate.core.model import Headers, Request, Route
 from phantomgate.gateway import routes
 from phantomgate.gateway.routes import Rule, policy_only, route_table
 
-POLICY = Route("policy")
+POLICY, ROUTE = Route("policy"), Route("route")
 
 
 def found(path, method="GET", rules=(("/orders/**", ()),), routed=True):
@@ -40,8 +40,10 @@ def found(path, method="GET", rules=(("/orders/**", ()),), routed=True):
         ("/", "/", True),
         ("/", "/x", False),
         ("/a.b", "/aXb", False),
-        ("/a%41", "/a%41", True),
-        ("/a%41", "/aA", False),
+        ("/a%c3%a9", "/a%c3%a9", True),
+        ("/a%c3%a9", "/a%C3%a9", True),
+        ("/a%C3%A9", "/a%c3%a9", True),
+        ("/a%c3%a9", "/a%c3%a8", False),
     ],
 )
 def test_templates(template, path, matches):
@@ -108,6 +110,40 @@ def test_a_path_that_can_be_read_in_two_ways_is_malformed(path):
     assert found(path, rules=(("/**", ()),)) is Reason.MALFORMED_REQUEST
 
 
+GUARDED = [Rule("/admin/**", (), Route("admin")), Rule("/orders:cancel", (), Route("cancel")), Rule("/**", (), ROUTE)]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/%61dmin",
+        "/admi%6E/x",
+        "/%41dmin/../%61dmin",
+        "/orders%3acancel",
+        "/orders%3Acancel",
+        "/orders:%63ancel",
+        "/ad%6din",
+    ],
+)
+def test_a_path_whose_letters_lead_elsewhere_when_decoded_is_malformed(path):
+    match = route_table(GUARDED, POLICY)
+    with pytest.raises(Refused) as no:
+        match(Request("GET", path, Headers()))
+    assert no.value.reason is Reason.MALFORMED_REQUEST
+
+
+@pytest.mark.parametrize("path", ["/users/ann%40as.example", "/users/%61", "/%41dmin", "/orders%2Ccancel", "/a%22b"])
+def test_a_path_whose_letters_lead_nowhere_else_is_matched_by_either(path):
+    assert route_table(GUARDED, POLICY)(Request("GET", path, Headers())) is ROUTE
+    assert route_table([Rule("/admin", (), ROUTE), *GUARDED[2:]], POLICY)(Request("GET", path, Headers())) is ROUTE
+
+
+def test_what_no_rule_is_for_however_it_is_read_is_no_route():
+    with pytest.raises(Refused) as no:
+        route_table(GUARDED[:2], POLICY)(Request("GET", "/%41", Headers()))
+    assert no.value.reason is Reason.NO_ROUTE
+
+
 @pytest.mark.parametrize(
     "path", ["/orders/a.b", "/orders/...", "/orders/.x", "/orders/~a_b-c", "/orders/%C3%A9", "/orders/a:b@c,d=e"]
 )
@@ -133,6 +169,8 @@ def test_a_path_with_one_reading_is_matched(path):
         "/**/a/**",
         "/é",
         "/%2f",
+        "/a%41",
+        "/a%3ab",
     ],
 )
 def test_a_template_that_can_not_be_meant_is_a_clear_error(template):

@@ -1,16 +1,68 @@
-"""Fixtures for tests that drive Chromium."""
+"""The matrix of what ran: one for the whole run, and looked at last; and a browser."""
 
 from __future__ import annotations
 
-import pytest
-from playwright.sync_api import expect, sync_playwright
+from pathlib import Path
 
+import pytest
+
+from interop.matrix import Matrix
 from interop.needs import command, needs
-from interop.spa_visitor import FLAGS, Visitor
+
+HERE = Path(__file__).parent
+RECORDED = pytest.StashKey[Matrix]()
+LEFT_OUT = pytest.StashKey[list[str]]()
+
+
+def pytest_configure(config):
+    config.stash[RECORDED] = Matrix()
+    config.stash[LEFT_OUT] = [argument for argument in config.args if "::" in argument]
+
+
+def pytest_collection_modifyitems(items):
+    items.sort(key=lambda item: item.path == HERE / "test_matrix.py")  # stable, so only these move: to the end
+
+
+def pytest_deselected(items):
+    for item in items:
+        if "matrix" in item.fixturenames:
+            item.config.stash[LEFT_OUT].append(item.nodeid)
+
+
+def pytest_collection_finish(session):
+    collected = {item.path for item in session.items}
+    session.config.stash[LEFT_OUT] += [
+        path.name
+        for path in HERE.glob("test_*.py")
+        if path not in collected and "matrix.record(" in path.read_text(encoding="utf-8")
+    ]
+
+
+def pytest_sessionfinish(session):
+    matrix = session.config.stash[RECORDED]
+    if matrix.rows:
+        matrix.keep(complete=not session.config.stash[LEFT_OUT] and not session.testsfailed)
+
+
+@pytest.fixture(scope="session")
+def matrix(request):
+    """Where a test says what it ran, when it ran well."""
+    return request.config.stash[RECORDED]
+
+
+@pytest.fixture(scope="session")
+def left_out(request):
+    """Tests and files that record and are not part of this run."""
+    return request.config.stash[LEFT_OUT]
 
 
 @pytest.fixture(scope="module")
 def browser():
+    """Chromium."""
+    from playwright.sync_api import expect, sync_playwright
+
+    from interop.spa_visitor import FLAGS
+
     needs("Chromium")
     expect.set_options(timeout=20_000)
     with sync_playwright() as playwright:
@@ -21,7 +73,9 @@ def browser():
 
 @pytest.fixture
 def visit(browser, world):
-    """Opens the app in a browser of its own, and in the end sees that all went well."""
+    """Opens the app of *world* in a browser of its own, and in the end sees that all went well."""
+    from interop.spa_visitor import Visitor
+
     visitors = []
 
     def visit(**how):

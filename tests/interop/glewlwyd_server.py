@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
@@ -19,6 +20,9 @@ from interop.authorization_server import AuthorizationServer
 from interop.needs import GLEWLWYD_TABLES, command, needs
 from interop.processes import free_port, listens, process
 
+RESOURCE = "https://api.example"
+"""An API, and the client by which it asks: a token for it has it as `aud` (RFC 8707), and so has a signed statement
+about the token, where others have the client that asked (RFC 9701 §5). Without a resource, `aud` is the scope."""
 CONFIGURATION = """
 port={port}
 bind_address="127.0.0.1"
@@ -64,7 +68,19 @@ def glewlwyd(folder: Path, token_seconds: int = 120) -> Iterator[AuthorizationSe
     with process(start, folder / "glewlwyd.log", ready=lambda: listens(port)):
         issuer = f"http://127.0.0.1:{port}/api/oidc"
         _set_up(port, issuer, token_seconds)
-        yield AuthorizationServer(issuer, f"{issuer}/token", f"{issuer}/introspect", f"{issuer}/revoke")
+        yield AuthorizationServer(
+            name="Glewlwyd",
+            version=_version(),
+            issuer=issuer,
+            token_endpoint=f"{issuer}/token",
+            introspection_endpoint=f"{issuer}/introspect",
+            revocation_endpoint=f"{issuer}/revoke",
+        )
+
+
+def _version() -> str:
+    said = subprocess.run([command("glewlwyd") or "glewlwyd", "--version"], capture_output=True, text=True, check=True)
+    return said.stdout.split()[0]
 
 
 def _set_up(port: int, issuer: str, token_seconds: int) -> None:
@@ -72,8 +88,8 @@ def _set_up(port: int, issuer: str, token_seconds: int) -> None:
     _post(port, "/api/mod/plugin/", _plugin(issuer, token_seconds), session)
     for scope in ("read", "write"):
         _post(port, "/api/scope/", {"name": scope, "display_name": scope, "password_required": False}, session)
-    for client in ("service", "gateway"):
-        _post(port, "/api/client/", _client(client), session)
+    for client, secret in (("service", "service-secret"), ("gateway", "gateway-secret"), (RESOURCE, "gateway-secret")):
+        _post(port, "/api/client/", _client(client, secret), session)
 
 
 def _post(port: int, path: str, said: object, session: str) -> str:
@@ -90,17 +106,17 @@ def _post(port: int, path: str, said: object, session: str) -> str:
         connection.close()
 
 
-def _client(name: str) -> dict[str, object]:
+def _client(name: str, secret: str) -> dict[str, object]:
     return {
         "client_id": name,
         "name": name,
         "confidential": True,
         "enabled": True,
-        "password": f"{name}-secret",
+        "password": secret,
         "scope": ["read", "write"],
         "authorization_type": ["client_credentials"],
         "redirect_uri": [],
-        "token_endpoint_auth_method": ["client_secret_basic"],
+        "token_endpoint_auth_method": ["client_secret_basic", "client_secret_post"],
     }
 
 
@@ -126,6 +142,8 @@ def _plugin(issuer: str, token_seconds: int) -> dict[str, object]:
         "auth-type-password-enabled": False,
         "auth-type-refresh-enabled": True,
         "pkce-allowed": True,
+        "resource-allowed": True,
+        "resource-scope": {"read": [RESOURCE], "write": [RESOURCE]},
         "introspection-revocation-allowed": True,
         "introspection-revocation-allow-target-client": True,
         "client-pubkey-parameter": "pubkey",

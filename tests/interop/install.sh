@@ -57,4 +57,26 @@ if has npm && ! cmp -s package-lock.json "$stamp"; then
         echo "could not install oidc-provider; the tests that need it will say so" >&2
     fi
 fi
+
+# Servers in Python, each in an environment of its own: what they need is not what we need. requirements.txt has the
+# versions and hashes, and its copy in the environment says that exactly these are installed.
+python=$here/../../.venv/bin/python
+[ -x "$python" ] || python=python3
+install_python_server() {
+    folder=$here/$1
+    if cmp -s "$folder/requirements.txt" "$folder/.venv/installed.txt" && "$folder/.venv/bin/python" -c ''; then return; fi
+    echo "installing $2 for the tests (once)"
+    log=$(mktemp)
+    if "$python" -m venv --clear "$folder/.venv" >"$log" 2>&1 && "$folder/.venv/bin/python" -m pip install --quiet \
+        --disable-pip-version-check --only-binary :all: --no-deps --require-hashes -r "$folder/requirements.txt" >>"$log" 2>&1
+    then
+        cp "$folder/requirements.txt" "$folder/.venv/installed.txt"
+    else
+        tail -n 20 "$log" >&2
+        echo "could not install $2; the tests that need it will say so" >&2
+    fi
+    rm -f "$log"
+}
+install_python_server django_oauth_toolkit django-oauth-toolkit
+install_python_server canaille Canaille
 exit 0

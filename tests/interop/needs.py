@@ -23,6 +23,23 @@ def command(name: str) -> str | None:
     return shutil.which(name, path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 
 
+def python_of(folder: str) -> Path:
+    """The Python of a server that `install.sh` put into an environment of its own, with what it needs."""
+    return HERE / folder / ".venv" / "bin" / "python"
+
+
+def installed(folder: str) -> bool:
+    """Whether the environment in *folder* holds exactly what its requirements name."""
+    wanted, there = HERE / folder / "requirements.txt", HERE / folder / ".venv" / "installed.txt"
+    return python_of(folder).exists() and there.is_file() and there.read_bytes() == wanted.read_bytes()
+
+
+def version_in(folder: str, package: str) -> str:
+    """The version of a Python package in the environment in *folder*."""
+    (found,) = (HERE / folder / ".venv").glob(f"lib/python*/site-packages/{package}-*.dist-info")
+    return found.name.removesuffix(".dist-info").rpartition("-")[2]
+
+
 SERVERS: Mapping[str, Callable[[], object]] = {
     "nginx": lambda: command("nginx"),
     "nginx's JavaScript module": (MODULES / "ngx_http_js_module.so").is_file,
@@ -31,6 +48,8 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
+    "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
+    "Canaille": lambda: installed("canaille"),
     "Chromium": lambda: command("chromium"),
     "wrk": lambda: command("wrk"),
 }

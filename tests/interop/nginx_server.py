@@ -54,11 +54,12 @@ def nginx(
     variant: str = "direct",
     own: Callable[[str], str] = lambda example: example,
     port: int = 0,
+    weaken: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[Nginx]:
     """An nginx in front of the API on port *api*, configured from the settings file, while the block runs.
 
-    *variant* is one of VARIANTS. *own* makes a user's own nginx.conf of the example; what that includes stays as it is.
-    *port* is where it listens, if that must be known before.
+    *variant* is one of VARIANTS. *own* makes a user's own nginx.conf of the example; what that includes stays as it is,
+    unless *weaken* does to the folder what nobody should. *port* is where it listens, if that must be known before.
     """
     options, module = VARIANTS[variant]
     needs("nginx", *([module] if module else []))
@@ -71,6 +72,7 @@ def nginx(
         written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", *options)
         example = folder / "nginx.conf"
         example.write_text(own(example.read_text()))
+        weaken(folder)
         with running(folder, port):
             yield Nginx(port, folder, cache)
     finally:

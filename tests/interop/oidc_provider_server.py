@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from interop.authorization_server import AuthorizationServer
+from interop.authorization_server import AuthorizationServer, issuer_in
 from interop.needs import HERE, command, needs
 from interop.processes import process
 
@@ -30,18 +30,19 @@ def oidc_provider(
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
     code = HERE / "oidc_provider"
-    ready = lambda: "\n" in _issuer(log)  # noqa: E731 - one word for `process`
+    version = json.loads((code / "node_modules" / "oidc-provider" / "package.json").read_text())["version"]
     arguments = [member, json.dumps(list(clients)), *([str(access_token_seconds)] if login else [])]
-    with process([command("node") or "node", "server.mjs", *arguments], log, ready=ready, cwd=code):
-        issuer = _issuer(log).strip()
+    node = [command("node") or "node", "server.mjs", *arguments]
+    with process(node, log, ready=lambda: bool(issuer_in(log)), cwd=code):
+        issuer = issuer_in(log)
         yield AuthorizationServer(
-            issuer, f"{issuer}/token", f"{issuer}/token/introspection", f"{issuer}/token/revocation"
+            name="oidc-provider",
+            version=version,
+            issuer=issuer,
+            token_endpoint=f"{issuer}/token",
+            introspection_endpoint=f"{issuer}/token/introspection",
+            revocation_endpoint=f"{issuer}/token/revocation",
         )
-
-
-def _issuer(log: Path) -> str:
-    lines = log.read_text(errors="replace").splitlines(keepends=True) if log.exists() else []
-    return next((line for line in lines if line.startswith("http://")), "")
 
 
 def refreshes(folder: Path) -> list[str]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 START_SECONDS = 30.0
@@ -74,11 +75,16 @@ def listens(port: int) -> bool:
 
 
 def free_port() -> int:
-    """A port that was free a moment ago, for servers that can't choose one and tell."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """A port that was free a moment ago, for servers that can't choose one and tell.
+
+    It is none that the system gives away by itself (on Linux from 32768), or whatever else starts on this machine could
+    have it before the server does, and answer in its place.
+    """
+    while True:
+        with socket.socket() as one, suppress(OSError):
+            one.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
+            port: int = one.getsockname()[1]
+            return port
 
 
 def _mortal() -> list[str]:

@@ -68,7 +68,7 @@ def claims_of(jwt):
 
 
 @pytest.mark.parametrize("answer", ["json", "jwt"])
-def test_an_opaque_token_of_oidc_provider_becomes_the_jwt_in_its_answer(tmp_path, api, phantom, answer):
+def test_an_opaque_token_of_oidc_provider_becomes_the_jwt_in_its_answer(tmp_path, api, phantom, matrix, answer):
     """Asked for `application/jwt`, oidc-provider answers in JSON all the same; that is understood."""
     with gateway(tmp_path, api, phantom.settings(answer=answer, issuer=phantom.issuer)) as (_, through):
         token = phantom.issue("read write")
@@ -76,6 +76,10 @@ def test_an_opaque_token_of_oidc_provider_becomes_the_jwt_in_its_answer(tmp_path
     jwt = dict(said.json["headers"])["authorization"].removeprefix("Bearer ")
     assert (200, "read write", phantom.issuer) == (said.status, claims_of(jwt)["scope"], claims_of(jwt)["iss"])
     assert not api.contains(token)
+    asked = {"json": "JSON", "jwt": "JSON, though asked for `application/jwt`,"}[answer]
+    matrix.record(
+        phantom, f"opaque, {asked} with a JWT in `phantom_token`", "`basic`", "the JWT in the answer, without `[mint]`"
+    )
 
 
 def test_a_scope_that_oidc_provider_did_not_grant_is_a_403(tmp_path, api, phantom):
@@ -125,7 +129,9 @@ def test_a_server_that_is_not_there_is_a_503(tmp_path, api, phantom):
     assert said.one("retry-after").isdigit()
 
 
-def test_the_application_jwt_of_glewlwyd_is_a_statement_about_the_token_and_is_not_forwarded(tmp_path, api, with_jwt):
+def test_the_application_jwt_of_glewlwyd_is_a_statement_about_the_token_and_is_not_forwarded(
+    tmp_path, api, with_jwt, matrix
+):
     """Its media type is `application/jwt`, but its `typ` is `token-introspection+jwt`: RFC 9701 §5, such a JWT is no
     access token, and an API that took it for one would be wrong."""
     text = with_jwt.settings(client_id="service", answer="jwt")
@@ -134,6 +140,8 @@ def test_the_application_jwt_of_glewlwyd_is_a_statement_about_the_token_and_is_n
         line = gate.said(said.json["decision"])
     assert (502, "bad_gateway", []) == (said.status, said.json["error"], api.requests)
     assert ("bad_answer", True) == (line["reason"], "token-introspection+jwt" in line["detail"])
+    outcome = "502: it is a statement about the token and no access token (RFC 9701 §5)"
+    matrix.record(with_jwt, "opaque, `application/jwt`", "`basic`", outcome)
 
 
 def test_an_inactive_token_at_glewlwyd_is_refused(tmp_path, api, with_jwt):

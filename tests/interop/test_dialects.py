@@ -5,30 +5,21 @@ that the keys we publish verify.
 from __future__ import annotations
 
 import json
-import time
 
 import pytest
 from joserfc.jwk import ECKey, OKPKey, RSAKey
 
-from interop.asking import ask
+from interop.minting import MINT_ENVIRON, OURS, exchange, minting, verified
 from interop.oidc_provider_server import oidc_provider
 from interop.phantomgate_server import phantomgate
-from phantomgate.oauth.jwks import read_key_set
-from phantomgate.oauth.jwt import verify
-from phantomgate.oauth.jwt_rules import RFC_9068, access_token_rules
 
 pytestmark = pytest.mark.interop
 
-MINT, CLIENT, EDWARDS, RSA = (
-    ECKey.generate_key("P-256"),
-    ECKey.generate_key("P-256"),
-    OKPKey.generate_key("Ed25519"),
-    RSAKey.generate_key(2048),
-)
+CLIENT, EDWARDS, RSA = ECKey.generate_key("P-256"), OKPKey.generate_key("Ed25519"), RSAKey.generate_key(2048)
 SECRET = "a-secret-that-is-long-enough-for-hs256"
 ENVIRON = {
+    **MINT_ENVIRON,
     "SECRET": SECRET,
-    "MINT": MINT.as_pem(private=True).decode(),
     "CLIENT": CLIENT.as_pem(private=True).decode(),
     "EDWARDS": EDWARDS.as_pem(private=True).decode(),
     "RSA": RSA.as_pem(private=True).decode(),
@@ -56,9 +47,9 @@ def signed(name, alg, **more):
     return client(name, introspection_signed_response_alg=alg, **more)
 
 
-def encrypted(name, key, alg, enc):
-    more = {"introspection_encrypted_response_alg": alg, "introspection_encrypted_response_enc": enc}
-    return signed(name, "RS256", jwks=public(key, use="enc", alg=alg), **more)
+def encrypted(name, key, alg, enc, signed_by="RS256", **more):
+    wanted = {"introspection_encrypted_response_alg": alg, "introspection_encrypted_response_enc": enc}
+    return signed(name, signed_by, **{"jwks": public(key, use="enc", alg=alg)} | wanted | more)
 
 
 CLIENTS = [
@@ -73,6 +64,17 @@ CLIENTS = [
     encrypted("rsa-gcm", RSA, "RSA-OAEP-256", "A256GCM"),
     encrypted("rsa-cbc", RSA, "RSA-OAEP-256", "A128CBC-HS256"),
     encrypted("ecdh-gcm", CLIENT, "ECDH-ES", "A256GCM"),
+    encrypted("ecdh-cbc", CLIENT, "ECDH-ES", "A128CBC-HS256", "ES256"),
+    encrypted(
+        "without-secrets",
+        RSA,
+        "RSA-OAEP-256",
+        "A256GCM",
+        "ES256",
+        token_endpoint_auth_method="private_key_jwt",
+        token_endpoint_auth_signing_alg="ES256",
+        jwks={"keys": public(CLIENT, use="sig")["keys"] + public(RSA, use="enc", alg="RSA-OAEP-256")["keys"]},
+    ),
 ]
 PLAIN = {"answer": "json", "client_secret": "env:SECRET"}
 KEYED = {"answer": "json", "client_auth": "private_key_jwt"}
@@ -89,15 +91,29 @@ WAYS = {
     "rsa-gcm": SIGNED | {"decryption_key": "env:RSA"},
     "rsa-cbc": SIGNED | {"decryption_key": "env:RSA"},
     "ecdh-gcm": SIGNED | {"decryption_key": "env:CLIENT"},
+    "ecdh-cbc": SIGNED | {"decryption_key": "env:CLIENT", "algorithms": ["ES256"]},
+    "without-secrets": {
+        "answer": "signed",
+        "client_auth": "private_key_jwt",
+        "client_key": "env:CLIENT",
+        "decryption_key": "env:RSA",
+        "algorithms": ["ES256"],
+    },
 }
-MINTING = """
-[policy]
-scopes = ["read"]
-[mint]
-keys = ["env:MINT"]
-issuer = "https://gateway.example"
-audience = "orders"
-"""
+CLIENT_AUTH = {"client_secret_basic": "basic", "client_secret_post": "post"}
+
+
+def words(name):
+    """The way *name* in the matrix: the dialect, and how we show who we are, as the server knows it."""
+    (known,) = [one for one in CLIENTS if one["client_id"] == f"gateway-{name}"]
+    dialect = "opaque, JSON (RFC 7662)"
+    if signed_by := known.get("introspection_signed_response_alg"):
+        dialect = f"opaque, signed JSON (RFC 9701), {signed_by}"
+    if alg := known.get("introspection_encrypted_response_alg"):
+        dialect += f", encrypted by {alg} with {known['introspection_encrypted_response_enc']}"
+    method = known.get("token_endpoint_auth_method", "client_secret_basic")
+    by = f", {known['token_endpoint_auth_signing_alg']}" if method == "private_key_jwt" else ""
+    return dialect, f"`{CLIENT_AUTH.get(method, method)}`{by}"
 
 
 @pytest.fixture(scope="module")
@@ -117,30 +133,21 @@ def settings(server, name, **changed):
         **keys,
         **changed,
     }
-    return "\n".join([MINTING, "[introspection]", *(f"{key} = {json.dumps(value)}" for key, value in values.items())])
-
-
-def exchange(gate, token):
-    """What /exchange says about *token*."""
-    return ask(int(gate.listen.rpartition(":")[2]), "/exchange", token=token)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    return "\n".join([minting(), "[introspection]", *lines])
 
 
 @pytest.mark.parametrize("name", WAYS)
-def test_an_opaque_token_becomes_a_jwt_of_ours(tmp_path, server, name):
+def test_an_opaque_token_becomes_a_jwt_of_ours(tmp_path, server, matrix, name):
     with phantomgate(tmp_path, settings(server, name), environ=ENVIRON) as gate:
         good, poor, revoked = server.issue("read write"), server.issue("write"), server.issue()
         server.revoke(revoked)
-        said = exchange(gate, good)
-        assert 200 == said.status, gate.said(said.json["decision"])
-        published = ask(int(gate.listen.rpartition(":")[2]), "/.well-known/jwks.json")
+        claims = verified(gate, exchange(gate, good))
         refused = [exchange(gate, token).status for token in (poor, revoked, "never-issued")]
-
-    rules = access_token_rules("https://gateway.example", ["orders"], required=RFC_9068)
-    keys = read_key_set(published.body, ["ES256"])
-    claims = verify(said.json["access_token"], keys, rules, time.time()).claims
     assert ("read write", "service", "service") == (claims["scope"], claims["client_id"], claims["sub"])
     assert 0 < claims["exp"] - claims["iat"] <= 120
     assert [403, 401, 401] == refused
+    matrix.record(server, *words(name), OURS)
 
 
 @pytest.mark.parametrize(
@@ -158,3 +165,11 @@ def test_what_does_not_fit_is_a_502_and_never_a_401(tmp_path, server, name, chan
     with phantomgate(tmp_path, settings(server, name, **changed), environ=ENVIRON) as gate:
         said = exchange(gate, server.issue())
         assert (502, why) == (said.status, gate.said(said.json["decision"])["reason"])
+
+
+def test_a_signed_answer_by_a_new_key_is_used_when_the_key_was_fetched(tmp_path, server):
+    with phantomgate(tmp_path, settings(server, "signed-rs256"), environ=ENVIRON) as gate:
+        before = verified(gate, exchange(gate, server.issue("read")))
+        server.rotate()
+        after = verified(gate, exchange(gate, server.issue("read write")))
+    assert ["read", "read write"] == [claims["scope"] for claims in (before, after)]

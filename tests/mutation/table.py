@@ -24,6 +24,10 @@ CACHE = ("tests/attacks/test_cache.py",)
 FWD = ("tests/attacks/test_fwd.py", "tests/attacks/test_fwd_upstream.py")
 REL = ("tests/attacks/test_rel.py",)
 LOG = ("tests/attacks/test_log.py",)
+SESSION = (
+    "tests/session", "tests/gateway/test_find_session.py", "tests/gateway/test_cors.py", "tests/config/test_session.py",
+    "tests/servers/test_sessions.py", "tests/attacks/test_cookie.py",
+)  # fmt: skip
 
 
 def props(name: str) -> tuple[str, ...]:
@@ -57,6 +61,14 @@ REPLY = "backends/http_reply.py"
 NONBLOCKING = "backends/nonblocking.py"
 FLIGHT = "backends/single_flight.py"
 TLS = "backends/tls.py"
+
+SEALING = "session/sealing.py"
+KEYS = "session/keys.py"
+COOKIES = "session/cookies.py"
+CSRF = "session/csrf.py"
+FIND_SESSION = "gateway/find_session.py"
+CORS = "gateway/cors.py"
+PREFLIGHT = "adapters/preflight.py"
 
 MUTATIONS = [
     # -- one credential, read by the letter
@@ -223,7 +235,7 @@ MUTATIONS = [
     Mutation("a percent sign is encoded", FORWARD, 'special = "%" + also', "special = also", FWD),
     Mutation("no space at the edges", FORWARD, 'return "%20" * (len(encoded) - len(body)) + core + "%20" * (len(body) - len(core))', "return encoded", FWD),
     Mutation("every header is always set", FORWARD, "for header, claim in wanted]", "for header, claim in wanted if claim in token.claims]", FWD),
-    Mutation("owned headers", FORWARD, "(*_NEVER_FROM_CLIENTS, *claims)", "_NEVER_FROM_CLIENTS", FWD),
+    Mutation("owned headers", FORWARD, "(*_NEVER_FROM_CLIENTS, *claims, *also_owned)", "(*_NEVER_FROM_CLIENTS, *also_owned)", FWD),
     Mutation("method overrides", FORWARD, '    "x-http-method-override",\n', "", FWD),
     Mutation("x-envoy-original-path", FORWARD, '    "x-envoy-original-path",\n', "", FWD),
     Mutation("proxy-authorization", FORWARD, '    "proxy-authorization",\n', "", FWD),
@@ -263,4 +275,50 @@ MUTATIONS = [
     Mutation("TLS is 1.2 or newer", TLS, "context.minimum_version = ssl.TLSVersion.TLSv1_2", 'context.minimum_version = ssl.TLSVersion.TLSv1\n    context.set_ciphers("ALL:@SECLEVEL=0")', WIRE),
     Mutation("keys are disclosed to nobody", TLS, "context.minimum_version", 'import os\n    context.keylog_filename = os.environ.get("SSLKEYLOGFILE")\n    context.minimum_version', WIRE),
     Mutation("the first caller's end is its own", FLIGHT, "landed = await landing", "landed = await asyncio.wait_for(flight.task, None) and flight.task", WIRE),
+    Mutation("the cookie is bound to its name", SEALING, "for part in (name.encode(), issuer.encode()):", "for part in (b'', issuer.encode()):", SESSION),
+    Mutation("the cookie is bound to its issuer", SEALING, "for part in (name.encode(), issuer.encode()):", "for part in (name.encode(), b''):", SESSION),
+    Mutation("the cookie is bound to its version and key", SEALING, "    parts = [head]", "    parts = [b'']", SESSION),
+    Mutation("no two places are bound alike", SEALING, 'parts += [len(part).to_bytes(2, "big"), part]', "parts += [part]", SESSION),
+    Mutation("v1 only where it is wanted", SEALING, "if version == _V1 and legacy:", "if version == _V1:", SESSION),
+    Mutation("something is sealed (v1)", SEALING, "if len(data) <= 1 + _IV + _TAG:", "if len(data) < 1 + _IV + _TAG:", SESSION),
+    Mutation("something is sealed (v2)", SEALING, "if len(data) <= _V2_IV + _IV + _TAG:", "if len(data) < _V2_IV + _IV + _TAG:", SESSION),
+    Mutation("a length that cookies can have", SEALING, "if len(text) > MAX_SEALED:", "if False:", SESSION),
+    Mutation("two formats, two keys", KEYS, '_derived(secret, b"cookie v2"))', "secret)", SESSION),
+    Mutation("64 hexadecimal characters", KEYS, "if not _HEX(text):", "if not text:", SESSION),
+    Mutation("keys that repeat themselves", KEYS, "for period in (1, 2, 4, 8, 16)", "for period in ()", SESSION),
+    Mutation("keys of manuals", KEYS, "in _SAMPLES:", "in ():", SESSION),
+    Mutation("a cookie of ours twice", COOKIES, "    if name in into:", "    if False:", SESSION),
+    Mutation("names byte by byte", COOKIES, 'pair.lstrip(b" \\t").partition(b"=")', 'pair.strip(b" \\t\\xa0\\x80\\xe2\\"").partition(b"=")', SESSION),
+    Mutation("bytes of cookies", COOKIES, "if size > MAX_COOKIE_BYTES:", "if False:", SESSION),
+    Mutation("number of cookies", COOKIES, "if count > MAX_COOKIES:", "if False:", SESSION),
+    Mutation("number of chunks", COOKIES, "if not 2 <= count <= MAX_CHUNKS:", "if False:", SESSION),
+    Mutation("every chunk is there", COOKIES, "if all(rest) else", "if True else", SESSION),
+    Mutation("left-over chunks are cleared", COOKIES, "return fields + _cleared(names, kind, range(len(pieces), MAX_CHUNKS), had)", "return fields", SESSION),
+    Mutation("cookies are HttpOnly", COOKIES, "; Secure; HttpOnly;", "; Secure;", SESSION),
+    Mutation("cookies are SameSite=Strict", COOKIES, "SameSite=Strict", "SameSite=Lax", SESSION),
+    Mutation("ours in any case are stripped", COOKIES, "re.IGNORECASE", "0", SESSION),
+    Mutation("the CSRF header is the token", CSRF, 'if not hmac.compare_digest(header, csrf.value.encode("utf-8")):', "if False:", SESSION),
+    Mutation("the CSRF token is of this session", CSRF, "if not hmac.compare_digest(session_id, csrf.session_id):", "if False:", SESSION),
+    Mutation("which methods are safe", CSRF, '("GET", "HEAD", "OPTIONS")', '("GET", "HEAD", "OPTIONS", "TRACE")', SESSION),
+    Mutation("one credential", FIND_SESSION, 'if b"authorization" in headers.fields:', "if False:", SESSION),
+    Mutation("the method is known", FIND_SESSION, "if not request.routed:", "if False:", SESSION),
+    Mutation("one origin, and ours", FIND_SESSION, "if len(origins) > 1 or (origins and origins[0] not in rules.origins):", "if False:", SESSION),
+    Mutation("one origin", FIND_SESSION, "if len(origins) > 1 or (origins", "if (origins", SESSION),
+    Mutation("an origin where one is needed", FIND_SESSION, "if not origins and (unsafe or rules.cors):", "if False:", SESSION),
+    Mutation("an origin on unsafe methods", FIND_SESSION, "(unsafe or rules.cors)", "rules.cors", SESSION),
+    Mutation("an origin with CORS", FIND_SESSION, "(unsafe or rules.cors)", "unsafe", SESSION),
+    Mutation("not from another site", FIND_SESSION, "if sites and not rules.allow_cross_site and not", "if False and not", SESSION),
+    Mutation("the double submit", FIND_SESSION, "        check_repeated(headers.one(csrf_header), csrf)\n", "", SESSION),
+    Mutation("of the same session", FIND_SESSION, "        check_same_session(csrf, session.session_id)\n", "", SESSION),
+    Mutation("the origin is checked", FIND_SESSION, "        _check_origin(rules, headers, unsafe=unsafe)\n", "", SESSION),
+    Mutation("what is sealed is a token", FIND_SESSION, "if not is_token(token.value):", "if False:", SESSION),
+    Mutation("a preflight only where the client hears it", CORS, "and request.answerable and", "and", SESSION),
+    Mutation("a preflight and no other OPTIONS", CORS, 'return b"origin" in fields and b"access-control-request-method" in fields', "return True", SESSION),
+    Mutation("two origins are nobody's", CORS, 'b"" if b"origin" in headers.repeated else', "", SESSION),
+    Mutation("nothing but a preflight at /preflight", PREFLIGHT, 'if request.method != "OPTIONS" or not is_preflight(headers.fields):', "if False:", SESSION),
+    Mutation("no JWT to a browser", "servers/rendering.py", 'if isinstance(decision, Answer) is not (asked == "preflight"):', "if False:", SESSION),
+    Mutation("a session's answer is not remembered", MODEL, "        if self.upstream.cookies is not None:\n            return 0\n", "", SESSION),
+    Mutation("the proxy strips cookies", "adapters/proxy.py", '        dropped |= {b"cookie"}\n', "", SESSION),
+    Mutation("the API says nothing of CORS", "adapters/proxy.py", "    if ours:\n", "    if False:\n", SESSION),
+    Mutation("the CSRF header goes no further", "config/wiring.py", "also_owned=owned, ", "", SESSION),
 ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 import pytest
 from hypothesis import example, given, settings
@@ -14,7 +14,7 @@ from phantomgate.gateway.routes import Rule, route_table
 
 POLICY = Route("policy")
 words = st.sampled_from(
-    ["a", "b", "orders", "v1.0", "x-y", "a+b", "(c)", "é".encode().hex(), "%41", "$", "~", "A", "ab"]
+    ["a", "b", "orders", "v1.0", "x-y", "a+b", "(c)", "é".encode().hex(), "%C3%A9", "$", "~", "A", "ab"]
 )
 wild = st.sampled_from(["*", "{id}", "{x_1}"])
 templates = st.builds(
@@ -23,7 +23,8 @@ templates = st.builds(
     st.sampled_from([[], ["**"]]),
     st.lists(words | wild, max_size=2),
 )
-paths = st.lists(words | st.just(""), max_size=6).map(lambda segments: "/" + "/".join(segments))
+encoded = st.sampled_from(["", "%41", "%61", "%6frders", "%24", "%c3%a9", "x%2Dy"])
+paths = st.lists(words | encoded, max_size=6).map(lambda segments: "/" + "/".join(segments))
 
 
 def fits(template: list[str], path: list[str]) -> bool:
@@ -56,9 +57,15 @@ def test_the_first_template_that_fits_segment_by_segment_is_found(rules, path):
     if "//" in path:
         assert Reason.MALFORMED_REQUEST is found(table, path)
         return
-    segments = path[1:].split("/")
-    fitting = [str(at) for at, template in enumerate(rules) if fits(template[1:].split("/"), segments)]
-    assert (fitting[0] if fitting else Reason.NO_ROUTE) == found(table, path)
+
+    def fitting(path):
+        segments = path[1:].split("/")
+        named = [str(at) for at, template in enumerate(rules) if fits(template[1:].split("/"), segments)]
+        return named[0] if named else Reason.NO_ROUTE
+
+    path = path.replace("%c3%a9", "%C3%A9")
+    raw, decoded = fitting(path), fitting(quote(unquote(path), safe="/~$+():"))
+    assert (raw if raw in (decoded, Reason.NO_ROUTE) else Reason.MALFORMED_REQUEST) == found(table, path)
 
 
 methods = st.sampled_from(["GET", "POST", "PUT", "get", "FOO", ""])

@@ -8,6 +8,7 @@ import pytest
 
 from attacks.authority import Authority
 from attacks.harness import TOKEN, Gate, LoopThread, forwarded
+from phantomgate.core.model import Answer, Headers
 from phantomgate.gateway.cors import CorsRules, cors
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.find_session import SessionRules, find_session
@@ -225,3 +226,13 @@ def test_a_refusal_and_a_failure_of_the_api_are_readable_by_our_pages():
         assert (502, ORIGIN) == (status, told["access-control-allow-origin"])
 
     through(story, b"what?\r\n\r\n")
+
+
+def test_no_answer_to_a_preflight_is_a_yes_and_no_jwt_goes_to_a_browser(gate):
+    rendering = gate.listener.rendering
+    asked(gate, ("Cookie", f"{NAMES.at}={AT}"), ("Origin", ORIGIN))
+    allow = gate.last.decision
+
+    for decision, endpoint in ((Answer(204), "decide"), (Answer(204), "exchange"), (allow, "preflight")):
+        with pytest.raises(RuntimeError, match="/"):
+            rendering.answer(decision, endpoint, Headers())

@@ -1,7 +1,11 @@
 """What is sealed opens where it was sealed for, and nowhere else."""
 
+import hmac
+from base64 import urlsafe_b64encode
+
 import pytest
-from hypothesis import given
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from phantomgate.core.base64url import base64url, base64url_text
@@ -144,3 +148,36 @@ def test_a_value_of_an_existing_agent_opens():
     text = "AcYBf995tTBVsLtQLvOuLUZXHm2c-XqP8t7SKmhBiQtzy5CAw4h_RF6rXyg6kHrvhb8x4WaLQC6h3mw6a3O3Q9A"
 
     assert opened(text, keys=theirs).plaintext == b"42665300-efe8-419d-be52-07b53e208f46"
+
+
+@given(plaintexts, st.text(max_size=60), st.text(max_size=60), st.text(max_size=60), st.text(max_size=60))
+def test_no_two_places_are_one(plaintext, name, other_name, issuer, other_issuer):
+    text = sealed(plaintext, name, issuer)
+
+    if (name, issuer) != (other_name, other_issuer):
+        unreadable(text, name=other_name, issuer=other_issuer)
+    assert opened(text, name=name, issuer=issuer).plaintext == plaintext
+
+
+@given(plaintexts, st.binary(min_size=32, max_size=32).filter(lambda key: len(set(key)) > 16))
+def test_no_other_key_opens(plaintext, key):
+    assume(key.hex() not in (KEY, OLD_KEY))
+
+    for text in (sealed(plaintext), sealed_v1(plaintext)):
+        unreadable(text, keys=ring(key.hex(), OLD_KEY))
+
+
+def test_format_v2_is_what_its_description_says():
+    """Written anew from docs/decisions/0013-session-cookies.md, so that no change of ours goes unnoticed."""
+    secret, iv, plaintext = bytes.fromhex(KEY), b"twelve bytes", b"the access token"
+
+    def derived(label):
+        return hmac.digest(secret, b"phantomgate session " + label + b"\x01", "sha256")
+
+    head = b"\x02" + derived(b"key id")[:4]
+    bound = head + b"\x00\x11__Host-example-at" + b"\x00\x12https://as.example"
+    whole = head + iv + AESGCM(derived(b"cookie v2")).encrypt(iv, plaintext, bound)
+    text = urlsafe_b64encode(whole).rstrip(b"=").decode()
+
+    assert seal(ring(), NAME, ISSUER, plaintext, random=lambda size: iv) == text
+    assert opened(text).plaintext == plaintext

@@ -17,7 +17,9 @@ from joserfc.errors import JoseError
 from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
+from phantomgate.core.base64url import base64url
 from phantomgate.core.ports import Sign
+from phantomgate.oauth.strict_json import read_object
 
 _Key: TypeAlias = ECKey | OKPKey | RSAKey | OctKey
 _KINDS: Mapping[str, type[ECKey | OKPKey | RSAKey]] = {"EC": ECKey, "OKP": OKPKey, "RSA": RSAKey}
@@ -25,6 +27,8 @@ _WANT = "want an EC P-256, Ed25519 or RSA key (2048 bits or more), as PEM (PKCS#
 MIN_RSA_BITS = 2048
 MIN_HMAC_BYTES = 32
 MAX_JWE_BYTES = 65536
+# RFC 7517 §4.3 has unwrapKey for RSA too, but joserfc takes no key without `decrypt`: better told at start than later
+_DECRYPTS: Mapping[str, tuple[str, ...]] = {"RSA-OAEP-256": ("decrypt",), "ECDH-ES": ("deriveKey", "deriveBits")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,14 +84,15 @@ def hmac_signer(secret: str) -> Sign:
 def decrypter(text: str) -> Callable[[str], str]:
     """Decrypts compact JWEs (RFC 7516 §7.1) by the private key in *text*: RSA by RSA-OAEP-256, EC P-256 by ECDH-ES.
 
-    Raises ValueError for a key that can't; what is returned raises it for a JWE that can't be decrypted, that uses
-    any other algorithm or compression, or that is over 64 KiB.
+    Raises ValueError for a key that can't, or that says it is for something else; what is returned raises it for a JWE
+    that can't be decrypted, that uses any other algorithm or compression, or that is over 64 KiB.
     """
     key = _read(text)
     alg = "RSA-OAEP-256" if isinstance(key, RSAKey) else "ECDH-ES" if isinstance(key, ECKey) else ""
     if not alg or not key.is_private:
         raise ValueError("holds no key that can decrypt; want a private RSA (2048 bits or more) or EC P-256 key")
     _algorithm(key)
+    _check_decrypts(key.as_dict(private=False), alg)
     # RFC 9701 §6 has A128CBC-HS256 as its default. No `zip` is listed, so nothing is ever inflated.
     # Servers repeat `iss` and `aud` in the header (RFC 7519 §5.3), which the strict check would refuse. We use neither.
     registry = jwe.JWERegistry(algorithms=[alg, "A256GCM", "A128CBC-HS256"], strict_check_header=False)
@@ -97,6 +102,8 @@ def decrypter(text: str) -> Callable[[str], str]:
             raise ValueError(f"a JWE of {len(token)} bytes, want at most {MAX_JWE_BYTES}")
         if token.count(".") != 4:
             raise ValueError("not a compact JWE of five segments")
+        if "crit" in read_object(base64url(token.partition(".")[0].encode("ascii"))):  # RFC 7516 §4.1.13
+            raise ValueError("a JWE with crit: extensions that must be understood, and we understand none")
         try:
             plain = jwe.decrypt_compact(token, key, registry=registry).plaintext
         except (JoseError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
@@ -105,6 +112,16 @@ def decrypter(text: str) -> Callable[[str], str]:
         return (plain or b"").decode("ascii")  # UnicodeDecodeError is a ValueError
 
     return decrypt
+
+
+def _check_decrypts(said: Mapping[str, Any], alg: str) -> None:
+    """A key is for what it says it is for (RFC 7517 §4.2 to §4.4); without a word, for *alg*."""
+    if said.get("alg", alg) != alg:
+        raise ValueError(f"holds a key for another algorithm than {alg}, the one that its type decrypts by here")
+    if said.get("use", "enc") != "enc":
+        raise ValueError('holds a key whose "use" is not "enc"')
+    if "key_ops" in said and not set(_DECRYPTS[alg]).intersection(said["key_ops"]):
+        raise ValueError(f'holds a key whose "key_ops" don\'t name {" or ".join(_DECRYPTS[alg])}')
 
 
 def key_set(keys: Sequence[SigningKey]) -> bytes:

@@ -11,8 +11,10 @@ Prints 32 random bytes (256 bits) from the operating system as 64 hexadecimal ch
 such as session cookies. Whoever has it can read and make what it seals, so keep it as you keep passwords, and never
 in the settings themselves:
 
-  phantomgate keygen > /run/secrets/phantomgate-key       then refer to it as "file:/run/secrets/phantomgate-key"
-  export SEALING_KEY=$(phantomgate keygen)                then refer to it as "env:SEALING_KEY"
+  phantomgate keygen > /run/secrets/session-key      then write keys = ["file:/run/secrets/session-key"] in [session]
+  export SESSION_KEY=$(phantomgate keygen)           then write keys = ["env:SESSION_KEY"]
+
+To rotate, put a new one in front of the old one; docs/how-to/browser-sessions.md has the steps.
 """
 
 

@@ -26,6 +26,7 @@ COMMANDS = {
     "check": "say everything that is wrong with the settings and the authorization server",
     "explain": "decide one request and show every step",
     "init": "write the configuration of a gateway from the settings",
+    "doctor": "send the known bypasses through a real gateway, and see what reaches the API",
     "keygen": "make a key",
     "demo": "the phantom token pattern at work, with a development authorization server",
 }

@@ -1,7 +1,8 @@
 """Which rules apply to a request: a table of path templates, first match wins, no match is a refusal.
 
-Rule: the path is matched as the client sent it, never decoded or normalised. A path that two servers could read in two
-ways is refused before it is matched, since the API behind us may read it the other way.
+Rule: the path is matched as the client sent it. A path that two servers could read in two ways is refused before it is
+matched, since the API behind us may read it the other way; and so is one whose encoded letters, decoded, would lead to
+another line of the table.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ _AMBIGUOUS = re.compile(
 ).search
 # Nearly every path is plain at a glance: segments that begin with a letter, a digit or such, and have no `%`.
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~!$&'()*+,=:@]*)+/?").fullmatch
+# What may stand in a path as it is, and so in a template: servers take its encoding for the same, some of it by
+# RFC 3986 §6.2.2.2, the rest because they decode before they route.
+_ENCODED = re.compile(r"%(2[146789a-dA-D]|3[0-9aAdD]|4[0-9a-fA-F]|6[1-9a-fA-F]|5[0-9aAfF]|7[0-9aAeE])").sub
+_HEX = re.compile(r"%[0-9a-fA-F]{2}").sub
 _NAME = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 _TEMPLATE = re.compile(rf"(?:/(?:\*\*|\*|{_NAME}|[A-Za-z0-9\-._~!$&'()+,=:@%]*))+").fullmatch
 
@@ -59,20 +64,43 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
         path = request.path
         if _PLAIN(path) is None and (not path.startswith("/") or _AMBIGUOUS(path)):
             raise Refused(Reason.MALFORMED_REQUEST, "the path can be read in more than one way")
-        method = request.method
+        if "%" in path:
+            path = _capital(path)
+        route = first(request.method, path)
+        if route is None:
+            raise Refused(Reason.NO_ROUTE, "no route matches this method and path")
+        if "%" in path and first(request.method, _decoded(path)) is not route:
+            raise Refused(Reason.MALFORMED_REQUEST, "the path's encoded letters lead to another rule when decoded")
+        return route
+
+    def first(method: str, path: str) -> Route | None:
         for fits, methods, route in table:
             if (not methods or method in methods) and fits(path) is not None:
                 return route
-        raise Refused(Reason.NO_ROUTE, "no route matches this method and path")
+        return None
 
     return match
+
+
+def _capital(path: str) -> str:
+    """RFC 3986 §6.2.2.1: the case of hexadecimal digits says nothing."""
+    return _HEX(lambda found: found[0].upper(), path)
+
+
+def _decoded(path: str) -> str:
+    return _ENCODED(lambda found: chr(int(found[1], 16)), path)
 
 
 def _compiled(template: str) -> Callable[[str], re.Match[str] | None]:
     if not _TEMPLATE(template) or _AMBIGUOUS(template.replace("**", "x")):
         raise ValueError(f'"{template}" is not a path template; want segments like /orders/{{id}}/*/**')
+    if _decoded(template) != template:
+        raise ValueError(
+            f'"{template}" is a path template with letters in percent-encoding; write {_decoded(template)}'
+        )
     if template.count("**") > 1:  # more than one, and matching a long path could take quadratic time
         raise ValueError(f'"{template}" has more than one "**"')
+    template = _capital(template)
     pieces = []
     below = template.endswith("/**")
     for segment in template.removesuffix("/**")[1:].split("/") if template != "/**" else ():

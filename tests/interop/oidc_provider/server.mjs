@@ -2,6 +2,8 @@
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
 // with `gateway` may introspect.
+// A client that asks for `resource=https://api.example/RS256` (or ES256) gets a JWT for it (RFC 9068, RFC 8707), signed so.
+// POST /rotate makes new keys and publishes no other from then on.
 // With a third argument, people can log in (any name and password), have access tokens that last so many seconds, and may
 // get refresh tokens, which rotate, and whose second use ends the session.
 // Prints its issuer when it listens, then a line for each grant that it gave or refused and for each token. It ends when
@@ -15,15 +17,32 @@ const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
 const login = Boolean(process.argv[4]);
 const { privateKey } = await generateKeyPair('ES256');
-const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
-  const pair = await generateKeyPair(alg, { extractable: true });
-  return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: alg };
-}));
+const RESOURCES = 'https://api.example/';
+let generation = 0;
 
 const server = createServer();
-server.listen(0, '127.0.0.1', () => {
+server.listen(0, '127.0.0.1', async () => {
   const issuer = `http://127.0.0.1:${server.address().port}`;
-  const provider = new Provider(issuer, {
+  let answer = await provider(issuer);
+  server.on('request', async (request, response) => {
+    if (request.method === 'POST' && request.url === '/rotate') {
+      answer = await provider(issuer);
+      response.end();
+    } else {
+      answer(request, response);
+    }
+  });
+  console.log(issuer);
+});
+
+// The server with keys of its own. What it has issued is in memory, and outlives it.
+async function provider(issuer) {
+  generation += 1;
+  const signing = await Promise.all(['RS256', 'ES256'].map(async (alg) => {
+    const pair = await generateKeyPair(alg, { extractable: true });
+    return { ...(await exportJWK(pair.privateKey)), use: 'sig', alg, kid: `${alg}-${generation}` };
+  }));
+  const made = new Provider(issuer, {
     clients: [
       client('service', ['client_credentials'], { scope: 'read write' }),
       client('gateway', []),
@@ -50,6 +69,16 @@ server.listen(0, '127.0.0.1', () => {
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
       encryption: { enabled: true },
+      resourceIndicators: {
+        enabled: true,
+        defaultResource: () => undefined,
+        getResourceServerInfo: (_, resource) => ({
+          scope: 'read write',
+          accessTokenTTL: SECONDS,
+          accessTokenFormat: 'jwt',
+          jwt: { sign: { alg: resource.replace(RESOURCES, '') } },
+        }),
+      },
     },
     enabledJWA: {
       introspectionSigningAlgValues: ['RS256', 'ES256'],
@@ -65,14 +94,13 @@ server.listen(0, '127.0.0.1', () => {
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
   });
   for (const event of ['success', 'error']) {
-    provider.on(`grant.${event}`, (ctx) => console.log(`grant ${ctx.oidc.params?.grant_type} ${event}`));
+    made.on(`grant.${event}`, (ctx) => console.log(`grant ${ctx.oidc.params?.grant_type} ${event}`));
   }
   for (const kind of ['access_token', 'refresh_token']) {
-    provider.on(`${kind}.saved`, (token) => console.log(`given ${token.jti}`)); // of an opaque token, the token itself
+    made.on(`${kind}.saved`, (token) => console.log(`given ${token.jti}`)); // of an opaque token, the token itself
   }
-  server.on('request', provider.callback());
-  console.log(issuer);
-});
+  return made.callback();
+}
 
 function client(name, grants, more = {}) {
   return {
