@@ -430,3 +430,52 @@ def test_refusals_by_trouble_are_never_401(clock, world):
     assert 503 == ask(gate(clock, world, settings(MAIN)), signed()).reason.status
     world.http.answer = Refused(Reason.BAD_ANSWER, "not HTTP")
     assert 502 == ask(gate(clock, world, settings(MAIN)), signed()).reason.status
+
+
+# -- keys that are taken back ------------------------------------------------------------------------------------
+
+
+def rotated(world, *kids):
+    world.places[f"{ISS}/keys"] = key_reply(*kids, max_age=600)
+
+
+LONG = Cache(max_age=3600.0)
+
+
+def test_what_a_key_has_proved_ends_when_the_key_is_taken_back(clock, world):
+    rotated(world, "k1", "k2")
+    wired = gate(clock, world, settings(MAIN, cache=LONG))
+    first, second = signed("k1"), signed("k2")
+    assert [None, None] == [reason(ask(wired, token)) for token in (first, second)]
+
+    rotated(world, "k2")
+    assert [None, None] == [reason(ask(wired, token)) for token in (first, second)]  # remembered, and nobody has looked
+    clock.advance(481)  # past 80 % of the keys' freshness
+    ask(wired, signed("k2", jti="new"))  # somebody makes us look
+    assert [Reason.INVALID_TOKEN, None] == [reason(ask(wired, token)) for token in (first, second)]
+
+
+def test_a_key_that_is_added_makes_nobody_verify_again(clock, world):
+    rotated(world, "k1")
+    wired = gate(clock, world, settings(MAIN, cache=LONG))
+    token = signed("k1")
+    ask(wired, token)
+    rotated(world, "k1", "k2")
+    clock.advance(481)
+    assert isinstance(ask(wired, signed("k2")), Allow)
+    misses = wired.metrics.caches["memory"].misses
+    assert isinstance(ask(wired, token), Allow)
+    assert misses == wired.metrics.caches["memory"].misses
+
+
+def test_an_answer_that_a_key_has_proved_ends_with_it_too(clock, world):
+    rotated(world, "k1")
+    world.places[f"{ISS}/introspect"] = reply(200, signed("k1"), content_type="application/jwt")
+    asked = replace(MAIN, mode="introspect", audiences=(), introspection=replace(CLIENT, verify="signature"))
+    wired = gate(clock, world, settings(asked, cache=LONG))
+    assert isinstance(ask(wired, "opaque"), Allow)
+    rotated(world, "k2")
+    clock.advance(481)
+    assert isinstance(ask(wired, "opaque"), Allow)
+    assert Reason.BAD_ANSWER is reason(ask(wired, "another"))  # and makes us look
+    assert Reason.BAD_ANSWER is reason(ask(wired, "opaque"))

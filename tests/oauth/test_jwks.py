@@ -370,3 +370,12 @@ def test_cryptography_is_imported_when_the_first_key_is_made_and_not_before():
     )
 
     assert (0, b"") == (done.returncode, done.stderr)
+
+
+def test_a_set_that_lacks_a_key_of_another_is_told():
+    both, one = keys(RS, ES), keys(RS)
+    assert both.has_all_of(one)
+    assert one.has_all_of(one)
+    assert not one.has_all_of(both)
+    other = read_key_set(key_set_body({**RS.jwk, "n": key("RS256", 1).jwk["n"]}), ALL)
+    assert not other.has_all_of(one)  # the same name, and another key

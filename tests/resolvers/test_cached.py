@@ -2,6 +2,7 @@
 
 import pytest
 
+from phantomgate.backends.blocking import finish
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Source
@@ -302,3 +303,30 @@ def test_the_call_is_timed_whatever_comes_of_it(clock, drive):
             assert token.fresh_until == clock.ticks() - 0.25 + 300  # counted from the question
 
     assert seconds == [0.25, 0.25]
+
+
+def test_what_is_forgotten_is_asked_about_again(clock, drive):
+    asking = Asking(clock, active())
+    credential = Credential("opaque")
+    for _ in range(2):
+        drive(asking(credential))
+    asking.cached.forget()
+    for _ in range(2):
+        drive(asking(credential))
+    assert 2 == asking.calls
+
+
+def test_what_was_on_its_way_when_all_was_forgotten_is_not_remembered(clock):
+    class Late:
+        async def resolve(self, credential, route):
+            token = await asking.cached.inner_before.resolve(credential, route)
+            asking.cached.forget()  # the key set changes while the flight comes home
+            return token
+
+    asking = Asking(clock, active())
+    asking.cached.inner_before, asking.cached.inner = asking.cached.inner, Late()
+    credential = Credential("opaque")
+    finish(asking(credential))
+    asking.cached.inner = asking.cached.inner_before
+    assert Source.NETWORK is finish(asking(credential)).source
+    assert Source.MEMORY is finish(asking(credential)).source

@@ -23,6 +23,7 @@ from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
     from phantomgate.oauth.discovery import Form, Metadata
+    from phantomgate.oauth.jwks import KeySet
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
     from phantomgate.resolvers.signatures import Signatures
@@ -102,8 +103,11 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
         timeout=introspection.timeout,
         introspection=introspection,
     )
-    introspect = _introspect(tools, one, client, None if introspection.endpoint else _metadata(tools, one))
+    remembered: list[Cached] = []
+    metadata = None if introspection.endpoint else _metadata(tools, one)
+    introspect = _introspect(tools, one, client, metadata, remembered)
     cached = _cached(tools, introspect, name, _asked(one))
+    remembered.append(cached)
     return cached, introspect, _probe_introspection(tools, one, introspect)
 
 
@@ -113,9 +117,10 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
 
     metadata = _metadata(tools, one) if discovers(one) else None
     context: tuple[str, ...] = ()
+    remembered: list[Cached] = []
     verify = introspect = None
     if verifies(one):
-        keys = _keys(tools, one, metadata)
+        keys = _keys(tools, one, metadata, remembered)
         rules = rules_of(one, tools.settings.policy.clock_skew)
         verify = Verify(
             keys,
@@ -130,14 +135,15 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
         context += ("header", *sorted(one.ignored_header))
     if introspects(one):
-        introspect = _introspect(tools, one, client, metadata)
+        introspect = _introspect(tools, one, client, metadata, remembered)
         probes.append(_probe_introspection(tools, one, introspect))
         context += _asked(one)
     if verify is not None and introspect is not None:
         inner: Resolver = Wrapped(verify, introspect)
     else:
         inner = cast("Resolver", verify or introspect)
-    return _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    remembered.append(_cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context)))
+    return remembered[0]
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
@@ -176,7 +182,7 @@ def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
     return _held(tools, one, "metadata", fetch)
 
 
-def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Keys:
+def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
     from phantomgate.oauth.jwks import read_key_set
     from phantomgate.resolvers.held import Fixed
     from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in
@@ -188,12 +194,30 @@ def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None) -> Key
         from pathlib import Path
 
         name = one.keys.removeprefix("file:")
-        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms))
+        return _held(tools, one, "keys", keys_in(Path(name).read_bytes, name, algorithms), _forgets(remembered))
     where = _at(one.keys) if one.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
-    return _held(tools, one, "keys", keys_at(_http(tools, one), where, algorithms, timeout=one.timeout))
+    fetch = keys_at(_http(tools, one), where, algorithms, timeout=one.timeout)
+    return _held(tools, one, "keys", fetch, _forgets(remembered))
 
 
-def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
+def _forgets(remembered: list[Cached]) -> Callable[[KeySet, KeySet], None]:
+    """Lets nothing be found again that an older key set has proved, once a newer one lacks a key of it."""
+
+    def replaced(older: KeySet, newer: KeySet) -> None:
+        if not newer.has_all_of(older):
+            for cached in remembered:
+                cached.forget()
+
+    return replaced
+
+
+def _held(
+    tools: Tools,
+    one: IssuerRule,
+    what: str,
+    fetch: Callable[[], Awaitable[Any]],
+    replaced: Callable[[Any, Any], None] = lambda older, newer: None,  # noqa: ARG005 - nobody looks
+) -> Held[Any]:
     from phantomgate.resolvers.held import Held
 
     return Held(
@@ -203,6 +227,7 @@ def _held(tools: Tools, one: IssuerRule, what: str, fetch: Callable[[], Awaitabl
         ticks=tools.ticks,
         later=tools.later,
         failed=lambda no, seconds: tools.failed(one.name, what, no, seconds),
+        replaced=replaced,
     )
 
 
@@ -213,7 +238,9 @@ def _at(url: str) -> Callable[[], Awaitable[str]]:
     return where
 
 
-def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None) -> Introspect:
+def _introspect(
+    tools: Tools, one: IssuerRule, client: Client, metadata: Held[Metadata] | None, remembered: list[Cached]
+) -> Introspect:
     asked, settings = asked_of(one), tools.settings
     endpoint: str | Callable[[], Awaitable[str]] = asked.endpoint
     if metadata is not None and not endpoint:
@@ -226,7 +253,7 @@ def _introspect(tools: Tools, one: IssuerRule, client: Client, metadata: Held[Me
     if verifies_answers(asked):
         from phantomgate.config import statements as answers
 
-        keys = _held(tools, one, "answer keys", answers.answer_keys(asked, http, metadata))
+        keys = _held(tools, one, "answer keys", answers.answer_keys(asked, http, metadata), _forgets(remembered))
         if asked.answer == "signed":
             statements = answers.statements(asked, keys, client.decrypt, settings.policy.clock_skew)
         else:

@@ -22,6 +22,8 @@ MAX_KEYS = 100
 SAME_KID = 4  # how many keys of one kid and alg are tried
 # RFC 7518 §6.2.2, §6.3.2, RFC 8037 §2: what only the owner of a key may have
 _PRIVATE = frozenset(("d", "p", "q", "dp", "dq", "qi", "oth"))
+# RFC 7518 §6.2.1, §6.3.1, RFC 8037 §2: what a public key is
+_PUBLIC = ("kty", "crv", "x", "y", "n", "e")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +34,8 @@ class Key:
     alg: str
     signature_bytes: int
     check: Check = field(repr=False)
+    public: tuple[object, ...] = field(default=(), repr=False)
+    """The key itself, to tell it from others of its name."""
 
 
 class Skipped(NamedTuple):
@@ -66,6 +70,11 @@ class KeySet:
     def find(self, kid: str | None, alg: str) -> tuple[Key, ...]:
         """The keys that a token naming *kid* and *alg* may have been signed with; for no *kid*, every key of *alg*."""
         return self._without_kid.get(alg, ()) if kid is None else self._by_kid_and_alg.get((kid, alg), ())
+
+    def has_all_of(self, other: KeySet) -> bool:
+        """Whether whatever a key of *other* verifies, one of these verifies too: none was taken back."""
+        ours = {(key.kid, key.alg, key.public) for key in self.keys}
+        return all((key.kid, key.alg, key.public) in ours for key in other.keys)
 
     def why_not(self, kid: str) -> str:
         """Why the set's key *kid* is not used, or with what else it is; empty when the set has no such key."""
@@ -149,7 +158,8 @@ def _read_key(jwk: Mapping[str, Any], kid: str | None, algorithms: Sequence[str]
         verifier = make_verifier(jwk, names[0])
     except ValueError as error:
         raise _Unusable(why(error)) from None
-    return [Key(kid, name, *verifier) for name in names]
+    public = tuple(jwk.get(name) for name in _PUBLIC)
+    return [Key(kid, name, *verifier, public) for name in names]
 
 
 def _check_operations(operations: object) -> None:

@@ -66,7 +66,9 @@ class Cached:
         self.issuer = issuer
         self.counts = Counts() if counts is None else counts
         self._secret = secret
-        self._prefix = b"".join(_measured(part.encode("utf-8")) for part in context)
+        self._context = b"".join(_measured(part.encode("utf-8")) for part in context)
+        self._generation = 0
+        self._prefix = self._context + bytes(8)
         self._hot: OrderedDict[Credential, Token] = OrderedDict()
         self._negative: dict[bytes, float] = {}
 
@@ -76,6 +78,7 @@ class Cached:
         if token is not None and self.ticks() < token.fresh_until and self.now() < token.expires_at:
             self.counts.hits += 1
             return token
+        generation = self._generation
         key = self._key(credential)
         if self.ticks() < self._negative.get(key, 0.0):
             self.counts.negatives += 1
@@ -87,9 +90,15 @@ class Cached:
         else:
             self.counts.hits += 1
         token = replace(token, presented=credential.value)  # whoever shares the answer presented the same
-        if self.ticks() < token.fresh_until:
+        if self.ticks() < token.fresh_until and generation == self._generation:
             self._keep_hot(credential, token)
         return token
+
+    def forget(self) -> None:
+        """Find nothing again that is remembered now, nor what is on its way: a key that proved it was taken back."""
+        self._generation += 1
+        self._prefix = self._context + self._generation.to_bytes(8, "big")
+        self._hot.clear()
 
     def _key(self, credential: Credential) -> bytes:
         # Every part is preceded by its length, so ("ab", "c") and ("a", "bc") are two questions.

@@ -48,12 +48,17 @@ def _unheard(no: Refused, seconds: float) -> None:
     """Nobody listens."""
 
 
+def _unseen(old: T, new: T) -> None:
+    """Nobody looks."""
+
+
 class Held(Generic[T]):
     """Holds what *fetch* gives. Its state: the thing, when it is due and too old, and how the last attempt failed.
 
     *name* tells it from others under the same *once*. *later* fetches ahead in the background; without it, as in the
     blocking family, the request that finds it due fetches. *failed* hears of each attempt that came to nothing, and
-    for how many more seconds what is held may be used.
+    for how many more seconds what is held may be used; *replaced*, of what was held when something newer takes its
+    place.
     """
 
     def __init__(
@@ -65,12 +70,14 @@ class Held(Generic[T]):
         ticks: Clock,
         later: Later | None = None,
         failed: Callable[[Refused, float], None] = _unheard,
+        replaced: Callable[[T, T], None] = _unseen,
     ) -> None:
         self.fetch = fetch
         self.once = once
         self.ticks = ticks
         self.later = later
         self.failed = failed
+        self.replaced = replaced
         self._key = name.encode()
         self._kept: Kept[T] | None = None
         self._due = self._too_old = self._next_for_missing = float("-inf")
@@ -143,10 +150,12 @@ class Held(Generic[T]):
             self.failed(no, max(self._too_old - now, 0.0))
         else:
             seconds = USUALLY_FRESH if freshness is None else min(max(freshness, LEAST_FRESH), MOST_FRESH)
-            self._kept = Kept(value, asked_at + seconds)
+            older, self._kept = self._kept, Kept(value, asked_at + seconds)
             self._due = asked_at + 0.8 * seconds
             self._too_old = asked_at + seconds + STALE
             self._failure = None
+            if older is not None:
+                self.replaced(older.value, value)
         finally:
             self._fetching = False
 
