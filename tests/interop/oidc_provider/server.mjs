@@ -87,8 +87,8 @@ async function provider(issuer) {
       clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'],
     },
     ttl: {
-      ClientCredentials: SECONDS, AccessToken: Number(process.argv[4] ?? SECONDS), IdToken: SECONDS, RefreshToken: 3600, Session: 3600,
-      Interaction: 600, Grant: 3600,
+      ClientCredentials: SECONDS, AccessToken: Number(process.argv[4] ?? SECONDS), IdToken: SECONDS, RefreshToken: 3600,
+      Session: 3600, Interaction: 600, Grant: 3600,
     },
     // For an opaque token these are told by introspection only.
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
