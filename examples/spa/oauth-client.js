@@ -51,7 +51,7 @@ export class Session extends EventTarget {
 
   // `agent`: where the agent is; the API must be on the same origin. `csrfHeader`: the name that agent and gateway expect.
   // `fetch`: what asks, for those who want to watch or to test.
-  constructor({ agent = "/oauth-agent", csrfHeader = "x-session-csrf", fetch = (...request) => globalThis.fetch(...request) }) {
+  constructor({ agent = "/oauth-agent", csrfHeader = "x-session-csrf", fetch = (...request) => globalThis.fetch(...request) } = {}) {
     super();
     this.#agent = new URL(agent, location.href).href.replace(/\/$/, "");
     this.#credentials = new URL(this.#agent).origin === location.origin ? "same-origin" : "include";
