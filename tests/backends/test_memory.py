@@ -85,3 +85,17 @@ def test_the_count_of_bytes_stays_true(clock, drive):
         drive(memory.get(b"%d" % (number % 11)))
         clock.advance(0.4)
         assert memory._young_bytes == sum(len(entry) + 240 for entry in memory._young.values())
+
+
+@pytest.mark.parametrize("more", [0, 1, 2])
+def test_what_is_forgotten_is_gone_from_either_generation(drive, clock, more):
+    memory = cache(clock, entries=4)
+    drive(memory.put(b"k" * 32, b"record", 60))
+    for number in range(more):
+        drive(memory.put(bytes([number]) * 32, b"other", 60))
+
+    drive(memory.forget(b"k" * 32))
+    drive(memory.forget(b"k" * 32))
+
+    assert drive(memory.get(b"k" * 32)) is None
+    assert len(memory) == more

@@ -107,11 +107,11 @@ def test_the_reference_has_a_section_for_every_command():
         assert f"\n## `phantomgate {name}`\n" in text
 
 
-@pytest.mark.parametrize("name", ["check", "explain", "keygen"])
+@pytest.mark.parametrize("name", ["check", "explain", "keygen", "probe"])
 def test_the_reference_names_every_option(name, capsys):
     text = (Path(__file__).parents[2] / "docs" / "reference" / "commands.md").read_text(encoding="utf-8")
     with pytest.raises(SystemExit):
         main([name, "--help"], {})
     section = text.split("## `phantomgate", 1)[0] + text.split(f"## `phantomgate {name}`")[1].split("\n## ")[0]
-    for option in set(re.findall(r"--[a-z]+", capsys.readouterr().out)) - {"--help"}:
+    for option in set(re.findall(r"--[a-z-]+[a-z]", capsys.readouterr().out)) - {"--help"}:
         assert option in section

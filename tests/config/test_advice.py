@@ -7,7 +7,16 @@ from dataclasses import replace
 import pytest
 
 from phantomgate.config.advice import warnings
-from phantomgate.config.settings import Introspection, Policy, RouteRule, Serve, Settings
+from phantomgate.config.settings import (
+    Exchange,
+    Introspection,
+    IssuerRule,
+    Policy,
+    RouteRule,
+    Serve,
+    Settings,
+    SplitTokens,
+)
 
 GOOD = Settings(
     introspection=Introspection(endpoint="https://as.example/", client_id="gateway", client_secret="env:SECRET"),
@@ -35,6 +44,10 @@ def test_settings_as_in_the_readme_have_no_warnings():
             {"introspection": replace(GOOD.introspection, endpoint="http://as.example/", allow_insecure_http=True)},
         ),
         ("policy.scopes", {"policy": Policy()}),
+        (
+            "exchange.allow_insecure_http",
+            {"exchange": Exchange("http://as.example/token", "gateway", "env:SECRET", allow_insecure_http=True)},
+        ),
     ],
 )
 def test_each_thing_to_think_about_is_one_warning(name, sections):
@@ -79,3 +92,11 @@ def test_routes_that_never_apply_are_named():
 def test_a_warning_knows_where_its_setting_was_read():
     [warning] = warnings(replace(GOOD, policy=Policy(), origins={"policy.scopes": "gate.toml"}))
     assert warning.origin == "gate.toml"
+
+
+def test_pushes_from_elsewhere_are_to_come_through_tls():
+    one = IssuerRule("main", "https://as.example", "split", audiences=("api",), algorithms=("ES256",))
+    found = {"introspection": Introspection(), "issuers": (one,)}
+
+    assert warned(**found, split_tokens=SplitTokens("env:PUSH", "0.0.0.0:9092")) == ["split_tokens.listen"]
+    assert warned(**found, split_tokens=SplitTokens("env:PUSH")) == []

@@ -206,7 +206,7 @@ def _oidc_provider(origin: str, folder: Path) -> Iterator[Server]:
         "post_logout_redirect_uris": [f"{origin}/"],
         "scope": " ".join(SCOPES),
     }
-    with oidc_provider(folder, clients=[app], login=True, access_token_seconds=ACCESS_TOKEN_SECONDS) as server:
+    with oidc_provider(folder, clients=[app], access_token_seconds=ACCESS_TOKEN_SECONDS) as server:
         yield Server(
             server.issuer,
             server.introspection_endpoint,

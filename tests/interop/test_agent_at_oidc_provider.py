@@ -46,7 +46,7 @@ def provider(tmp_path_factory: pytest.TempPathFactory, place: str) -> Iterator[A
         "backchannel_logout_uri": f"http://{place}/oauth-agent/backchannel-logout",
         "backchannel_logout_session_required": True,
     }
-    with oidc_provider(tmp_path_factory.mktemp("oidc"), clients=[spa], login=True) as server:
+    with oidc_provider(tmp_path_factory.mktemp("oidc"), clients=[spa]) as server:
         yield server
 
 

@@ -161,7 +161,8 @@ class Caching(RuleBasedStateMachine):
 
     def refused(self, server: Server, token: str, no: Refused, remembered: bool) -> None:
         if remembered and no.reason is Reason.INACTIVE:  # a refusal that was remembered, and not for long
-            assert self.clock.monotonic < server.issued_at.get(token, self.clock.monotonic) + NEGATIVE
+            if token in server.active:  # issued since; one that is not active is rightly refused for as long as it is
+                assert self.clock.monotonic < server.issued_at[token] + NEGATIVE
         elif remembered or (server.trouble is None and token in server.active):
             assert no.reason is Reason.EXPIRED
         elif server.trouble is not None:

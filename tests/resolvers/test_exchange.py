@@ -189,6 +189,20 @@ def test_one_that_has_ended_is_never_used(drive, make, clock):
         drive(exchange(token(), ""))
 
 
+def test_one_that_ends_while_it_can_not_be_renewed_is_not_used(drive, make, clock):
+    exchange, _ = make(answer())
+    drive(exchange(token(), ""))
+    clock.advance(240)
+
+    def slow_and_down(call):
+        clock.advance(60)
+        raise Unavailable("too late")
+
+    exchange.http.answer = slow_and_down
+    with pytest.raises(Unavailable):
+        drive(exchange(token(), ""))
+
+
 def test_a_token_that_is_refused_at_its_renewal_is_refused(drive, make, clock):
     exchange, _ = make([answer(), refuses("invalid_grant")])
     drive(exchange(token(), ""))

@@ -63,6 +63,11 @@ def read_signing_key(text: str) -> SigningKey:
     return SigningKey(kid, alg, bool(key.is_private), public, key)
 
 
+def new_signing_key() -> str:
+    """A new key that signs by ES256, as PEM (PKCS#8), for whoever tries things out; it is nowhere else."""
+    return ECKey.generate_key("P-256").as_pem(private=True).decode("ascii")
+
+
 def signer(key: SigningKey) -> Sign:
     """Signs with *key*. Raises ValueError when it is a public one."""
     if not key.private:

@@ -54,6 +54,13 @@ class MemoryCache:
         self._old.pop(key, None)
         self._keep(key, _UNTIL.pack(self.ticks() + seconds) + record)
 
+    async def forget(self, key: bytes) -> None:
+        """Drop the record under *key*."""
+        self._old.pop(key, None)
+        dropped = self._young.pop(key, None)
+        if dropped is not None:
+            self._young_bytes -= len(dropped) + _OVERHEAD_BYTES
+
     def _keep(self, key: bytes, entry: bytes) -> None:
         size = len(entry) + _OVERHEAD_BYTES
         replaced = self._young.get(key)

@@ -27,7 +27,8 @@ from phantomgate.core.errors import Problem, Refused, SettingsError
 
 EXPLANATION = """\
 Reads the settings, says every problem in them at once, and then asks each authorization server about a token that
-nobody ever issued (a good one answers that it is not active), and for its keys where it is one whose JWTs are verified.
+nobody ever issued (a good one answers that it is not active), for its keys where its JWTs are verified, and, with
+[exchange], to exchange such a token (a good one refuses it).
 Nothing is changed anywhere.
 
   phantomgate check --config gateway.toml && systemctl restart phantomgate
@@ -101,7 +102,7 @@ class Server:
     """What the authorization server made of our question: nothing wrong, or its *trouble*."""
 
     issuer: str
-    """Which of `[[issuers]]`; empty for the server of `[introspection]` alone."""
+    """Which of `[[issuers]]`, or "exchange"; empty for the server of `[introspection]` alone."""
     endpoint: str
     seconds: float
     trouble: Refused | None
@@ -150,7 +151,7 @@ def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[Server, ...]:
     for probe in wired.probes:
         began = wired.ticks()
         trouble = finish(probe.ask())
-        name = probe.name if settings.issuers else ""
+        name = probe.name if settings.issuers or settings.exchanges else ""
         found.append(Server(name, probe.where, wired.ticks() - began, trouble))
     finish(wired.close())
     if settings.has_agent:

@@ -1,6 +1,6 @@
 """`phantomgate demo`: the phantom token pattern at work on this machine, in a browser or, with `--once`, as a story.
 
-Rule: this only prints; what happens is in `phantomgate.demo`. Colours are for a terminal, never for a file.
+Rule: this only prints; what happens is in `phantomgate.demo`.
 """
 
 from __future__ import annotations
@@ -8,10 +8,10 @@ from __future__ import annotations
 import argparse
 import asyncio
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import TextIO
 
+from phantomgate.cli.paint import Paint, painter
 from phantomgate.config.log import LogLine
 from phantomgate.demo.run import PORT, Demo, running
 from phantomgate.demo.session_story import SESSION_STORY
@@ -29,8 +29,6 @@ exit codes:
   1  with --once: something did not happen; it says what
 """
 
-Paint = Callable[[str, str], str]
-
 
 def add(parser: argparse.ArgumentParser) -> None:
     """`--once` and `--port`."""
@@ -46,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until Ctrl-C, or play the story; gives the exit code."""
-    paint = _painter(sys.stdout, environ)
+    paint = painter(sys.stdout, environ)
     if options.once:
         return asyncio.run(play_once(options.port or 0, paint, (*STORY, *SESSION_STORY)))
     with suppress(KeyboardInterrupt):
@@ -100,11 +98,3 @@ def _port(text: str) -> int:
     if not (text.isascii() and text.isdecimal()) or not 0 <= int(text) <= 65535:
         raise argparse.ArgumentTypeError(f"{text} is not a port; want 0 to 65535")
     return int(text)
-
-
-def _painter(out: TextIO, environ: Mapping[str, str]) -> Paint:
-    """Colours on a terminal that has them and is not asked to do without (no-color.org)."""
-    codes = {"strong": "1", "soft": "2", "good": "32", "bad": "31"}
-    if not out.isatty() or environ.get("NO_COLOR") or environ.get("TERM") == "dumb":
-        return lambda _, text: text
-    return lambda kind, text: f"\033[{codes[kind]}m{text}\033[0m"

@@ -25,6 +25,7 @@ COMMANDS = {
     "serve": "the decision service",
     "check": "say everything that is wrong with the settings and the authorization server",
     "explain": "decide one request and show every step",
+    "probe": "find out what an authorization server speaks, and write the settings for it",
     "init": "write the configuration of a gateway from the settings",
     "doctor": "send the known bypasses through a real gateway, and see what reaches the API",
     "keygen": "make a key",
@@ -40,6 +41,7 @@ EXTRAS = {
 
 EXAMPLES = """\
 start here:
+  phantomgate probe https://as.example     what does my authorization server speak, and what do I write?
   phantomgate check                        is everything right?
   phantomgate serve --config gateway.toml  run
   phantomgate explain --path /orders --header 'Authorization: Bearer ...'

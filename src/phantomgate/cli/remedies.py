@@ -68,6 +68,19 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
     # it answers, but not to us
     Reason.CLIENT_REFUSED: (
         (
+            "invalid_target",
+            "The server knows no such API: check exchange.audience or resource, and upstream_audience of the route.",
+        ),
+        (
+            "unauthorized_client",
+            "The client may not exchange tokens there: allow it the token-exchange grant, for these audiences.",
+        ),
+        ("unsupported_grant_type", "The server can't exchange tokens (RFC 8693): make the JWT here, by [mint]."),
+        (
+            "would not exchange",
+            "The server's log says more; check what is under [exchange], scope and the kinds of token above all.",
+        ),
+        (
             "",
             (
                 "Check introspection.client_id and what client_secret refers to; if they are right, the server wants "
@@ -147,14 +160,27 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
             "never issued",
             ("An endpoint that calls any token active protects nothing: is it the introspection endpoint, or a stub?"),
         ),
+        ("exchanged for", "The server must exchange tokens for a JWT with exp that is bound to nothing."),
+        (
+            "issued_token_type",
+            "The server gave another kind of token than one to use: check exchange.requested_token_type.",
+        ),
+        ("jwt to exchange", 'The facts came without a JWT: write subject_token = "presented" under [exchange].'),
         ("not http", "Something else than HTTP answers there: check the port, and https or http."),
         ("", "What came is no introspection answer; is a proxy in between that rewrites it?"),
     ),
     # the token
     Reason.INACTIVE: (
         (
+            "part of a split token",
+            "It was never pushed, was deleted, is over, or was forgotten: have the issuer push it again.",
+        ),
+        (
             "",
-            ("The authorization server says so: the token has expired, was revoked, or was issued by another server."),
+            (
+                "The authorization server says so: the token has expired, was revoked, was issued by another server, "
+                "or is none that this client may ask about."
+            ),
         ),
     ),
     Reason.EXPIRED: (
@@ -162,6 +188,10 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
         ("", "The client must get a new token; if it just did, compare this machine's clock and the server's."),
     ),
     Reason.INVALID_TOKEN: (
+        (
+            "would not exchange",
+            "The server's log says why it won't exchange this token: whom it is for, or what it is of, may be wrong.",
+        ),
         ("key set", "The issuer signed with a key that it doesn't publish, or the token is a forgery."),
         ("alg is", "algorithms of this issuer must list what it signs with, if this is a good token."),
         ("typ is", "typ of this issuer must list what its access tokens have, if this is one."),

@@ -53,8 +53,8 @@ def tell(
         "decision": _decision(decision),
         "answer": _answer(settings, request.headers, decision, exchange, now, ticks),
     }
-    swept: Story = _swept(story, [secret for step in steps if (secret := _secret(step.gave))])
-    return swept
+    clean: Story = swept(story, [secret for step in steps if (secret := _secret(step.gave))])
+    return clean
 
 
 def _secret(gave: Gave | None) -> str:
@@ -73,11 +73,12 @@ def mask(secret: str) -> str:
     return f"{secret[:6]}... ({len(secret)} characters)" if len(secret) >= 24 else f"({len(secret)} characters)"
 
 
-def _swept(value: Any, secrets: Iterable[str]) -> Any:
+def swept(value: Any, secrets: Iterable[str]) -> Any:
+    """*value*, of JSON's kinds, with each of *secrets* masked wherever it is repeated."""
     if isinstance(value, dict):
-        return {_swept(name, secrets): _swept(item, secrets) for name, item in value.items()}
+        return {swept(name, secrets): swept(item, secrets) for name, item in value.items()}
     if isinstance(value, list):
-        return [_swept(item, secrets) for item in value]
+        return [swept(item, secrets) for item in value]
     if isinstance(value, str):
         for secret in secrets:
             value = mask(secret) if value == secret else value

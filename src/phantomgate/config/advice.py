@@ -49,6 +49,19 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             "introspection.allow_insecure_http",
             ("is true, so our secret and every token cross the network in the clear; write https:// before production"),
         )
+    if settings.exchange.endpoint and insecure(settings.exchange.endpoint):
+        yield (
+            "exchange.allow_insecure_http",
+            ("is true, so our secret and every token cross the network in the clear; write https:// before production"),
+        )
+    if settings.splits and not read_address(settings.split_tokens.listen).local:
+        yield (
+            "split_tokens.listen",
+            (
+                f'is "{settings.split_tokens.listen}" and speaks plain http, so the secret and people\'s claims cross '
+                "the network in the clear; put TLS in front of it, and listen on this machine only"
+            ),
+        )
     if serve.upstream and insecure(serve.upstream):
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
     yield from _of_issuers(settings)
@@ -64,7 +77,7 @@ def _of_issuers(settings: Settings) -> Iterator[tuple[str, str]]:
         if one.allow_insecure_http:
             text = "is true, so anybody on the way can give us keys of his own; write https:// before production"
             yield f"issuers[{place}].allow_insecure_http", text
-        if one.mode == "introspect" and not one.prefix:
+        if one.mode in ("introspect", "split") and not one.prefix:
             asked.append(place)
     if len(asked) > 1 or (asked and settings.introspection != Introspection()):
         yield (

@@ -14,6 +14,7 @@ from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
+from phantomgate.config.splitting import problems_of_splitting
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
 from phantomgate.oauth.urls import check_issuer
@@ -31,6 +32,7 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
     yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
     yield from problems_of_exchange(settings, unread)
     yield from problems_of_agent(settings, unread)
+    yield from problems_of_splitting(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 

@@ -34,7 +34,7 @@ def verifies(one: IssuerRule) -> bool:
 
 def introspects(one: IssuerRule) -> bool:
     """Whether it is asked about tokens."""
-    return one.mode != "verify"
+    return one.mode in ("introspect", "both")
 
 
 def discovers(one: IssuerRule) -> bool:
@@ -154,7 +154,7 @@ def _discovery(one: IssuerRule) -> str:
 
 
 def _prefix(one: IssuerRule) -> str:
-    if not one.prefix or one.mode == "introspect":
+    if not one.prefix or one.mode in ("introspect", "split"):
         return ""
     return f'is for opaque tokens, which mode = "{one.mode}" doesn\'t take; remove it, or write mode = "introspect"'
 
@@ -162,9 +162,8 @@ def _prefix(one: IssuerRule) -> str:
 def _introspection(one: IssuerRule) -> str:
     asked = one.introspection
     if not introspects(one):
-        return (
-            "" if asked == Introspection() else 'is never used with mode = "verify"; remove it, or write mode = "both"'
-        )
+        text = f'is never used with mode = "{one.mode}"; remove it, or write mode = "both"'
+        return "" if asked == Introspection() else text
     needed = ("client_id", "client_secret") if wants_secret(asked) else ("client_id",)
     missing = [name for name in needed if not getattr(asked, name)]
     if missing:

@@ -16,7 +16,7 @@ from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route
-from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver
+from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
@@ -60,6 +60,9 @@ class Tools:
     """Hears of (issuer, "keys", "answer keys" or "metadata", why, for how many more seconds what is held is good)."""
     secret: bytes = field(repr=False)
     """What cache keys are made with."""
+    halves: Store | None = None
+    """Where the parts of split tokens are, where there are such."""
+    split_counts: Counts = field(default_factory=Counts)
 
 
 class Made(NamedTuple):
@@ -82,7 +85,7 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     probes: list[Probe] = []
     for place, one in enumerate(settings.issuers, 1):
         resolver = _resolver(tools, one, clients[place_of(place)], probes)
-        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode == "introspect", one.prefix))
+        issuers.append(Issuer(one.name, one.issuer, resolver, one.mode in ("introspect", "split"), one.prefix))
     if settings.introspection == Introspection():
         return Made(ByIssuer(issuers), None, tuple(probes))
     name = settings.introspection.issuer or DEFAULT_NAME
@@ -142,8 +145,13 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         inner: Resolver = Wrapped(verify, introspect)
     else:
         inner = cast("Resolver", verify or introspect)
-    remembered.append(_cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context)))
-    return remembered[0]
+    cached = _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    remembered.append(cached)
+    if one.mode != "split":
+        return cached
+    from phantomgate.resolvers.split import Split
+
+    return Split(cached, cast("Store", tools.halves), tools.split_counts)
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:

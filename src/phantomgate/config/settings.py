@@ -26,6 +26,7 @@ from phantomgate.config.vocabulary import (
     PATH,
     REALM,
     SCOPES,
+    SECRET,
     SECRETS,
     TEXTS,
 )
@@ -45,6 +46,7 @@ __all__ = [
     "RouteRule",
     "Serve",
     "Settings",
+    "SplitTokens",
 ]
 
 _UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
@@ -185,6 +187,23 @@ class Mint:
 
 
 @dataclass(frozen=True, slots=True)
+class SplitTokens:
+    """Where the issuers with `mode = "split"` push the parts of their JWTs that clients don't hold: a listener of its
+    own, in the process that decides, so with one worker only. What was pushed is kept in memory: a restart forgets it,
+    and the issuer must push it again."""
+
+    secret: str = setting(SECRET, "")
+    """What opens it, `"env:NAME"` or `"file:PATH"`, of 16 characters or more: shown as a Bearer token, or as the
+    password of HTTP Basic. Needed with `mode = "split"`."""
+    listen: str = setting(ADDRESS, "127.0.0.1:9092")
+    """Where it listens. It speaks plain HTTP: where the issuer is not on this machine, put TLS in front."""
+    max_entries: int = setting(number(1, 1_000_000_000), 1_000_000)
+    """How many parts are kept. The oldest go first, and whose part is gone is refused."""
+    max_bytes: int = setting(size("64KiB", "1024GiB"), "512MiB")
+    """How much memory they may take; whichever bound is reached first."""
+
+
+@dataclass(frozen=True, slots=True)
 class Log:
     """The log: one JSON line an event, on stderr."""
 
@@ -209,6 +228,7 @@ class Settings:
     exchange: Exchange = field(default_factory=Exchange)
     session: Session = field(default_factory=Session)
     agent: Agent = field(default_factory=Agent)
+    split_tokens: SplitTokens = field(default_factory=SplitTokens)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -221,6 +241,11 @@ class Settings:
     def exchanges(self) -> bool:
         """Whether tokens are exchanged."""
         return self.exchange != Exchange()
+
+    @property
+    def splits(self) -> bool:
+        """Whether there are issuers whose tokens are split."""
+        return any(one.mode == "split" for one in self.issuers)
 
     @property
     def makes_jwts(self) -> bool:
@@ -249,6 +274,7 @@ SECTIONS: Mapping[str, type] = {
     "exchange": Exchange,
     "session": Session,
     "agent": Agent,
+    "split_tokens": SplitTokens,
     "log": Log,
 }
 """The sections that are tables."""

@@ -146,9 +146,10 @@ class IssuerRule:
     """What it is called here, in `[[routes]]` and in the log. Required."""
     issuer: str = setting(ISSUER, "")
     """Its `iss`, exactly as it writes it: `"https://as.example"`. Required."""
-    mode: str = setting(choice("verify", "introspect", "both"), "verify")
+    mode: str = setting(choice("verify", "introspect", "both", "split"), "verify")
     """How its tokens are made sure of: `verify`, JWTs by its keys; `introspect`, tokens of any kind by asking it;
-    `both`, JWTs that must verify and are then asked about, as wrapper tokens need."""
+    `both`, JWTs that must verify and are then asked about, as wrapper tokens need; `split`, signatures of JWTs, whose
+    rest it pushes to us (`[split_tokens]`), and which are then verified as with `verify`."""
     audiences: tuple[str, ...] = setting(TEXTS, [])
     """The `aud` claim names one of these. Needed to verify; with `introspect`, empty means not checked."""
     algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, [])

@@ -20,9 +20,10 @@ from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting, published
 from phantomgate.config.observe import Metrics, observer
 from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
-from phantomgate.core.ports import Clock, Http, Match, Policy
+from phantomgate.core.ports import Clock, Http, Match, Policy, Store
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
@@ -60,6 +61,10 @@ class Wired:
     closing: tuple[Closable, ...] = field(repr=False)
     published_keys: bytes = b""
     """Our public keys as a JWK Set, where we mint; else empty."""
+    halves: Store | None = field(default=None, repr=False)
+    """Where the parts of split tokens are pushed to, where there are such."""
+    push_secret: str = field(default="", repr=False)
+    """What who pushes must show."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -102,12 +107,17 @@ def wire(
     keys, trouble = mint_keys(settings, environ)
     pages, more_trouble = _pages(settings, environ)
     problems += trouble + more_trouble
+    secret, trouble = push_secret(settings, environ)
+    problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     metrics.caches["memory"] = counts = Counts()
     write = write or stderr(settings, metrics, now)
+    split = Counts()
+    if settings.splits:
+        metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
     tools = Tools(
@@ -128,6 +138,8 @@ def wire(
         metrics.timed,
         saying(write, now),
         random(32),
+        kept_halves(settings, ticks),
+        split,
     )
     made = make(tools, ours)
     probes = made.probes
@@ -167,13 +179,16 @@ def wire(
         probes,
         tuple(ends.closing),
         published(keys),
+        tools.halves,
+        secret,
     )
 
 
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    return problems + certificates(settings) + mint_keys(settings, environ)[1] + _pages(settings, environ)[1]
+    problems += certificates(settings) + mint_keys(settings, environ)[1] + _pages(settings, environ)[1]
+    return problems + push_secret(settings, environ)[1]
 
 
 def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:

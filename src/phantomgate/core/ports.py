@@ -66,6 +66,14 @@ class Cache(Protocol):
         ...
 
 
+class Store(Cache, Protocol):
+    """A cache that can be told to forget."""
+
+    async def forget(self, key: bytes) -> None:
+        """What is under *key*, if anything, is not returned any more."""
+        ...
+
+
 class Once(Protocol):
     """Single-flight: concurrent fills of one key are one. The first caller's end is nobody else's."""
 

@@ -7,7 +7,7 @@ there. Which addresses are tried is configured, never guessed.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
@@ -86,18 +86,35 @@ def read_metadata(
     Raises NoMetadata when there is none at this address, Unavailable for 429 and 5xx, and Refused(BAD_ANSWER) when the
     document is malformed, is another issuer's, or has an endpoint where none may be.
     """
-    _check_status(reply)
-    said = _read(reply)
-    if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
-        _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
-    allowed = {str(split_url(place)[0]) for place in (issuer, *origins)}
-    found = {name: _endpoint(said, name, allowed, allow_insecure_http) for name in wanted}
+    said = read_document(reply, issuer)
+    found = {
+        name: read_endpoint(said, name, (issuer, *origins), allow_insecure_http=allow_insecure_http) for name in wanted
+    }
     return Metadata(
         issuer,
         **found,
         authorization_response_iss_parameter_supported=_flag(said, "authorization_response_iss_parameter_supported"),
         require_pushed_authorization_requests=_flag(said, "require_pushed_authorization_requests"),
     )
+
+
+def read_document(reply: HttpReply, issuer: str) -> dict[str, Any]:
+    """All that the document of *issuer* says, checked for nothing but its name. Raises as `read_metadata`."""
+    _check_status(reply)
+    said = _read(reply)
+    if said.get("issuer") != issuer:  # §3.3: identical, or the document MUST NOT be used
+        _bad(f"the document's issuer is {shown(said.get('issuer'))}, want {shown(issuer)}, letter by letter")
+    return said
+
+
+def read_endpoint(
+    said: Mapping[str, Any], name: str, places: Collection[str], *, allow_insecure_http: bool = False
+) -> str:
+    """The endpoint *name* in a document; empty when there is none. It is at the origin of one of the URLs *places*.
+
+    Raises Refused(BAD_ANSWER) for one that is malformed, elsewhere, or http beyond loopback.
+    """
+    return _endpoint(said, name, {str(split_url(place)[0]) for place in places}, allow_insecure_http)
 
 
 def _check_status(reply: HttpReply) -> None:
@@ -122,7 +139,7 @@ def _read(reply: HttpReply) -> dict[str, Any]:
         _bad(f"the document can't be read: {error if type(error) is ValueError else type(error).__name__}")
 
 
-def _endpoint(said: dict[str, Any], name: str, allowed: Collection[str], allow_insecure_http: bool) -> str:
+def _endpoint(said: Mapping[str, Any], name: str, allowed: Collection[str], allow_insecure_http: bool) -> str:
     value = said.get(name, "")
     if not isinstance(value, str) or (name in said and not value) or len(value) > _LONGEST_URL:
         _bad(f"{name} is not a URL")
@@ -139,7 +156,7 @@ def _endpoint(said: dict[str, Any], name: str, allowed: Collection[str], allow_i
     return value
 
 
-def _flag(said: dict[str, Any], name: str) -> bool:
+def _flag(said: Mapping[str, Any], name: str) -> bool:
     value = said.get(name, False)
     if not isinstance(value, bool):
         _bad(f"{name} is neither true nor false")

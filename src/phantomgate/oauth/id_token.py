@@ -80,8 +80,9 @@ def check_authorized_party(header: Header, claims: Mapping[str, Any], rules: Rul
     aud = claims["aud"]
     if isinstance(aud, list) and len(aud) > 1 and "azp" not in claims:
         raise Refused(Reason.WRONG_AUDIENCE, f"aud has {len(aud)} names and there is no azp")
-    if "azp" in claims and claims["azp"] not in rules.audiences:
-        raise Refused(Reason.WRONG_AUDIENCE, f"azp is {shown(claims['azp'])}, want our client_id")
+    azp = claims.get("azp")
+    if "azp" in claims and not (isinstance(azp, str) and azp in rules.audiences):
+        raise Refused(Reason.WRONG_AUDIENCE, f"azp is {shown(azp)}, want our client_id")
 
 
 def check_login(said: Verified, *, nonce: str, access_token: str) -> None:

@@ -110,7 +110,7 @@ def read_token_reply(reply: HttpReply, *, types: Collection[str] = ("bearer",)) 
 
 
 def _read_refusal(reply: HttpReply) -> None:
-    code = _error_code(reply)
+    code = error_code(reply)
     if reply.status in (401, 403):
         if code == "invalid_grant":  # Auth0 says 403 for a refresh token that is no longer good
             raise TokenRefused(code)
@@ -126,8 +126,8 @@ def _read_refusal(reply: HttpReply) -> None:
     raise TokenRefused(code)
 
 
-def _error_code(reply: HttpReply) -> str:
-    """The code of a refusal; empty when there is none that we can mean."""
+def error_code(reply: HttpReply) -> str:
+    """The code of a refusal (RFC 6749 §5.2); empty when there is none that we can mean."""
     try:
         code = json_object(reply.body).get("error") if media_type(reply) == b"application/json" else None
     except Refused:

@@ -14,6 +14,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.model import Refuse
+from phantomgate.core.ports import Store
 from phantomgate.servers.channel import Message
 from phantomgate.servers.lifecycle import Served, run
 from phantomgate.servers.listener import Limits, Listener, trusted_peers
@@ -24,9 +25,28 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     wired = wire(settings, "nonblocking", write=log, metrics=metrics)
-    if settings.serve.upstream:
+    served = _served(wired, log)
+    return served if wired.halves is None else await _pushed_to(wired, wired.halves, served)
+
+
+def _served(wired: Wired, log: Log) -> Served:
+    serve = wired.settings.serve
+    if serve.upstream:
         return _proxy(wired, log)
-    return _agent(wired, log) if settings.serve.protocol == "spop" else _listener(wired)
+    return _agent(wired, log) if serve.protocol == "spop" else _listener(wired)
+
+
+async def _pushed_to(wired: Wired, halves: Store, served: Served) -> Served:
+    """*served*, and beside it the listener where the parts of split tokens are pushed."""
+    from phantomgate.servers.pushes import Pushes, receiving
+
+    stop = await receiving(Pushes(halves, wired.push_secret, wired.now), wired.settings)
+
+    async def close() -> None:
+        await stop()
+        await served.close()
+
+    return Served(served.listener, close)
 
 
 def _limits(settings: Settings) -> Limits:

@@ -1,21 +1,23 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
-// with `gateway` may introspect.
+// with `gateway` may introspect, and those with redirect_uris log people in, by any name and password; their access tokens
+// last as many seconds as a third argument says, their refresh tokens rotate, and the second use of one ends everything.
 // A client that asks for `resource=https://api.example/RS256` (or ES256) gets a JWT for it (RFC 9068, RFC 8707), signed so.
 // POST /rotate makes new keys and publishes no other from then on.
-// With a third argument, people can log in (any name and password), have access tokens that last so many seconds, and may
-// get refresh tokens, which rotate, and whose second use ends the session.
 // Prints its issuer when it listens, then a line for each grant that it gave or refused and for each token. It ends when
 // its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
-import { Provider } from 'oidc-provider';
+import { Provider, errors } from 'oidc-provider';
 
 const SECONDS = 120;
+const EXCHANGE = 'urn:ietf:params:oauth:grant-type:token-exchange';
+const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
+const APIS = ['orders', 'stock'];
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
-const login = Boolean(process.argv[4]);
+const login = more.some(({ redirect_uris: pages }) => pages);
 const { privateKey } = await generateKeyPair('ES256');
 const RESOURCES = 'https://api.example/';
 let generation = 0;
@@ -99,12 +101,36 @@ async function provider(issuer) {
   for (const kind of ['access_token', 'refresh_token']) {
     made.on(`${kind}.saved`, (token) => console.log(`given ${token.jti}`)); // of an opaque token, the token itself
   }
+  made.registerGrantType(EXCHANGE, exchange(made), [
+    'subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope',
+  ]);
   return made.callback();
 }
 
 function client(name, grants, more = {}) {
   return {
     client_id: name, client_secret: `${name}-secret`, grant_types: grants, redirect_uris: [], response_types: [], ...more,
+  };
+}
+
+// Token exchange (RFC 8693) is no part of oidc-provider: this grant is ours, on its token endpoint, its client
+// authentication, its tokens and its signing keys. Clients may be told to have the grant by their metadata.
+function exchange(provider) {
+  return async (ctx) => {
+    const { subject_token: subject, subject_token_type: type, audience } = ctx.oidc.params;
+    if (type !== ACCESS_TOKEN) throw new errors.InvalidRequest('want an access token');
+    const source = await provider.ClientCredentials.find(subject);
+    if (!source) throw new errors.InvalidRequest('the subject token is not active');
+    if (!APIS.includes(audience)) throw new errors.InvalidTarget('no API of ours');
+    const made = new provider.ClientCredentials({
+      client: await provider.Client.find(source.clientId), scope: source.scope,
+    });
+    made.resourceServer = new provider.ResourceServer(audience, {
+      audience, scope: source.scope, accessTokenFormat: 'jwt', jwt: { sign: { alg: 'ES256' } },
+    });
+    ctx.body = {
+      access_token: await made.save(), issued_token_type: ACCESS_TOKEN, token_type: 'Bearer', expires_in: made.expiration,
+    };
   };
 }
 
