@@ -50,7 +50,8 @@ async function listOrders() {
 
 async function order() {
   const item = $("item").value.trim();
-  const said = await ask("/api/orders", { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify({ item }) });
+  const headers = { "Content-Type": "application/json" };
+  const said = await ask("/api/orders", { method: "POST", headers, body: JSON.stringify({ item }) });
   $("order").reset();
   $("ordered").textContent = `Ordered: ${item}. The API knows that it was ${said.received.jwt.claims.sub}.`;
   await listOrders();
@@ -61,7 +62,8 @@ async function ask(path, init) {
   const reply = await session.fetch(path, init);
   const said = await reply.json().catch(() => ({}));
   if (reply.ok) return said;
-  throw new SessionError(reply.status, said.error, said.error_description, Number(reply.headers.get("Retry-After")) || 0);
+  const seconds = Number(reply.headers.get("Retry-After")) || 0;
+  throw new SessionError(reply.status, said.error, said.error_description, seconds);
 }
 
 // Does *what*, and says what went wrong with it. The one place where errors become words.
@@ -85,11 +87,18 @@ function explain(problem, again) {
   if (!(problem instanceof SessionError)) throw problem;
   const { status, code, message, retryAfter } = problem;
   if (status === 401 && !session.isLoggedIn) return; // the session has ended, and "change" has said so
-  if (status === 403) view.alert("bad", "You may not do that", `The gateway refused it (${code}), and the API has not heard of it. You are still logged in.`);
-  else if (status === 0 || status >= 500) {
-    const when = retryAfter ? ` in ${retryAfter} ${retryAfter === 1 ? "second" : "seconds"}` : " in a moment";
-    view.alert("bad", status ? `Not available now (${status})` : "No answer", `Nothing is lost, and your session is as it was. Try again${when}.`, again);
-  } else view.alert("bad", "That did not work", LOGIN[code] ?? message, null);
+  if (code === "session_changed") {
+    view.alert("calm", "Somebody has logged in", "In another tab, and this page shows that session now. Try again.");
+  } else if (status === 403) {
+    const what = `The gateway refused it (${code}), and the API has not heard of it. You are still logged in.`;
+    view.alert("bad", "You may not do that", what);
+  } else if (status === 0 || status >= 500) {
+    const when = retryAfter ? `in ${retryAfter} ${retryAfter === 1 ? "second" : "seconds"}` : "in a moment";
+    const title = status ? `Not available now (${status})` : "No answer";
+    view.alert("bad", title, `Nothing is lost, and your session is as it was. Try again ${when}.`, again);
+  } else {
+    view.alert("bad", "That did not work", LOGIN[code] ?? message);
+  }
 }
 
 $("log-in").onclick = ({ target }) => trying(() => session.logIn(), target);

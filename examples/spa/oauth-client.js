@@ -13,8 +13,8 @@
 //   const reply = await session.fetch("/api/orders", { method: "POST", body: "…" });     // as fetch, and refreshes
 //   await session.logOut();      // leaves the page, in this tab; the others are told
 //
-// What can't be done is thrown as a SessionError. "change" is dispatched with `detail.why`: "start" (this page knows now),
-// "login", "logout" or "expired" (it happened, in this tab or in another).
+// What can't be done is thrown as a SessionError. "change" is dispatched with `detail.why`: "start" (this page knows
+// now), "login", "logout" or "expired" (it happened, in this tab or in another).
 
 // RFC 9110 §9.2.1: what changes nothing needs no proof that it was our page that asked.
 const SAFE = ["GET", "HEAD", "OPTIONS"];
@@ -26,8 +26,9 @@ const ANSWER = ["code", "state", "iss", "session_state", "error", "error_descrip
 const AGENT_TIMEOUT = 20_000;
 
 export class SessionError extends Error {
-  // `status` is 0 and `code` "unreachable" when there was no answer at all; otherwise they are the server's, where "code"
-  // may be "session_expired" (log in again), "authorization_server_error" (try later; nothing is lost) and others.
+  // `status` is 0 and `code` "unreachable" when there was no answer at all; otherwise they are the server's. `code` may
+  // be "session_expired" (log in again), "session_changed" (somebody has, in another tab), "authorization_server_error"
+  // (try later; nothing is lost) and others.
   constructor(status, code, message, retryAfter = 0) {
     super(message);
     this.name = "SessionError";
@@ -49,9 +50,9 @@ export class Session extends EventTarget {
   #name;
   #tabs = null;
 
-  // `agent`: where the agent is; the API must be on the same origin. `csrfHeader`: the name that agent and gateway expect.
-  // `fetch`: what asks, for those who want to watch or to test.
-  constructor({ agent = "/oauth-agent", csrfHeader = "x-session-csrf", fetch = (...request) => globalThis.fetch(...request) } = {}) {
+  // `agent`: where the agent is; the API must be on the same origin. `csrfHeader`: the name that agent and gateway
+  // expect. `fetch`: what asks, for those who want to watch or to test.
+  constructor({ agent = "/oauth-agent", csrfHeader = "x-session-csrf", fetch = window.fetch.bind(window) } = {}) {
     super();
     this.#agent = new URL(agent, location.href).href.replace(/\/$/, "");
     this.#credentials = new URL(this.#agent).origin === location.origin ? "same-origin" : "include";
@@ -72,8 +73,8 @@ export class Session extends EventTarget {
   }
 
   // Call it on every page load, before anything else that looks at the address. Throws when a login that came back here
-  // failed (SessionError with the authorization server's code, "access_denied" say); isLoggedIn is right even so. After a
-  // login it gives what logIn() was told to return to, if the agent's settings allow that place, and else "".
+  // failed (SessionError with the authorization server's code, "access_denied" say); isLoggedIn is right even so. After
+  // a login it gives what logIn() was told to return to, if the agent's settings allow that place, and else "".
   async start() {
     const page = new URL(location.href);
     const has = (name) => page.searchParams.has(name);
@@ -109,20 +110,26 @@ export class Session extends EventTarget {
     if (url) location.assign(web(url));
   }
 
-  // As the fetch of the browser, for the API and with the session: adds the CSRF header where it is needed, and when the
-  // answer is 401 refreshes the session and asks once more (so a body must be one that can be sent twice: no stream).
-  // Throws a SessionError when there is no answer, or no session any more.
+  // As the fetch of the browser, for the API and with the session: adds the CSRF header where it is needed, and when
+  // the answer is 401 refreshes the session and asks once more (so a body must be one that can be sent twice: no
+  // stream). Throws a SessionError when there is no answer, or no session any more.
   async fetch(path, init = {}) {
     const url = new URL(path, this.#agent);
     // Neither the cookies nor the CSRF token are anybody else's business.
     if (url.origin !== new URL(this.#agent).origin) throw new TypeError(`${url.origin} is not where the session is`);
+    const session = this.#csrf;
     let seen = this.#refreshes;
     let reply = await this.#send(url, init);
     for (let turn = 0, ours = false; reply.status === 401 && !ours && turn < 3; turn++) {
       // Somebody may have refreshed while our request was on its way: then it is asked again, and not refreshed again.
       ours = this.#refreshes === seen && (await this.#refresh());
+      this.#sameAs(session);
       seen = this.#refreshes;
       reply = await this.#send(url, init);
+    }
+    if (reply.status === 403 && (await codeOf(reply)) === "forged_request") {
+      await this.#look("login"); // perhaps somebody has logged in in a tab that we have not heard of
+      this.#sameAs(session);
     }
     return reply;
   }
@@ -142,8 +149,13 @@ export class Session extends EventTarget {
     await this.#refresh();
   }
 
-  // Whether it was this tab that refreshed. Tabs take turns (Web Locks), so that one refreshes and the others wait for it.
-  // Where there are no locks, an agent that is worth its name makes one refresh of many.
+  // Nothing is sent again in a session that is not the one it was meant for: it may be somebody else's.
+  #sameAs(session) {
+    if (this.#csrf !== session) throw new SessionError(409, "session_changed", "Somebody has logged in meanwhile");
+  }
+
+  // Whether it was this tab that refreshed. Tabs take turns (Web Locks), so that one refreshes and the others wait for
+  // it. Where there are no locks, an agent that is worth its name makes one refresh of many.
   #refresh() {
     this.#refreshing ??= this.#inTurn().finally(() => {
       this.#refreshing = null;
@@ -181,8 +193,9 @@ export class Session extends EventTarget {
       if (problem.code !== "session_expired") throw problem;
       return { isLoggedIn: false, ended: true }; // there are cookies, but their session was ended elsewhere
     });
+    const over = said.ended ? why !== "logout" : !said.isLoggedIn && why === "login";
     this.#csrf = said.csrf ?? "";
-    this.#now(said.isLoggedIn, said.ended && why === "start" ? "expired" : why);
+    this.#now(said.isLoggedIn, over ? "expired" : why);
     return said.returnTo ?? "";
   }
 
@@ -214,18 +227,17 @@ export class Session extends EventTarget {
       return await this.#ask(path);
     } catch (problem) {
       if (problem.status !== 401 || problem.code === "session_expired") throw problem;
-      // Perhaps ours is of the session before, and somebody has logged in again in a tab that we have not heard of.
-      const said = await this.#ask("/login/end", { pageUrl: clean(new URL(location.href)) });
-      if (!said.isLoggedIn || said.csrf === csrf) throw problem;
-      this.#csrf = said.csrf;
+      await this.#look("login"); // as there
+      if (!this.#isLoggedIn || this.#csrf === csrf) throw problem;
       return this.#ask(path);
     }
   }
 
   async #ask(path, body) {
-    const init = { method: "POST", headers: { Accept: "application/json" }, signal: AbortSignal.timeout(AGENT_TIMEOUT) };
+    const headers = { Accept: "application/json" };
+    const init = { method: "POST", headers, signal: AbortSignal.timeout(AGENT_TIMEOUT) };
     if (body) {
-      init.headers["Content-Type"] = "application/json";
+      headers["Content-Type"] = "application/json";
       init.body = JSON.stringify(body);
     }
     return this.#read(await this.#send(this.#agent + path, init));
@@ -237,7 +249,8 @@ export class Session extends EventTarget {
     if (!SAFE.includes(method) && this.#csrf) headers.set(this.#csrfHeader, this.#csrf);
     try {
       // A redirect would take what we send to an address that nobody here has checked.
-      return await this.#fetch(url, { cache: "no-store", redirect: "error", ...init, headers, credentials: this.#credentials });
+      const credentials = this.#credentials;
+      return await this.#fetch(url, { cache: "no-store", redirect: "error", ...init, headers, credentials });
     } catch (problem) {
       if (init.signal?.aborted && problem.name === "AbortError") throw problem;
       throw new SessionError(0, "unreachable", "There is no answer");
@@ -251,6 +264,11 @@ export class Session extends EventTarget {
     const message = said.message ?? said.error_description ?? `The server answered ${reply.status}`;
     throw new SessionError(reply.status, code, message, Number(reply.headers.get("Retry-After")) || 0);
   }
+}
+
+// The code of a refusal of the gateway's; the body can be read again.
+async function codeOf(reply) {
+  return (await reply.clone().json().catch(() => ({}))).error;
 }
 
 // The address without what an authorization server has added to it.

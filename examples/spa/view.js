@@ -18,9 +18,8 @@ export function show(isLoggedIn) {
 }
 
 export function facts(id, pairs) {
-  $(id).replaceChildren(
-    ...pairs.map(([name, value]) => el("div", "", el("dt", "", name), el("dd", "", typeof value === "string" ? value : JSON.stringify(value)))),
-  );
+  const text = (value) => (typeof value === "string" ? value : JSON.stringify(value));
+  $(id).replaceChildren(...pairs.map(([name, value]) => el("div", "", el("dt", "", name), el("dd", "", text(value)))));
 }
 
 export function orders(list) {
@@ -33,7 +32,7 @@ export function orders(list) {
   );
 }
 
-// What a script that somebody smuggled in here would find; the CSRF token is in memory, and is no use to anybody elsewhere.
+// What a script that somebody smuggled in here would find. The CSRF token is in memory, and of no use elsewhere.
 export function holds() {
   facts("holds", [
     ["Cookies", document.cookie || "none that it can read"],
@@ -56,7 +55,8 @@ export function upstream(received) {
 export function call(method, path, status) {
   const kind = status >= 200 && status < 400 ? "ok" : "no";
   const time = el("time", "soft", new Date().toLocaleTimeString());
-  $("log").prepend(el("li", "", el("span", `status ${kind}`, String(status || "–")), el("span", "ask", `${method} ${path}`), time));
+  const what = el("span", "ask", `${method} ${path}`);
+  $("log").prepend(el("li", "", el("span", `status ${kind}`, String(status || "–")), what, time));
   while ($("log").children.length > 12) $("log").lastChild.remove();
 }
 
