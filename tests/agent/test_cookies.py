@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from agent.world import APP, KEY, Browser, World, code_of
+from agent.world import APP, KEY, Browser, World, as_json, code_of
 from phantomgate.session.cookies import CookieNames
 from phantomgate.session.keys import read_session_key
 from phantomgate.session.sealing import seal_v1
@@ -104,6 +104,20 @@ def test_a_long_token_takes_several_cookies_and_leaves_none_behind(world, browse
     assert 1 == sum("-id" in name for name, _ in browser.cookies)
     browser.ask("POST", "/logout")
     assert {} == browser.cookies
+
+
+@pytest.mark.parametrize("length", [8000, 12000, 30000])
+def test_tokens_that_no_browser_could_carry_give_no_session(world, browser, length):
+    state = browser.start()["state"]
+    said = {"access_token": "a" * length, "token_type": "Bearer"}
+    said["id_token"] = world.server.make_id_token(said["access_token"])
+    world.server.answers["/token"] = as_json(said)
+    answer = browser.end(state)
+
+    assert 200 == answer.status if length == 8000 else 502 == answer.status
+    assert bool(browser.kinds()) == (length == 8000)
+    if length == 8000:
+        assert 200 == browser.ask("GET", "/claims").status
 
 
 def test_cookies_sealed_for_another_issuer_dont_open(world, browser):

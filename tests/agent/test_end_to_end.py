@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -13,6 +14,7 @@ from agent.page import Page, at_the_development_server
 from agent.serving import served
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.clients import Client
+from phantomgate.servers.agent_alone import be_alone
 
 APP = "http://127.0.0.1:9999"
 KEY = "0f1e2d3c4b5a69788796a5b4c3d2e1f00112233445566778899aabbccddeeff0"
@@ -211,3 +213,38 @@ def test_settings_with_problems_make_no_application(tmp_path):
     } == said
     assert "memory of one process" in str(no.value)
     assert json.dumps(str(no.value))
+
+
+def asked(app, *messages):
+    """What *app* answers to the messages of a lifespan."""
+    waiting, sent = [{"type": f"lifespan.{one}"} for one in messages], []
+
+    async def receive():
+        return waiting.pop(0)
+
+    async def send(message):
+        sent.append(message)
+
+    async def live():
+        await app({"type": "lifespan"}, receive, send)
+
+    return live, sent
+
+
+def test_a_second_process_of_the_same_agent_does_not_start(stage, tmp_path):
+    page = stage.page()
+    assert 401 == page.ask("GET", "/claims").status  # the first one is there
+    second = phantomgate.agent_app(tmp_path / "phantomgate.toml", environ=ENVIRON)
+    live, sent = asked(second, "startup", "shutdown")
+
+    async def impatiently():
+        second._alone = asyncio.create_task(be_alone(second._settings, 0.1))
+        await live()
+
+    asyncio.run(impatiently())
+    assert ["lifespan.startup.failed"] == [one["type"] for one in sent]
+    assert "another process on this machine" in sent[0]["message"]
+    stage.ends.close()  # with the first, the name goes too
+    live, sent = asked(second, "startup", "shutdown")
+    asyncio.run(live())
+    assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == [one["type"] for one in sent]

@@ -42,6 +42,7 @@ def test_copies_of_the_cookies_are_good_for_nothing_after_a_logout(world, browse
     thief = Browser(world)
     thief.cookies, thief.csrf = dict(browser.cookies), browser.csrf
     browser.ask("POST", "/logout")
+    tokens = len(world.server.asked("/token"))
 
     for method, path in (("POST", "/refresh"), ("GET", "/claims"), ("GET", "/userInfo")):
         copy = Browser(world)
@@ -49,6 +50,7 @@ def test_copies_of_the_cookies_are_good_for_nothing_after_a_logout(world, browse
         answer = copy.ask(method, path)
         assert (401, "session_expired") == (answer.status, code_of(answer))
         assert set() == copy.kinds()
+    assert tokens == len(world.server.asked("/token"))
     said = json.loads(thief.ask("POST", "/login/end", {"pageUrl": f"{APP}/"}).body)
     assert {"handled": False, "isLoggedIn": False} == said
     assert set() == thief.kinds()

@@ -148,6 +148,8 @@ def test_places_of_ours_are_good(browser, place):
     [
         ("BFF-009", {"origin": "https://evil.example", "sec_fetch_site": "cross-site"}),
         ("BFF-009", {"origin": None}),
+        ("BFF-009", {"origin": None, "sec_fetch_site": None}),
+        ("BFF-009", {"origin": None, "sec_fetch_site": "same-origin"}),
         ("BFF-009", {"origin": "null"}),
         ("BFF-009", {"origin": f"{APP}.evil.example"}),
         ("BFF-009", {"origin": APP.upper()}),
@@ -253,7 +255,17 @@ def test_a_session_that_was_there_before_is_over_after_a_login(world, browser, c
     assert new.session_id != old.session_id
     assert new.csrf.value != old.csrf.value
     assert 204 == browser.ask("POST", "/refresh").status
-    assert (401, "session_expired") == (attacker.ask("POST", "/refresh").status, code_of(world.log[-1]))
+    assert (401, "session_expired") == (attacker.ask("GET", "/claims").status, code_of(world.log[-1]))
+
+
+@attack("BFF-019")
+def test_a_session_is_over_for_copies_of_it_when_a_login_begins(world, browser, case):
+    browser.log_in()
+    copy = Browser(world)
+    copy.cookies = dict(browser.cookies)
+    browser.start()
+
+    assert (401, "session_expired") == (copy.ask("GET", "/claims").status, code_of(world.log[-1]))
 
 
 @attack("BFF-020")

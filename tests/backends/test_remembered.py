@@ -54,6 +54,15 @@ def test_without_room_nothing_more_is_taken_and_nothing_is_lost(drive, clock):
     assert 10 == len(one)
 
 
+def test_what_is_over_takes_no_room_for_long(drive, clock):
+    one = store(clock, 100_000)
+    for number in range(5000):
+        drive(one.put(b"%d" % number, b"", 30))
+        clock.advance(1)
+
+    assert len(one) < 1100
+
+
 def test_where_it_may_forget_the_oldest_goes(drive, clock):
     one = store(clock, forgets=True)
     for number in range(25):

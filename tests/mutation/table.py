@@ -346,7 +346,7 @@ MUTATIONS = [
     Mutation("iss that must be there", "agent/login.py", "required=await self.server.names_itself()", "required=False", AGENT),
     Mutation("nonce", "agent/login.py", "            check_login(said, nonce=login.nonce, access_token=answer.access_token)\n", "", AGENT),
     Mutation("an ID token for openid", "agent/login.py", 'elif "openid" in self.scope.split():', "elif False:", AGENT),
-    Mutation("the session before a login lives on", "agent/login.py", "                await self.endings.end_session(brought.session_id)\n", "                pass\n", AGENT),
+    Mutation("the session before a login lives on", "agent/login.py", '            await self.endings.end_session(brought.session_id or b"")\n', "            pass\n", AGENT),
     Mutation("stale cookies at the start of a login", "agent/login.py", "cookies = self.jar.clear(brought) + self.jar", "cookies = self.jar", AGENT),
     Mutation("a login is over after ten minutes", "agent/logins.py", "if 0 <= now - one.began < SECONDS", "if True", AGENT),
     Mutation("five logins at a time", "agent/logins.py", "logins[-MOST:]", "logins[-99:]", AGENT),

@@ -116,6 +116,16 @@ def test_check_asks_the_provider(server, tmp_path):
     ]
 
 
+def test_a_second_service_with_the_same_agent_is_refused_with_the_reason(server, tmp_path):
+    (tmp_path / "other").mkdir()
+    with run(tmp_path, text(server)) as service:
+        service.until_ready()
+        with run(tmp_path / "other", text(server)) as second:
+            assert 2 == second.process.wait(30)
+        assert "another process on this machine serves this agent" in second.log.read_text()
+        assert 0 == service.end()
+
+
 def test_more_processes_than_one_are_refused_with_the_reason(server, tmp_path):
     wrong = text(server).replace("[agent]", "[agent]\nprocesses = 2")
     with run(tmp_path, wrong) as service:

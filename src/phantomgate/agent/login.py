@@ -66,7 +66,7 @@ class Logins:
             raise AgentError(Code.AUTHORIZATION_ERROR, str(no), word=no.error) from no
         under_way = (*read_logins(brought.login, self.now()), login)
         cookies = self.jar.clear(brought) + self.jar.keep_login(pack_logins(under_way), brought, SECONDS)
-        return json_reply({"authorizationRequestUrl": url}, cookies=cookies)
+        return json_reply({"authorizationRequestUrl": url}, cookies=cookies, note=await self._end_session(brought))
 
     async def end(self, request: AgentRequest, brought: Brought) -> AgentReply:
         """POST /login/end: make a session of the address that the page is at, if that is an answer to a login.
@@ -84,8 +84,7 @@ class Logins:
         over = self.jar.keep_login(pack_logins(left), brought, SECONDS)
         try:
             session, note = await self._session(response, login)
-            if brought.session_id:
-                await self.endings.end_session(brought.session_id)
+            cookies = over + self.jar.keep(session, brought)
         except Refused as no:
             error = error_of(no)
             error.cookies = tuple(over)
@@ -96,7 +95,16 @@ class Logins:
         said: dict[str, Any] = {"handled": True, "isLoggedIn": True, "csrf": session.csrf}
         if login.return_to:
             said["returnTo"] = login.return_to
-        return json_reply(said, cookies=over + self.jar.keep(session, brought), note=note)
+        notes = (note, await self._end_session(brought))
+        return json_reply(said, cookies=cookies, note="; ".join(filter(None, notes)))
+
+    async def _end_session(self, brought: Brought) -> str:
+        """The session that the browser had is over, for copies of its cookies too; a note when nobody can remember."""
+        try:
+            await self.endings.end_session(brought.session_id or b"")
+        except Refused as no:
+            return f"copies of the cookies of before are not refused: {no.detail}"
+        return ""
 
     async def _session(self, response: AuthorizationResponse, login: Login) -> tuple[Session, str]:
         """The session that *response* to *login* gives, and a note on it. Raises AgentError, Refused."""

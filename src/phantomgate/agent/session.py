@@ -16,12 +16,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from phantomgate.agent.model import AgentError, Code
-from phantomgate.core.errors import Unreadable
+from phantomgate.core.errors import Reason, Refused, Unreadable
 from phantomgate.core.model import Headers
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.session.cookies import (
     AGENT_PATH,
     KINDS,
+    MAX_COOKIE_BYTES,
     CookieNames,
     Kind,
     chunk_name,
@@ -35,6 +36,8 @@ from phantomgate.session.keys import KeyRing
 from phantomgate.session.sealing import Random, open_sealed, seal
 
 _OLD_PATHS: Mapping[Kind, str] = {"auth": "refresh", "id": "claims"}
+MAX_BYTES = MAX_COOKIE_BYTES - 2500
+"""What the cookies of a session may take together: the rest is for logins under way and the site's own."""
 _OF_SESSION: tuple[Kind, ...] = ("at", "csrf", "auth", "id")
 
 
@@ -137,7 +140,10 @@ class Jar:
         )
 
     def keep(self, session: Session, brought: Brought) -> list[str]:
-        """The Set-Cookie values that make the browser keep *session*, and nothing of another."""
+        """The Set-Cookie values that make the browser keep *session*, and nothing of another.
+
+        Raises Refused(BAD_ANSWER) for tokens that no browser could carry back to us.
+        """
         person = session.person
         values: dict[Kind, str] = {"at": session.access_token, "csrf": session.csrf}
         if session.refresh_token:
@@ -149,9 +155,12 @@ class Jar:
             if kind in values:
                 token = SessionToken(person.session_id, values[kind])
                 sealed = seal_token(self.ring, self.names.name(kind), self.issuer, token, random=self.random)
-                fields += set_cookie(self.names, kind, sealed, had=brought.names)
+                fields += self._set(kind, sealed, brought)
             else:
                 fields += self._clear(kind, brought)
+        size = sum(len(field.partition(";")[0]) + 2 for field in fields)
+        if size > MAX_BYTES:
+            raise _too_long(size)
         return fields + self._clear_old_paths()
 
     def clear(self, brought: Brought, kinds: Sequence[Kind] = _OF_SESSION) -> list[str]:
@@ -176,6 +185,12 @@ class Jar:
             raise AgentError(Code.UNAUTHORIZED_REQUEST, f"no {missing} cookie that can be opened")
         check_double_submit(headers.one(self.names.csrf_header.encode("ascii")), brought.csrf, brought.session_id)
 
+    def _set(self, kind: Kind, sealed: str, brought: Brought) -> list[str]:
+        try:
+            return set_cookie(self.names, kind, sealed, had=brought.names)
+        except ValueError:
+            raise _too_long(len(sealed)) from None
+
     def _clear_old_paths(self) -> list[str]:
         """Takes away what other agents have left on paths of their own, under names that are ours too.
 
@@ -193,6 +208,11 @@ class Jar:
         name = self.names.name(kind)
         came = any(chunk_name(name, place) in brought.names for place in range(5))
         return clear_cookie(self.names, kind, had=brought.names) if came else []
+
+
+def _too_long(size: int) -> Refused:
+    text = f"its tokens take {size} bytes of cookies, want at most {MAX_BYTES}; have shorter ones issued"
+    return Refused(Reason.BAD_ANSWER, text)
 
 
 def _packed(token: str, person: Person) -> str:

@@ -9,11 +9,14 @@ from __future__ import annotations
 from phantomgate.core.errors import Reason, Unavailable
 from phantomgate.core.ports import Clock
 
+_FIRST_SWEEP = 1024
+
 
 class Remembered:
     """A store for one process. State: the records, by age, and when each ends (monotonic clock, *ticks*).
 
-    At most *most* records; with *forgets*, the oldest goes for a new one.
+    At most *most* records; with *forgets*, the oldest goes for a new one. What is over is thrown away whenever the
+    records have doubled, so that it takes no more room than what isn't.
     """
 
     def __init__(self, *, most: int, forgets: bool, ticks: Clock) -> None:
@@ -21,6 +24,7 @@ class Remembered:
         self._forgets = forgets
         self._ticks = ticks
         self._records: dict[bytes, tuple[float, bytes]] = {}
+        self._sweep_at = min(_FIRST_SWEEP, most)
 
     async def get(self, key: bytes) -> bytes | None:
         """The record under *key*, while it lasts."""
@@ -30,7 +34,7 @@ class Remembered:
     async def put(self, key: bytes, record: bytes, seconds: float) -> None:
         """Keep *record* for *seconds*. Raises Unavailable when there is no room."""
         self._records.pop(key, None)
-        if len(self._records) >= self._most:
+        if len(self._records) >= self._sweep_at:
             self._make_room()
         self._records[key] = (self._ticks() + seconds, record)
 
@@ -45,6 +49,7 @@ class Remembered:
         """Drop what is over or, where that does no harm, the oldest."""
         now = self._ticks()
         self._records = {key: kept for key, kept in self._records.items() if now < kept[0]}
+        self._sweep_at = min(max(2 * len(self._records), _FIRST_SWEEP), self._most)
         if len(self._records) < self._most:
             return
         if not self._forgets:

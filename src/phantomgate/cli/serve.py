@@ -29,6 +29,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.servers.agent_alone import is_served, served_elsewhere
 from phantomgate.servers.running import Plan, Run
 from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
 from phantomgate.servers.supervisor import worker_command
@@ -59,16 +60,18 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _allow_descriptors()
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ) + _not_installed(settings)
+    problems += unmet(settings, environ) + _agent_cant_be_served(settings)
     if problems:
         raise SettingsError(problems)
     return asyncio.run(_serve(settings, sources, _bind(settings), environ))
 
 
-def _not_installed(settings: Settings) -> list[Problem]:
-    """What serves the OAuth agent, if that isn't here."""
-    if not settings.agent.listen or find_spec("uvicorn"):
+def _agent_cant_be_served(settings: Settings) -> list[Problem]:
+    """What serves the OAuth agent isn't here, or serves it already."""
+    if not settings.agent.listen:
         return []
+    if find_spec("uvicorn"):
+        return [served_elsewhere(settings)] if is_served(settings) else []
     text = "needs uvicorn, which isn't installed: pip install 'phantomgate[agent]'"
     return [Problem("agent.listen", text, settings.origin("agent.listen"))]
 

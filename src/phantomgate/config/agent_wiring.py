@@ -9,6 +9,7 @@ import os
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, cast
 
 from phantomgate.agent.agent import Agent, ways
@@ -51,7 +52,9 @@ if TYPE_CHECKING:
 NAME = "agent"
 """What the provider is called in the log, and by `check`."""
 MOST = 100_000
-"""How many refreshes, logins and ended sessions are remembered, each: some 30 MB when all are there."""
+"""How many refreshes (for seconds) and used logins (for minutes) are remembered; of more, the oldest are forgotten."""
+MOST_ENDED = 1_000_000
+"""How many ended sessions are remembered, for as long as a session may last: some 200 MB. More are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,12 @@ class WiredAgent:
         """Give back the connections."""
         for one in self.closing:
             await one.close()
+
+
+def name_of(settings: Settings) -> str:
+    """What this agent is called among the processes of a machine: the same for the same client of the same provider."""
+    told = "\0".join((settings.agent.issuer, settings.agent.client_id, sealed_for(settings), *settings.session.keys))
+    return f"phantomgate-agent-{sha256(told.encode('utf-8')).hexdigest()}"
 
 
 def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
@@ -102,7 +111,7 @@ def wire_agent(
     server, probe = _server(settings, ends, authenticate, write, now, ticks)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     used = Remembered(most=MOST, forgets=True, ticks=ticks)
-    endings = Endings(Remembered(most=MOST, forgets=False, ticks=ticks), now, asked.max_age)
+    endings = Endings(Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), now, asked.max_age)
     answers = Remembered(most=MOST, forgets=True, ticks=ticks)
     logins = Logins(
         server,

@@ -226,9 +226,9 @@ class Settings:
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
     exchange: Exchange = field(default_factory=Exchange)
+    split_tokens: SplitTokens = field(default_factory=SplitTokens)
     session: Session = field(default_factory=Session)
     agent: Agent = field(default_factory=Agent)
-    split_tokens: SplitTokens = field(default_factory=SplitTokens)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
@@ -272,9 +272,9 @@ SECTIONS: Mapping[str, type] = {
     "forward": ForwardRule,
     "mint": Mint,
     "exchange": Exchange,
+    "split_tokens": SplitTokens,
     "session": Session,
     "agent": Agent,
-    "split_tokens": SplitTokens,
     "log": Log,
 }
 """The sections that are tables."""

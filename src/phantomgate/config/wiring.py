@@ -105,9 +105,10 @@ def wire(
     ours, problems = clients(settings, environ, now=now, random=random)
     problems += certificates(settings)
     keys, trouble = mint_keys(settings, environ)
-    pages, more_trouble = _pages(settings, environ)
-    problems += trouble + more_trouble
+    problems += trouble
     secret, trouble = push_secret(settings, environ)
+    problems += trouble
+    pages, trouble = _pages(settings, environ)
     problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
@@ -187,8 +188,8 @@ def wire(
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    problems += certificates(settings) + mint_keys(settings, environ)[1] + _pages(settings, environ)[1]
-    return problems + push_secret(settings, environ)[1]
+    problems += certificates(settings) + mint_keys(settings, environ)[1]
+    return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
 
 
 def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:

@@ -6,6 +6,8 @@ on the loop that serves it: at the start where the server tells of that, else wi
 
 from __future__ import annotations
 
+import asyncio
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from phantomgate.config.agent_wiring import WiredAgent, agent_problems, wire_age
 from phantomgate.config.loading import draft, process_environ, read_sources
 from phantomgate.config.settings import Introspection, Settings
 from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.servers.agent_alone import be_alone
 
 _PROCESSES = "WEB_CONCURRENCY"
 """How servers of ASGI applications (gunicorn, uvicorn) are told to start several processes."""
@@ -28,21 +31,32 @@ class AgentApp:
         self._environ = environ
         self._wired: WiredAgent | None = None
         self._app: App | None = None
+        self._alone: asyncio.Task[socket.socket] | None = None
 
     async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
         """As ASGI 3 has it, for `http` and `lifespan`."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         else:
-            await self._start()(scope, receive, send)
+            await (await self._start())(scope, receive, send)
 
     async def close(self) -> None:
         """Give back the connections. Whoever mounts the application calls this in the end."""
-        wired, self._wired, self._app = self._wired, None, None
+        wired, alone = self._wired, self._alone
+        self._wired = self._app = self._alone = None
         if wired is not None:
             await wired.close()
+        if alone is not None:
+            (await alone).close()
 
-    def _start(self) -> App:
+    async def _start(self) -> App:
+        if self._alone is None:  # the first of several requests at once looks, and all wait for what it finds
+            self._alone = asyncio.create_task(be_alone(self._settings))
+        try:
+            await asyncio.shield(self._alone)
+        except SettingsError:
+            self._alone = None
+            raise
         if self._app is None:
             self._wired = wire_agent(self._settings, environ=self._environ)
             self._app = agent_asgi(self._wired.agent.handle)
@@ -52,7 +66,11 @@ class AgentApp:
         while True:
             message = await receive()
             if message["type"] == "lifespan.startup":
-                self._start()
+                try:
+                    await self._start()
+                except SettingsError as no:
+                    await send({"type": "lifespan.startup.failed", "message": str(no)})
+                    return
                 await send({"type": "lifespan.startup.complete"})
             else:
                 await self.close()
@@ -63,7 +81,8 @@ class AgentApp:
 def agent_app(settings: Settings | Path | str | None = None, *, environ: Mapping[str, str] | None = None) -> AgentApp:
     """The OAuth agent that *settings* describe: `Settings`, the name of their file, or what `serve` would find.
 
-    It answers at `/oauth-agent/…`. One process may serve it, and no more. Raises SettingsError with every problem.
+    It answers at `/oauth-agent/…`. One process may serve it, and no more: a second one on the same machine doesn't
+    start. Raises SettingsError with every problem.
     """
     environ = process_environ() if environ is None else environ
     problems: list[Problem] = []

@@ -19,6 +19,7 @@ from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import Sources, load
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
+from phantomgate.servers.agent_alone import be_alone
 from phantomgate.servers.channel import Channel
 from phantomgate.servers.lifecycle import POLL_SECONDS, do, obey
 
@@ -43,6 +44,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         return 0
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
+    alone = await be_alone(settings)
     wired = wire_agent(settings, write=log)
     server = _Server(
         uvicorn.Config(
@@ -79,6 +81,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
     finally:
         serving.cancel()
         await wired.close()
+        alone.close()
         await channel.close()
     return 0
 
