@@ -9,12 +9,14 @@ export function el(tag, className = "", ...children) {
   return element;
 }
 
-// One of three: nobody knows yet, outside, inside.
+// One of three: nobody knows yet, outside, inside. Who had the focus in what is gone now goes on at the top.
 export function show(isLoggedIn) {
+  const before = document.activeElement;
   $("wait").hidden = isLoggedIn !== null;
   $("outside").hidden = isLoggedIn !== false;
   $("inside").hidden = !isLoggedIn;
   $("who").hidden = !isLoggedIn;
+  if (before !== document.body && !before.checkVisibility()) $("main").focus({ preventScroll: true });
 }
 
 export function facts(id, pairs) {
