@@ -7,7 +7,8 @@ import json
 
 import pytest
 
-from agent.world import Browser, World, as_json, code_of
+from agent.world import KEY, Browser, World, as_json, code_of
+from phantomgate.agent.refresh import Renewed
 from phantomgate.backends.single_flight import SingleFlight
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.testing import FakeClock, reply
@@ -306,3 +307,14 @@ def test_a_store_without_room_costs_nobody_a_session(drive, clock):
     world.answers.put = full
 
     assert 204 == browser.ask("POST", "/refresh").status
+
+
+def test_nothing_of_a_session_prints_its_secrets(world, browser):
+    browser.log_in()
+    request = browser.request("POST", "/refresh")
+    brought = world.jar.open(request.headers)
+    renewed = Renewed("access-2", "refresh-2", "id", brought.auth.person)
+    text = repr((request, brought, renewed, world.agent, world.log))
+
+    for secret in ("access-", "refresh-1", "refresh-2", browser.csrf, repr(brought.session_id), "spa-secret", KEY):
+        assert secret not in text

@@ -9,7 +9,7 @@ import pytest
 
 from attacks.cases import CASES, CLAIMED, NOT_EXECUTED
 
-GROUPS = {"HDR", "INT", "CACHE", "FWD", "REL", "LOG", "JWT", "META", "COOKIE", "BFF", "ASGI"}
+GROUPS = {"HDR", "INT", "CACHE", "FWD", "REL", "LOG", "JWT", "META", "COOKIE", "ASGI", "BFF"}
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -6,19 +6,16 @@ further.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import TypeAlias
 
+from phantomgate.adapters.asgi import App, Receive, Scope, Send
 from phantomgate.agent.model import AgentReply, AgentRequest
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers
 from phantomgate.session.cookies import AGENT_PATH
 
-Message: TypeAlias = MutableMapping[str, Any]
-Receive: TypeAlias = Callable[[], Awaitable[Message]]
-Send: TypeAlias = Callable[[Message], Awaitable[None]]
 Handle: TypeAlias = Callable[[AgentRequest], Awaitable[AgentReply]]
-App: TypeAlias = Callable[[Mapping[str, Any], Receive, Send], Awaitable[None]]
 
 MAX_BODY = 65536
 
@@ -26,7 +23,7 @@ MAX_BODY = 65536
 def agent_asgi(handle: Handle) -> App:
     """The application for `http` scopes; others are their server's or framework's business."""
 
-    async def app(scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             raise ValueError(f"an ASGI scope of type {scope['type']}, want http")
         try:
@@ -40,7 +37,7 @@ def agent_asgi(handle: Handle) -> App:
     return app
 
 
-def read_request(scope: Mapping[str, Any], body: bytes, problem: Refused | None = None) -> AgentRequest:
+def read_request(scope: Scope, body: bytes, problem: Refused | None = None) -> AgentRequest:
     """The request of an `http` scope."""
     headers = Headers()
     for name, value in scope["headers"]:
@@ -78,7 +75,7 @@ async def write_reply(reply: AgentReply, send: Send) -> None:
     await send({"type": "http.response.body", "body": reply.body})
 
 
-def _path(scope: Mapping[str, Any]) -> str:
+def _path(scope: Scope) -> str:
     """The path of the URL. Frameworks that mount us give it whole, as ASGI says, or without where they have us."""
     path: str = scope["path"]
     if path.startswith(AGENT_PATH):

@@ -11,9 +11,9 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.agent.ending import Endings
 from phantomgate.agent.model import AgentError, AgentReply, AgentRequest, Code, error_of
@@ -32,12 +32,13 @@ _NAME = "refreshed"
 """What a remembered answer is sealed for, so that it opens as nothing else."""
 
 
-class Renewed(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Renewed:
     """What a refresh gave: new tokens (the old refresh token where the server gave no other), or why there are none."""
 
-    access_token: str
-    refresh_token: str
-    id_token: str
+    access_token: str = field(repr=False)
+    refresh_token: str = field(repr=False)
+    id_token: str = field(repr=False)
     person: Person
     refused: str = ""
 

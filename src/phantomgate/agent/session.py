@@ -22,6 +22,7 @@ from phantomgate.oauth.strict_json import read_object
 from phantomgate.session.cookies import (
     AGENT_PATH,
     KINDS,
+    MAX_CHUNKS,
     MAX_COOKIE_BYTES,
     CookieNames,
     Kind,
@@ -206,7 +207,7 @@ class Jar:
     def _clear(self, kind: Kind, brought: Brought) -> list[str]:
         """Nothing for a cookie that didn't come: the browser would have sent it here."""
         name = self.names.name(kind)
-        came = any(chunk_name(name, place) in brought.names for place in range(5))
+        came = any(chunk_name(name, place) in brought.names for place in range(MAX_CHUNKS))
         return clear_cookie(self.names, kind, had=brought.names) if came else []
 
 

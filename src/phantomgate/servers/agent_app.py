@@ -10,9 +10,9 @@ import asyncio
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from phantomgate.adapters.agent_asgi import App, Receive, Send, agent_asgi
+from phantomgate.adapters.agent_asgi import agent_asgi
+from phantomgate.adapters.asgi import App, Receive, Scope, Send
 from phantomgate.config.agent_wiring import WiredAgent, agent_problems, wire_agent
 from phantomgate.config.loading import draft, process_environ, read_sources
 from phantomgate.config.settings import Introspection, Settings
@@ -33,7 +33,7 @@ class AgentApp:
         self._app: App | None = None
         self._alone: asyncio.Task[socket.socket] | None = None
 
-    async def __call__(self, scope: Mapping[str, Any], receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI 3 has it, for `http` and `lifespan`."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
