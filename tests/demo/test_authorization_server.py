@@ -9,6 +9,7 @@ import pytest
 
 from demo.conftest import CLIENTS, PAGE, ask
 from phantomgate.demo.authorization_server import DevelopmentServer
+from phantomgate.demo.clients import Client
 from phantomgate.demo.ledger import MOST_TOKENS
 from phantomgate.demo.tokens import verify
 
