@@ -124,6 +124,7 @@ class Visitor:
         page = page or self.page
         expect(page.locator("#alert-title")).to_have_text(title)
         expect(page.locator("#alert-text")).to_contain_text(text)
+        expect(page.locator("#alert")).to_be_in_viewport()
 
     def calls(self, page=None):
         """What the page asked for, as it says: the newest first."""

@@ -80,6 +80,14 @@ def test_an_outage_keeps_the_session_and_is_over_when_it_is_over(ann):
     ann.loads_again()
 
 
+def test_a_refusal_is_told_where_one_is(ann):
+    ann.log_in()
+    ann.page.locator("#forbidden").scroll_into_view_if_needed()
+    ann.press("Go where you may not")
+    ann.told("You may not do that", "You are still logged in")
+    ann.looks_right()
+
+
 def test_a_login_that_can_not_begin_is_told_and_begins_later(ann):
     with down(ann.world):
         ann.press("Log in")
