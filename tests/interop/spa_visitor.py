@@ -192,7 +192,7 @@ class Visitor:
         for page in self.context.pages:
             self.complaints += page.evaluate("window.violations ?? []")
         assert self.complaints == []
-        assert self.hosts <= {urlsplit(self.world.origin).netloc}
+        assert self.hosts <= {urlsplit(self.world.origin).netloc, urlsplit(self.world.back).netloc}
 
     def _asked(self, request):
         if request.is_navigation_request() or not request.frame.url.startswith(self.world.origin):
@@ -201,8 +201,8 @@ class Visitor:
 
     def _heard(self, message):
         where = urlsplit(message.location["url"])
-        ours = urlsplit(self.world.origin).netloc
+        ours = {urlsplit(self.world.origin).netloc, urlsplit(self.world.back).netloc}
         asked_for = where.path.startswith(("/api/", "/oauth-agent/"))
         refused = asked_for and message.text.startswith("Failed to load resource")
-        if where.netloc == ours and not refused:
+        if where.netloc in ours and not refused:
             self.complaints.append(f"{message.text} ({message.location['url']})")

@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import json
 import secrets
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -49,6 +50,7 @@ max_age = "0s"
 [session]
 keys = ["env:SESSION_KEY"]
 trusted_web_origins = ["{origin}"]
+cors = {cors}
 
 [agent]
 listen = "127.0.0.1:{agent}"
@@ -127,16 +129,23 @@ class World:
     """What runs: the app, and the authorization server behind it."""
 
     origin: str
+    """Of the page."""
+    back: str
+    """Where the agent and the API are."""
     server: Server
     log: Path = field(repr=False)
     """What phantomgate says."""
 
 
 @contextmanager
-def spa_world(name: str, folder: Path) -> Iterator[World]:
-    """All of it while the block runs, with one of SERVERS; logs and settings go to *folder*."""
-    port, agent = free_port(), free_port()
-    origin = f"http://localhost:{port}"
+def spa_world(name: str, folder: Path, *, two_origins: bool = False) -> Iterator[World]:
+    """All of it while the block runs, with one of SERVERS; logs and settings go to *folder*.
+
+    With *two_origins* the page is on another port than the API and the agent: one site, and CORS.
+    """
+    port, agent, decisions = free_port(), free_port(), free_port()
+    page_port = free_port() if two_origins else port
+    origin, back = f"http://localhost:{page_port}", f"http://localhost:{port}"
     with ExitStack() as stack:
         start = _development if name == "development" else _oidc_provider
         server = stack.enter_context(start(origin, folder))
@@ -145,30 +154,45 @@ def spa_world(name: str, folder: Path) -> Iterator[World]:
             introspection=server.introspection,
             issuer=server.issuer,
             origin=origin,
+            cors="true" if two_origins else "false",
             agent=agent,
             algorithm=server.algorithm,
             scopes=json.dumps(SCOPES),
         )
         issuer, keys = server.issuer, f"{server.issuer}/jwks"
-        decisions = free_port()
         if not server.development:  # it has no JWT to give, so we make them
             settings += MINT.format(key=_signing_key(folder))
             issuer, keys = GATEWAY_ISSUER, f"http://127.0.0.1:{decisions}/.well-known/jwks.json"
         gate = stack.enter_context(phantomgate(folder, settings, listen=f"127.0.0.1:{decisions}", environ=environ))
         api = stack.enter_context(in_thread(SampleApi(issuer, keys, prefix="/api").serving))
-        stack.enter_context(nginx(gate.settings, int(api.rpartition(":")[2]), own=_with_app(agent), port=port))
-        yield World(origin, server, gate.log)
+        own = _beside(folder, page_port, back) if two_origins else _on_one_host
+        stack.enter_context(nginx(gate.settings, int(api.rpartition(":")[2]), own=own, port=port))
+        yield World(origin, back, server, gate.log)
 
 
-def _with_app(agent: int) -> Callable[[str], str]:
-    """The example with what the how-to adds: the API below its own path, and the page."""
+def _on_one_host(example: str) -> str:
+    """The example with what the tutorial adds: the page, and the API below a path of its own."""
+    assert example.count("location / {") == 1
+    return example.replace("location / {", f"{_page(SPA)}\n        location /api/ {{")
+
+
+def _beside(folder: Path, port: int, back: str) -> Callable[[str], str]:
+    """The example with a second server, for a page that knows where its agent is."""
+    shutil.copytree(SPA, folder / "page")
+    app = folder / "page" / "app.js"
+    app.write_text(app.read_text().replace('agent: "/oauth-agent"', f'agent: "{back}/oauth-agent"'))
 
     def own(example: str) -> str:
-        page = f"set $spa {SPA};\n        {(SPA / 'spa.conf').read_text()}"
-        assert example.count("location / {") == 1
-        return example.replace("location / {", f"{page}\n        location /api/ {{")
+        page = _page(folder / "page").replace("connect-src 'self'", f"connect-src {back}")
+        return example.replace(
+            "    server {\n", f"    server {{ listen 127.0.0.1:{port};\n{page} }}\n    server {{\n", 1
+        )
 
     return own
+
+
+def _page(folder: Path) -> str:
+    return f"set $spa {folder};\n        {(SPA / 'spa.conf').read_text()}"
 
 
 @contextmanager
