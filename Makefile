@@ -58,6 +58,8 @@ lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without h
 	@for name in dev demo; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    $$( [ $$name = dev ] && echo --all-extras || echo --extra $$name ) pyproject.toml -o requirements/$$name.txt; done
+	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
+	  --extra jwt pyproject.toml -o src/phantomgate/cli/packaging/libraries.txt
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
 	@for name in django_oauth_toolkit canaille; do \

@@ -1,0 +1,1 @@
+"""What `phantomgate package` puts into a zip for AWS Lambda, one file a matter."""
