@@ -91,4 +91,5 @@ install_python_server() {
 }
 install_python_server django_oauth_toolkit django-oauth-toolkit
 install_python_server canaille Canaille
+install_python_server sam cfn-lint
 exit 0
