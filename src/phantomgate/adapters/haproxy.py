@@ -1,9 +1,12 @@
 """HAProxy by SPOE: the arguments of one message as a request, and a decision as variables of the transaction.
 
-Rule: HAProxy sends what the client sent, all header fields of it, and we judge that; nothing is taken from a field
-that a client could have written to speak for HAProxy. What was decided is told by variables under our prefix, and
-`status` is there whenever anything is: a configuration that lets nothing pass without `status` 200 is closed when we
-are silent.
+Rule: HAProxy sends what the client sent and we judge that; nothing is taken from a field that a client could have
+written to speak for HAProxy. What was decided is told by variables under our prefix, and `status` is there whenever
+anything is: a configuration that lets nothing pass without `status` 200 is closed when we are silent.
+
+There are two messages. `decide` has every header field. `decide-plain` has of them `Authorization` alone, for a
+request that has one at most, and neither `Connection` nor `Upgrade`, which HAProxy makes sure of: nothing else in a
+request without a session is looked at, and most requests are such.
 """
 
 from __future__ import annotations
@@ -17,10 +20,8 @@ from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Headers, Refuse, Request
 
-MESSAGE = b"decide"
-"""What the message is called in HAProxy's configuration."""
-ARGUMENTS = ("method=method", "path=path", "query=query", "headers=req.hdrs_bin")
-"""What it carries there: argument = sample fetch."""
+WHOLE, PLAIN = b"decide", b"decide-plain"
+"""What the messages are called in HAProxy's configuration."""
 
 _FROM_FIELD = {"www-authenticate": "challenge", "retry-after": "retry_after"}
 
@@ -54,6 +55,24 @@ def read_message(arguments: Mapping[bytes, Value], peer: str) -> Request:
     if b"connection" in fields or b"upgrade" in fields:
         check_hops(request)
     return request
+
+
+def read_plain(arguments: Mapping[bytes, Value], peer: str) -> Request:
+    """As `read_message`, for a request of which only the one `Authorization` matters, if it is there."""
+    try:
+        method, path, query, authorization = (
+            arguments[b"method"], arguments[b"path"], arguments[b"query"], arguments[b"authorization"],
+        )  # fmt: skip
+    except KeyError:
+        method = path = query = authorization = None
+    if not (isinstance(method, bytes) and isinstance(path, bytes)):
+        return _unreadable(peer, "the message lacks method or path; write it as phantomgate init haproxy does")
+    fields = {b"authorization": authorization} if isinstance(authorization, bytes) else {}
+    text = query.decode("latin-1") if isinstance(query, bytes) else ""
+    return Request(method.decode("latin-1"), path.decode("latin-1"), Headers(fields), text, peer)
+
+
+READERS = {WHOLE: read_message, PLAIN: read_plain}
 
 
 def _unreadable(peer: str, why: str) -> Request:

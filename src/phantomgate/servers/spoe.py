@@ -15,10 +15,10 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from phantomgate.adapters import spop
-from phantomgate.adapters.haproxy import MESSAGE, read_message, write_allow, write_refuse
+from phantomgate.adapters.haproxy import READERS, write_allow, write_refuse
 from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason
-from phantomgate.core.model import Answer, Decision, HeaderChange, Refuse
+from phantomgate.core.model import Answer, Decision, HeaderChange, Refuse, Request
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.listener import Limits
 from phantomgate.servers.listening import Listening
@@ -95,6 +95,8 @@ class Connection(asyncio.Protocol):
         self.max_frame = 0  # nothing was agreed yet
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending = False
+        self.reading = False
+        self.answers: list[bytes] = []  # of the frames that are being read: one write for them all
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -121,6 +123,7 @@ class Connection(asyncio.Protocol):
         data = self.left + data if self.left else data
         at, size = 0, len(data)
         most = self.max_frame or self.agent.max_frame
+        self.reading = True
         try:
             while size - at >= 4:
                 length = int.from_bytes(data[at : at + 4])
@@ -139,6 +142,9 @@ class Connection(asyncio.Protocol):
         except BaseException:
             self.abort()
             raise
+        finally:
+            self.reading = False
+            self._flush()
         self.left = data[at:]
 
     def pause_writing(self) -> None:
@@ -154,9 +160,9 @@ class Connection(asyncio.Protocol):
         kind, stream_id, frame_id, at = spop.read_frame(data)
         if kind == spop.NOTIFY and self.max_frame:
             name, arguments = spop.read_message(data, at)
-            if name != MESSAGE:
+            if name not in READERS:
                 raise Malformed("a message that is not ours")
-            return self._take(stream_id, frame_id, arguments)
+            return self._take(stream_id, frame_id, READERS[name](arguments, self.peer))
         if kind == spop.HAPROXY_HELLO and not self.max_frame:
             return self._greet(spop.read_pairs(data, at))
         if kind == spop.HAPROXY_DISCONNECT:
@@ -186,9 +192,9 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         return not self.ending
 
-    def _take(self, stream_id: int, frame_id: int, arguments: dict[bytes, Value]) -> bool:
+    def _take(self, stream_id: int, frame_id: int, request: Request) -> bool:
         """Decide what was asked: at once if nothing has to be waited for, else in a task."""
-        deciding = self.decide(read_message(arguments, self.peer))
+        deciding = self.decide(request)
         try:
             future = deciding.send(None)
         except StopIteration as done:
@@ -224,11 +230,20 @@ class Connection(asyncio.Protocol):
             # Silence would do, but then nobody would know why
             payload = self.agent.too_long(len(frame) - 4, self.max_frame)
             frame = spop.write_frame(spop.ACK, stream_id, frame_id, payload)
-        self.transport.write(frame)
+        if self.reading:
+            self.answers.append(frame)
+        else:
+            self.transport.write(frame)
+
+    def _flush(self) -> None:
+        if self.answers and not self.transport.is_closing():
+            self.transport.write(b"".join(self.answers))
+        self.answers.clear()
 
     def _disconnect(self, status: int, why: str) -> None:
         """AGENT-DISCONNECT (§3.2.9), and no more."""
         self.ending = True
+        self._flush()
         pairs: dict[str, str | int] = {"status-code": status, "message": why}
         self.transport.write(spop.write_frame(spop.AGENT_DISCONNECT, 0, 0, spop.write_pairs(pairs)))
         self.transport.close()
