@@ -20,7 +20,7 @@ client_id = "gateway"
 client_secret = "env:SECRET"
 """
 ROUTES = '[[routes]]\npath = "/**"\n'
-CLAIMS = '[forward]\nclaims = { "X-User" = "sub", "X-Client-Id" = "client_id" }\n'
+CLAIMS = '[forward]\nclaims = { "X-Who" = "sub", "X-Client-Id" = "client_id" }\n'
 SESSION = """
 [session]
 keys = ["env:KEY"]
@@ -97,7 +97,7 @@ def test_a_gateway_asks_where_it_is_told_to(init, gateway):
 def test_every_claim_is_named_to_the_gateway(init, gateway):
     _, files = init(gateway, settings_for(gateway, CLAIMS))
     _, without = init(gateway, settings_for(gateway))
-    for name in ("x-user", "x-client-id"):
+    for name in ("x-who", "x-client-id"):
         assert name in "".join(files.values()).lower()
         assert name not in "".join(without.values()).lower()
 
@@ -133,7 +133,7 @@ def test_a_file_that_is_not_ours_is_left_alone(init, tmp_path, capsys, gateway):
         (("", ""), ["--decision", "{x}"], "--decision"),
         (("127.0.0.1:9090", "127.0.0.1:0"), [], "serve.listen"),
         (("127.0.0.1:9090", "unix:/run/a b;"), [], "serve.listen"),
-        (("X-User", "X_User"), [], "forward.claims"),
+        (("X-Who", "X_Who"), [], "forward.claims"),
     ],
 )
 def test_what_could_mean_something_else_to_a_gateway_is_a_problem(init, capsys, gateway, change, options, setting):
