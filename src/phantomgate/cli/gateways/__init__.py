@@ -1,0 +1,22 @@
+"""The gateways that `phantomgate init` writes the configuration of: one table, and a folder for each.
+
+The shape of a gateway, `phantomgate.cli.gateways.NAME`: a package with `KIND`, a `Kind`, and its templates. It is
+imported when it is asked for.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from phantomgate.cli.gateways.kind import Kind
+
+GATEWAYS = {
+    "nginx": "auth_request",
+}
+"""Each gateway, and the means by which it asks."""
+
+
+def kind_of(name: str) -> Kind:
+    """The gateway called *name*, one of GATEWAYS."""
+    kind: Kind = import_module(f"phantomgate.cli.gateways.{name.replace('-', '_')}").KIND
+    return kind
