@@ -33,6 +33,9 @@ SHIPPED = [
     ("nginx", "cached", ["--cached"], "phantomgate.toml"),
     ("nginx", "cached-set-misc", ["--cached", "--hash", "set-misc"], "phantomgate.toml"),
     ("nginx", "session", [], "session.toml"),
+    ("haproxy", "spoe", [], "phantomgate.toml"),
+    ("haproxy", "session", [], "session.toml"),
+    ("haproxy-lua", "lua", [], "phantomgate.toml"),
 ]
 """What stands in deploy/: (gateway, folder below deploy/GATEWAY, the options that write it, the settings beside it)."""
 
@@ -43,6 +46,7 @@ def settings_for(gateway, more="", listen="127.0.0.1:9090"):
     """The settings that *gateway* wants, and *more*."""
     kind = kind_of(gateway)
     nginx = "nginx = true\n" if kind.nginx else ""
+    nginx += "" if kind.protocol == "http" else f'protocol = "{kind.protocol}"\n'
     return f'[serve]\nlisten = "{listen}"\nallow_any_caller = true\nsource = "{kind.source}"\n{nginx}{REST}{more}'
 
 
@@ -145,6 +149,10 @@ def test_what_could_mean_something_else_to_a_gateway_is_a_problem(init, capsys, 
 @every_gateway
 def test_settings_that_say_otherwise_what_is_judged_are_a_problem(init, capsys, gateway):
     kind = kind_of(gateway)
+    if kind.protocol != "http":
+        assert (2, {}) == init(gateway, settings_for(gateway).replace(f'"{kind.protocol}"', '"http"'))
+        assert f'write protocol = "{kind.protocol}"' in capsys.readouterr().err
+        return
     other = next(source for source in ("original", "path") if source != kind.source)
     assert (2, {}) == init(gateway, settings_for(gateway).replace(f'"{kind.source}"', f'"{other}"'))
     assert f'write source = "{kind.source}"' in capsys.readouterr().err

@@ -13,6 +13,7 @@ has nginx || need nginx
 [ -f /usr/lib/nginx/modules/ngx_http_js_module.so ] || need libnginx-mod-http-js
 [ -f /usr/lib/nginx/modules/ngx_http_set_misc_module.so ] || need libnginx-mod-http-set-misc
 [ -f /usr/lib/nginx/modules/ngx_http_lua_module.so ] || need libnginx-mod-http-lua
+has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk

@@ -45,6 +45,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "nginx's JavaScript module": (MODULES / "ngx_http_js_module.so").is_file,
     "nginx's set-misc module": (MODULES / "ngx_http_set_misc_module.so").is_file,
     "nginx's Lua module": (MODULES / "ngx_http_lua_module.so").is_file,
+    "HAProxy": lambda: command("haproxy"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),

@@ -18,7 +18,7 @@ from phantomgate.adapters.refusal import write_refusal
 from phantomgate.adapters.spop import read_fields
 from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Allow, Headers, Refuse, Request
+from phantomgate.core.model import Allow, Answer, Fields, HeaderChange, Headers, Refuse, Request
 
 WHOLE, PLAIN = b"decide", b"decide-plain"
 """What the messages are called in HAProxy's configuration."""
@@ -48,7 +48,7 @@ def read_message(arguments: Mapping[bytes, Value], peer: str) -> Request:
     except Malformed as no:
         return _unreadable(peer, f"headers can't be read: {no}")
     text = query.decode("latin-1") if isinstance(query, bytes) else ""
-    request = Request(method.decode("latin-1"), path.decode("latin-1"), headers, text, peer)
+    request = Request(method.decode("latin-1"), path.decode("latin-1"), headers, text, peer, answerable=True)
     host = fields.get(b"host")
     if host is not None:
         request.host = host.decode("latin-1")
@@ -72,9 +72,6 @@ def read_plain(arguments: Mapping[bytes, Value], peer: str) -> Request:
     return Request(method.decode("latin-1"), path.decode("latin-1"), Headers(fields), text, peer)
 
 
-READERS = {WHOLE: read_message, PLAIN: read_plain}
-
-
 def _unreadable(peer: str, why: str) -> Request:
     return Request("", "", Headers(), peer=peer, problem=Refused(Reason.MALFORMED_REQUEST, why))
 
@@ -84,9 +81,21 @@ def variable(name: str) -> str:
     return name.lower().replace("-", "_")
 
 
-def write_allow(allow: Allow) -> list[tuple[str, str | int]]:
-    """The variables of an allow: a `status` of 200, and each field that goes upstream."""
-    return [("status", 200), *((variable(name), value) for name, value in allow.upstream.set)]
+def write_upstream(change: HeaderChange) -> list[tuple[str, str | int]]:
+    """The variables of an allow that are the same for every request: `status` 200, and each field that goes upstream."""
+    return [("status", 200), *((variable(name), value) for name, value in change.set)]
+
+
+def write_for_request(allow: Allow, headers: Headers) -> list[tuple[str, str | int]]:
+    """The others, where there are sessions: `cookie` is what is left of the cookies in *headers*, and CORS."""
+    left = allow.upstream.cookies
+    cookie = [] if left is None else [("cookie", left(headers).decode("latin-1"))]
+    return [*cookie, *_variables(allow.client)]
+
+
+def write_answer(answer: Answer) -> list[tuple[str, str | int]]:
+    """The variables of an answer that HAProxy gives by itself."""
+    return [("status", answer.status), *_variables(answer.headers)]
 
 
 def write_refuse(refuse: Refuse, realm: str) -> list[tuple[str, str | int]]:
@@ -96,4 +105,8 @@ def write_refuse(refuse: Refuse, realm: str) -> list[tuple[str, str | int]]:
     for name, value in refusal.headers:
         if name.lower() in _FROM_FIELD:
             variables.append((_FROM_FIELD[name.lower()], value))
-    return variables
+    return [*variables, *_variables(refuse.client)]
+
+
+def _variables(fields: Fields) -> list[tuple[str, str | int]]:
+    return [(variable(name), value) for name, value in fields]

@@ -91,6 +91,7 @@ def _agent(wired: Wired, log: Log) -> Served:
         trusts=trusted_peers(serve.trusted_proxies),
         realm=serve.realm,
         limits=_limits(wired.settings),
+        sessions=bool(wired.settings.session.keys),
         waiting=wired.metrics.waiting,
         complain=complain,
     )

@@ -12,6 +12,8 @@ from phantomgate.cli.gateways.kind import Kind
 
 GATEWAYS = {
     "nginx": "auth_request",
+    "haproxy": "SPOE",
+    "haproxy-lua": "Lua, where SPOE can't be used",
 }
 """Each gateway, and the means by which it asks."""
 

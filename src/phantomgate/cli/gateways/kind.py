@@ -17,7 +17,7 @@ from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 
-Source: TypeAlias = Literal["original", "forwarded", "path"]
+Source: TypeAlias = Literal["original", "forwarded", "path", "auto"]
 Render: TypeAlias = Callable[[Settings, "Places", argparse.Namespace], dict[str, str]]
 """(settings, places, options) -> the files by name. Pure; raises SettingsError for what the gateway can't work with."""
 
@@ -45,7 +45,7 @@ class Kind:
 
     name: str
     source: Source
-    """What `[serve] source` must be, or `auto`."""
+    """What `[serve] source` must be, or `auto`; `auto`: it plays no part, for the protocol says what is judged."""
     render: Render
     own: Collection[str] = ()
     """Files that are an example and become the user's own, so `--check` doesn't compare them."""
@@ -57,6 +57,8 @@ class Kind:
     """Whether it can ask by a unix socket."""
     nginx: bool = False
     """Whether it wants `[serve] nginx`."""
+    protocol: str = "http"
+    """What `[serve] protocol` must be."""
 
     @property
     def mark(self) -> str:
@@ -118,7 +120,10 @@ def claim_headers(settings: Settings) -> list[str]:
 def problems(kind: Kind, settings: Settings, places: Places) -> Iterator[Problem]:
     """What no file could mend."""
     serve = settings.serve
-    if serve.source not in ("auto", kind.source):
+    if serve.protocol != kind.protocol:
+        text = f'is "{serve.protocol}", and {kind.name} asks by another; write protocol = "{kind.protocol}"'
+        yield Problem("serve.protocol", text, settings.origin("serve.protocol"))
+    if kind.protocol == "http" and serve.source not in ("auto", kind.source):
         says = f"{kind.name} says which request is judged {_SAYS[kind.source]}"
         text = f'is "{serve.source}", and {says}; write source = "{kind.source}"'
         yield Problem("serve.source", text, settings.origin("serve.source"))
@@ -152,7 +157,7 @@ def unsafe(option: str, value: str) -> Iterator[Problem]:
 def advice(kind: Kind, settings: Settings) -> Iterator[str]:
     """What else to write in the settings so that phantomgate and this gateway mean the same."""
     serve = settings.serve
-    if serve.source != kind.source:
+    if kind.protocol == "http" and serve.source != kind.source:
         yield f'[serve] source is "{serve.source}"; write source = "{kind.source}", which is what {kind.name} sends'
     if kind.nginx and not serve.nginx:
         yield "[serve] nginx is false; write nginx = true, so that refusals reach the client word for word"
