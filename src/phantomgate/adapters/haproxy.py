@@ -82,7 +82,7 @@ def variable(name: str) -> str:
 
 
 def write_upstream(change: HeaderChange) -> list[tuple[str, str | int]]:
-    """The variables of an allow that are the same for every request: `status` 200, and each field that goes upstream."""
+    """The variables of an allow that are the same for every request: `status`, and each field that goes upstream."""
     return [("status", 200), *((variable(name), value) for name, value in change.set)]
 
 
