@@ -19,7 +19,8 @@ def oidc_provider(
 ) -> Iterator[AuthorizationServer]:
     """The server while the block runs; its log goes to *folder*. Its answers carry a JWT in *member*, if any.
 
-    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect.
+    *clients* are more clients, by their metadata; those whose name begins with `gateway` may introspect. Those
+    with redirect_uris log people in, by any name and password.
     """
     needs("oidc-provider")
     log = folder / "oidc-provider.log"
