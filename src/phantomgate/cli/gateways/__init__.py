@@ -14,6 +14,7 @@ GATEWAYS = {
     "nginx": "auth_request",
     "haproxy": "SPOE",
     "haproxy-lua": "Lua, where SPOE can't be used",
+    "envoy-grpc": "ext_authz over gRPC",
 }
 """Each gateway, and the means by which it asks."""
 
