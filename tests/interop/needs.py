@@ -15,6 +15,7 @@ import pytest
 
 HERE = Path(__file__).parent
 MODULES = Path("/usr/lib/nginx/modules")
+LUA_SOCKET = Path("/usr/share/lua/5.1/socket")
 GLEWLWYD_TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
 
 
@@ -45,6 +46,12 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "nginx's JavaScript module": (MODULES / "ngx_http_js_module.so").is_file,
     "nginx's set-misc module": (MODULES / "ngx_http_set_misc_module.so").is_file,
     "nginx's Lua module": (MODULES / "ngx_http_lua_module.so").is_file,
+    "Traefik": lambda: installed("traefik"),
+    "Caddy": lambda: command("caddy"),
+    "a current Caddy": lambda: installed("caddy"),
+    "Envoy": lambda: installed("envoy"),
+    "Apache": lambda: command("apache2") and LUA_SOCKET.is_dir(),
+    "Varnish": lambda: command("varnishd") and command("cc"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),

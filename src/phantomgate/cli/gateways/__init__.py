@@ -12,6 +12,7 @@ from phantomgate.cli.gateways.kind import Kind
 
 GATEWAYS = {
     "nginx": "auth_request",
+    "traefik": "ForwardAuth, by the file provider",
 }
 """Each gateway, and the means by which it asks."""
 
