@@ -33,9 +33,12 @@ SHIPPED = [
     ("nginx", "cached", ["--cached"], "phantomgate.toml"),
     ("nginx", "cached-set-misc", ["--cached", "--hash", "set-misc"], "phantomgate.toml"),
     ("nginx", "session", [], "session.toml"),
+    ("traefik", "bearer", [], "phantomgate.toml"),
+    ("traefik", "session", [], "session.toml"),
     ("haproxy", "spoe", [], "phantomgate.toml"),
     ("haproxy", "session", [], "session.toml"),
     ("haproxy-lua", "lua", [], "phantomgate.toml"),
+    ("envoy-grpc", "bearer", [], "phantomgate.toml"),
 ]
 """What stands in deploy/: (gateway, folder below deploy/GATEWAY, the options that write it, the settings beside it)."""
 
@@ -50,6 +53,12 @@ def settings_for(gateway, more="", listen="127.0.0.1:9090"):
     return f'[serve]\nlisten = "{listen}"\nallow_any_caller = true\nsource = "{kind.source}"\n{nginx}{REST}{more}'
 
 
+def files_in(folder):
+    """The files in and below *folder*, by their name there; settings that lie beside them are none of them."""
+    files = (file for file in folder.rglob("*") if file.is_file() and file.suffix != ".toml")
+    return {str(file.relative_to(folder)): file.read_text() for file in files}
+
+
 @pytest.fixture
 def init(tmp_path):
     """Runs `init GATEWAY` on settings, into a folder; gives the exit code and the files by name."""
@@ -58,7 +67,7 @@ def init(tmp_path):
         config, folder = tmp_path / "phantomgate.toml", tmp_path / "out"
         config.write_text(text)
         code = main(["init", gateway, "--config", str(config), "--output", str(folder), *options], {})
-        return code, {file.name: file.read_text() for file in folder.iterdir()} if folder.is_dir() else {}
+        return code, files_in(folder)
 
     return run
 
@@ -67,9 +76,7 @@ def init(tmp_path):
 def test_the_shipped_files_are_what_init_writes(tmp_path, capsys, gateway, folder, options, settings):
     config = str(DEPLOY / gateway / settings)
     assert 0 == main(["init", gateway, "--config", config, "--output", str(tmp_path), *options], {})
-    written = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    shipped = {file.name: file.read_text() for file in (DEPLOY / gateway / folder).iterdir() if file.suffix != ".toml"}
-    assert shipped == written
+    assert files_in(DEPLOY / gateway / folder) == files_in(tmp_path)
     assert "write " not in capsys.readouterr().err  # no advice about the settings that we ship
 
 
@@ -99,6 +106,8 @@ def test_a_gateway_asks_where_it_is_told_to(init, gateway):
 
 @every_gateway
 def test_every_claim_is_named_to_the_gateway(init, gateway):
+    if kind_of(gateway).protocol == "grpc":
+        return  # each answer names the headers itself
     _, files = init(gateway, settings_for(gateway, CLAIMS))
     _, without = init(gateway, settings_for(gateway))
     for name in ("x-who", "x-client-id"):

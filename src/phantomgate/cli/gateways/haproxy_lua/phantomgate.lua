@@ -66,7 +66,7 @@ local function decide(txn)
         return
     end
     local kind = answer.headers["content-type"]
-    if answer.status ~= 200 and answer.status ~= 204 and not (kind and kind[0] == "application/json") then
+    if kind and kind[0]:find("text/html", 1, true) then
         return -- not phantomgate's words: HAProxy itself says so when nobody answers
     end
     for _, name in ipairs(HEARD) do
