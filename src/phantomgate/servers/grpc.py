@@ -29,7 +29,7 @@ BESIDES_HEADERS = 65536
 
 
 class Checks:
-    """The service. Its state: what was rendered, by header change; whether it ends, and cut anything off."""
+    """The service. Its state: what was rendered, by header change; how many wait; whether it ends and cut one off."""
 
     def __init__(
         self,
@@ -45,6 +45,7 @@ class Checks:
         self.realm = realm
         self.limits = limits or Limits()
         self.waiting = waiting
+        self.open = 0
         self.ending = self.cut = False
         self._allowed: OrderedDict[HeaderChange, tuple[bytes, bytes]] = OrderedDict()
         self._server: Any = None
@@ -72,7 +73,7 @@ class Checks:
         """Whether every open check was answered within *seconds*; those that were not are cut off."""
         self.ending = True
         await self._server.stop(seconds)
-        return not self.cut
+        return not self.cut and not self.open
 
     async def check(self, data: bytes, call: Any) -> bytes:
         """One check: the bytes of a CheckRequest in, those of a CheckResponse out."""
@@ -85,6 +86,7 @@ class Checks:
             future = deciding.send(None)
         except StopIteration as done:
             return self.rendered(done.value, request.headers)
+        self.open += 1
         self.waiting(1)
         try:
             return self.rendered(await continued(deciding, future), request.headers)
@@ -92,6 +94,7 @@ class Checks:
             self.cut = self.cut or self.ending
             raise
         finally:
+            self.open -= 1
             self.waiting(-1)
 
     def rendered(self, decision: Decision, headers: Headers) -> bytes:
