@@ -88,4 +88,5 @@ install_python_server canaille Canaille
 install_python_server traefik Traefik
 install_python_server caddy "a current Caddy"
 install_python_server envoy Envoy
+install_python_server kong "Kong's Python plugin server"
 exit 0

@@ -54,6 +54,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Apache": lambda: command("apache2") and LUA_SOCKET.is_dir(),
     "Varnish": lambda: command("varnishd") and command("cc"),
     "HAProxy": lambda: command("haproxy"),
+    "Kong's Python plugin server": lambda: installed("kong"),
     "grpcio": lambda: find_spec("grpc"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
