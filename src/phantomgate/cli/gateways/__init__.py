@@ -13,6 +13,8 @@ from phantomgate.cli.gateways.kind import Kind
 GATEWAYS = {
     "nginx": "auth_request",
     "traefik": "ForwardAuth, by the file provider",
+    "caddy": "forward_auth, written out",
+    "envoy": "ext_authz over HTTP",
 }
 """Each gateway, and the means by which it asks."""
 
