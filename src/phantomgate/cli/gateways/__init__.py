@@ -15,6 +15,8 @@ GATEWAYS = {
     "traefik": "ForwardAuth, by the file provider",
     "caddy": "forward_auth, written out",
     "envoy": "ext_authz over HTTP",
+    "apache": "mod_lua",
+    "varnish": "a question, and a restart",
 }
 """Each gateway, and the means by which it asks."""
 
