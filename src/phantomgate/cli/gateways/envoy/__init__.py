@@ -25,6 +25,7 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
         clean="\n".join(f"- remove: {name}" for name in (*names, *also)),
         claims="\n".join(f"- {{ exact: {name.lower()} }}" for name in claim_headers(settings)),
         dropped=", ".join((*judged, "x-envoy-expected-rq-timeout-ms")),
+        cors=", ".join(f"access-control-{part}" for part in ("allow-origin", "allow-credentials", "expose-headers")),
         decision=_address(said.values["listen"]),
         resolution=_resolution(said.values["listen"]),
         bind_address=_address(places.bind),
