@@ -35,6 +35,14 @@ SHIPPED = [
     ("nginx", "session", [], "session.toml"),
     ("traefik", "bearer", [], "phantomgate.toml"),
     ("traefik", "session", [], "session.toml"),
+    ("caddy", "bearer", [], "phantomgate.toml"),
+    ("caddy", "session", [], "session.toml"),
+    ("envoy", "bearer", [], "phantomgate.toml"),
+    ("envoy", "session", [], "session.toml"),
+    ("apache", "bearer", [], "phantomgate.toml"),
+    ("apache", "session", [], "session.toml"),
+    ("varnish", "bearer", [], "phantomgate.toml"),
+    ("varnish", "session", [], "session.toml"),
     ("haproxy", "spoe", [], "phantomgate.toml"),
     ("haproxy", "session", [], "session.toml"),
     ("haproxy-lua", "lua", [], "phantomgate.toml"),
@@ -174,6 +182,14 @@ def test_a_unix_socket_is_for_gateways_that_can_ask_by_one(init, gateway):
     code, files = init(gateway, settings_for(gateway, listen="unix:/run/phantomgate/decide.sock"))
     unix = kind_of(gateway).unix
     assert (0 if unix else 2, unix) == (code, "/run/phantomgate/decide.sock" in "".join(files.values()))
+
+
+@every_gateway
+@pytest.mark.parametrize("option", ["--bind", "--api", "--decision"])
+def test_an_address_is_a_host_and_a_port(init, capsys, gateway, option):
+    if kind_of(gateway).plain:
+        assert (2, {}) == init(gateway, settings_for(gateway), option, "only-a-name")
+        assert option in capsys.readouterr().err
 
 
 def test_a_template_is_its_values_and_what_its_words_say():

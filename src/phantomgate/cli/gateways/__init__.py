@@ -13,6 +13,10 @@ from phantomgate.cli.gateways.kind import Kind
 GATEWAYS = {
     "nginx": "auth_request",
     "traefik": "ForwardAuth, by the file provider",
+    "caddy": "forward_auth, written out",
+    "envoy": "ext_authz over HTTP",
+    "apache": "mod_lua",
+    "varnish": "a question, and a restart",
     "haproxy": "SPOE",
     "haproxy-lua": "Lua, where SPOE can't be used",
     "envoy-grpc": "ext_authz over gRPC",

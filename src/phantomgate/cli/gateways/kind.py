@@ -55,6 +55,8 @@ class Kind:
     """What else to write in the settings, or to see to on this machine."""
     unix: bool = True
     """Whether it can ask by a unix socket."""
+    plain: bool = True
+    """Whether it wants every address as HOST:PORT; else they are as the gateway itself writes them."""
     nginx: bool = False
     """Whether it wants `[serve] nginx`."""
     protocol: str = "http"
@@ -134,8 +136,10 @@ def problems(kind: Kind, settings: Settings, places: Places) -> Iterator[Problem
             text = f'has "{name}", which {kind.name} can\'t read from an answer; use letters, digits and "-"'
             yield Problem("forward.claims", text, settings.origin("forward.claims"))
     for option, value in (("--bind", places.bind), ("--api", places.api), ("--decision", places.decision)):
-        if value:
-            yield from unsafe(option, value)
+        if value and (wrong := [*unsafe(option, value)]):
+            yield from wrong
+        elif value and kind.plain and not _is_plain(value, unix=kind.unix and option == "--decision"):
+            yield Problem(option, f'is "{value}"; want an address such as 10.0.0.5:9090', "command line")
 
 
 def _listen_problems(kind: Kind, settings: Settings) -> Iterator[Problem]:
@@ -146,6 +150,14 @@ def _listen_problems(kind: Kind, settings: Settings) -> Iterator[Problem]:
         yield Problem("serve.listen", f"has characters that mean something to {kind.name}", origin)
     if listen.startswith("unix:") and not kind.unix:
         yield Problem("serve.listen", f"is a unix socket, by which {kind.name} can't ask; use an address", origin)
+
+
+def _is_plain(text: str, *, unix: bool) -> bool:
+    try:
+        address = read_address(text)
+    except ValueError:
+        return False
+    return unix if address.unix else address.port > 0
 
 
 def unsafe(option: str, value: str) -> Iterator[Problem]:

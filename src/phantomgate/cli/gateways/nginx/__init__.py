@@ -112,4 +112,4 @@ def _mounts() -> str:
         return ""
 
 
-KIND = Kind("nginx", "original", render, own=["nginx.conf"], add=add, advice=advice, nginx=True)
+KIND = Kind("nginx", "original", render, own=["nginx.conf"], add=add, advice=advice, plain=False, nginx=True)
