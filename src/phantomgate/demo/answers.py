@@ -30,9 +30,11 @@ def html(page: str, redirect_uri: str = "", status: int = 200) -> web.Response:
     return web.Response(text=page, content_type="text/html", headers=page_headers(redirect_uri), status=status)
 
 
-def static(name: str, headers: Mapping[str, str] | None = None) -> Callable[[web.Request], Awaitable[web.Response]]:
+def static(
+    name: str, headers: Mapping[str, str] | None = None, folder: Path = STATIC
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler that gives one file that ships with the demo."""
-    body = (STATIC / name).read_bytes()
+    body = (folder / name).read_bytes()
     given = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", **(headers or {})}
 
     async def give(_: web.Request) -> web.Response:

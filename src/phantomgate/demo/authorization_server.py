@@ -86,12 +86,16 @@ class DevelopmentServer:
         self, client_id: str, scope: str = "", *, subject: str = "", seconds: float | None = None, **claims: Any
     ) -> str:
         """A new opaque token, as if *client_id* had asked for it; *claims* are added to what introspection tells."""
-        lasts = self.access_token_seconds if seconds is None else seconds
+        lasts = self._lasts(client_id) if seconds is None else seconds
         return self._ledger.issue(client_id, subject or client_id, tuple(scope.split()), lasts, **claims)
 
     def revoke(self, token: str) -> None:
         """From now on *token* is inactive."""
         self._ledger.revoke(token)
+
+    def expire(self, client_id: str) -> None:
+        """Every access token of *client_id* is over now; what refreshes them is not."""
+        self._ledger.expire(client_id)
 
     async def log_out(self, sid: str) -> None:
         """The session *sid* ends, and clients that want to are told (back-channel logout)."""
@@ -175,8 +179,13 @@ class DevelopmentServer:
             raise OAuthError("unsupported_grant_type", f"grant_type must be {', '.join(grants)}")
         return web.json_response(grant(form, client), headers=NO_STORE)
 
-    def _answer(self, token: str, scopes: Sequence[str], **more: str) -> dict[str, Any]:
-        said = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.access_token_seconds)}
+    def _lasts(self, client_id: str) -> float:
+        client = self.clients.get(client_id)
+        own = client.access_token_seconds if client else None
+        return self.access_token_seconds if own is None else own
+
+    def _answer(self, client_id: str, token: str, scopes: Sequence[str], **more: str) -> dict[str, Any]:
+        said = {"access_token": token, "token_type": "Bearer", "expires_in": int(self._lasts(client_id))}
         return {**said, "scope": " ".join(scopes), **more}
 
     def _client_credentials(self, form: dict[str, str], client: Client) -> dict[str, Any]:
@@ -184,7 +193,7 @@ class DevelopmentServer:
             # RFC 6749 §4.4: confidential clients only.
             raise OAuthError("unauthorized_client", f"{client.client_id} is public and can't use client_credentials")
         scopes = read_scope(form, client)
-        return self._answer(self.issue(client.client_id, " ".join(scopes)), scopes)
+        return self._answer(client.client_id, self.issue(client.client_id, " ".join(scopes)), scopes)
 
     def _authorization_code(self, form: dict[str, str], client: Client) -> dict[str, Any]:
         code = self._ledger.use_code(form.get("code", ""))
@@ -218,7 +227,7 @@ class DevelopmentServer:
         if "openid" in grant.scopes:
             claims = id_token_claims(self.issuer, grant, token, self._key.algorithm, self._now())
             more["id_token"] = self._key.sign(claims, "JWT")
-        return self._answer(token, grant.scopes, **more)
+        return self._answer(grant.client_id, token, grant.scopes, **more)
 
     def _exchange(self, form: dict[str, str], client: Client) -> dict[str, Any]:
         asked = exchange.read_exchange(form, client, self.exchange_audiences)

@@ -101,6 +101,12 @@ class Ledger:
         until, query = self._pushed.pop(name, (0.0, ""))
         return query if self._now() < until else None
 
+    def expire(self, client_id: str) -> None:
+        """From now on every token of *client_id* is inactive."""
+        for token, issued in [*self._tokens.items()]:
+            if issued.client_id == client_id:
+                self.revoke(token)
+
     def begin_login(self, request: AuthorizationRequest) -> str:
         """A name for *request* while a person logs in."""
         login = self._random()

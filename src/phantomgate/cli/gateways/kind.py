@@ -143,13 +143,19 @@ def problems(kind: Kind, settings: Settings, places: Places) -> Iterator[Problem
 
 
 def _listen_problems(kind: Kind, settings: Settings) -> Iterator[Problem]:
-    listen, origin = settings.serve.listen, settings.origin("serve.listen")
-    if listen.endswith(":0"):
-        yield Problem("serve.listen", f"has port 0, any that is free; {kind.name} needs to know it", origin)
-    if not _SAFE(listen):
-        yield Problem("serve.listen", f"has characters that mean something to {kind.name}", origin)
+    listen = settings.serve.listen
+    yield from address_problems(kind.name, settings, "serve.listen", listen)
     if listen.startswith("unix:") and not kind.unix:
-        yield Problem("serve.listen", f"is a unix socket, by which {kind.name} can't ask; use an address", origin)
+        text = f"is a unix socket, by which {kind.name} can't ask; use an address"
+        yield Problem("serve.listen", text, settings.origin("serve.listen"))
+
+
+def address_problems(gateway: str, settings: Settings, name: str, listen: str) -> Iterator[Problem]:
+    """What a gateway can't do with the address *listen*, of the setting *name*; empty is none."""
+    if listen.endswith(":0"):
+        yield Problem(name, f"has port 0, any that is free; {gateway} needs to know it", settings.origin(name))
+    if listen and not _SAFE(listen):
+        yield Problem(name, f"has characters that mean something to {gateway}", settings.origin(name))
 
 
 def _is_plain(text: str, *, unix: bool) -> bool:

@@ -7,7 +7,16 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from phantomgate.cli.gateways.kind import Kind, Places, claim_headers, csrf_header, facts, unsafe
+from phantomgate.cli.gateways.kind import (
+    Kind,
+    Places,
+    address_problems,
+    claim_headers,
+    csrf_header,
+    facts,
+    reachable,
+    unsafe,
+)
 from phantomgate.cli.gateways.template import rendered
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
@@ -60,9 +69,11 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
         set_misc=options.cached and options.hash == "set-misc",
         tokens=options.cached and not settings.routes,
         requests=options.cached and bool(settings.routes),
+        agent=bool(settings.agent.listen),
     )
     # One file is a remembered decision: as many may be open as are kept, and some for all else.
     said.values.update(
+        agent=reachable(settings.agent.listen) if settings.agent.listen else "",
         cache=options.cache.rstrip("/"),
         hot=str(options.hot),
         files=str(options.hot + 4096),
@@ -75,6 +86,7 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
 
 
 def _problems(settings: Settings, options: argparse.Namespace) -> Iterator[Problem]:
+    yield from address_problems("nginx", settings, "agent.listen", settings.agent.listen)
     if options.cached and settings.session.keys:
         text = "can't be used with [session]: what cookies and origins had a say in is never remembered; leave it out"
         yield Problem("--cached", text, "command line")
