@@ -28,6 +28,7 @@ from pathlib import Path
 
 from asgi_middleware import asgi_middleware
 from cached_decision import cached_decision, cached_decision_million
+from gateways import gateways
 from jwt_verify import jwt_verify
 from measure import Missing
 from memory_per_token import memory_per_token
@@ -45,6 +46,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "jwt_verify": jwt_verify,
     "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
+    "gateways": gateways,
 }
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc", "starlette")
@@ -104,6 +106,8 @@ def machine() -> dict[str, str]:
         "nginx": _said("nginx", "-v"),
         **{f"nginx {name}": _packaged(f"libnginx-mod-http-{name}") for name in ("lua", "js", "set-misc")},
         "wrk": _said("wrk", "-v"),
+        "haproxy": _said("haproxy", "-v"),
+        "grpcio": _version("grpcio"),
     }
 
 
