@@ -17,6 +17,7 @@ has caddy || need caddy
 has apache2 || need apache2
 [ -d /usr/share/lua/5.1/socket ] || need lua-socket
 has varnishd || need varnish
+[ -f /usr/lib/x86_64-linux-gnu/lua/5.1/cjson.so ] || need lua-cjson
 has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
