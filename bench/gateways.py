@@ -1,4 +1,4 @@
-"""CPU of gateway and decision together, by request: the ways of asking beside each other, and beside Lua in the gateway.
+"""CPU of gateway and decision together, by request: the ways of asking side by side, and beside Lua in the gateway.
 
 Every variant of ours is what `phantomgate init` writes for the benchmark's settings, in front of the smallest API there
 is. HAProxy's table in Lua has the same rules around it, so that what is compared is how a decision is reached; nginx
