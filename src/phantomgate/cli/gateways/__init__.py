@@ -17,6 +17,13 @@ GATEWAYS = {
     "envoy": "ext_authz over HTTP",
     "apache": "mod_lua",
     "varnish": "a question, and a restart",
+    "apisix": "forward-auth",
+    "kong": "a serverless function",
+    "istio": "an external authorizer over HTTP",
+    "envoy-gateway": "a SecurityPolicy",
+    "gloo": "custom external authorization",
+    "azure-apim": "a policy that calls /exchange",
+    "apigee": "policies that call /exchange",
 }
 """Each gateway, and the means by which it asks."""
 
