@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-import xml.etree.ElementTree as Xml
+import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
@@ -114,7 +114,7 @@ def test_nothing_of_a_template_is_left_and_every_file_is_marked(init, capsys, ga
 @pytest.mark.parametrize("gateway", ["azure-apim", "apigee"])
 def test_what_is_xml_can_be_read_as_such(init, gateway):
     _, files = init(gateway, settings_for(gateway, CLAIMS))
-    read = [Xml.fromstring(text) for name, text in files.items() if name.endswith(".xml")]  # noqa: S314 - ours
+    read = [ET.fromstring(text) for name, text in files.items() if name.endswith(".xml")]  # noqa: S314 - ours
     assert read
 
 
