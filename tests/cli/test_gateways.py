@@ -54,6 +54,9 @@ SHIPPED = [
 ]
 """What stands in deploy/: (gateway, folder below deploy/GATEWAY, the options that write it, the settings beside it)."""
 
+GUIDES = {"kong": "kong-functions"}
+"""The pages in docs/how-to that aren't called as their gateway is."""
+
 every_gateway = pytest.mark.parametrize("gateway", GATEWAYS)
 
 
@@ -199,6 +202,13 @@ def test_an_address_is_a_host_and_a_port(init, capsys, gateway, option):
     if kind_of(gateway).plain:
         assert (2, {}) == init(gateway, settings_for(gateway), option, "only-a-name")
         assert option in capsys.readouterr().err
+
+
+@every_gateway
+def test_the_guides_settings_are_good_and_need_no_advice(init, capsys, gateway):
+    guide = (DEPLOY.parent / "docs" / "how-to" / f"{GUIDES.get(gateway, gateway)}.md").read_text()
+    assert 0 == init(gateway, guide.partition("cat > phantomgate.toml <<'END'\n")[2].partition("END\n")[0])[0]
+    assert "write " not in capsys.readouterr().err
 
 
 def test_a_template_is_its_values_and_what_its_words_say():
