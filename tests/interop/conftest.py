@@ -23,24 +23,26 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(
-        key=lambda item: item.path.name in ("test_matrix.py", "test_contract_table.py")
-    )  # stable, so only these move: to the end
+    last = ("test_matrix.py", "test_contract_table.py")
+    items.sort(key=lambda item: item.path.name in last)  # stable, so only these move: to the end
 
 
 def pytest_deselected(items):
     for item in items:
-        if "matrix" in item.fixturenames:
+        if {"matrix", "contract"} & set(item.fixturenames):
             item.config.stash[LEFT_OUT].append(item.nodeid)
 
 
 def pytest_collection_finish(session):
     collected = {item.path for item in session.items}
     session.config.stash[LEFT_OUT] += [
-        path.name
-        for path in HERE.glob("test_*.py")
-        if path not in collected and "matrix.record(" in path.read_text(encoding="utf-8")
+        path.name for path in HERE.glob("test_*.py") if path not in collected and _records(path)
     ]
+
+
+def _records(path):
+    text = path.read_text(encoding="utf-8")
+    return "matrix.record(" in text or "contract.record(" in text
 
 
 def pytest_sessionfinish(session):

@@ -20,7 +20,6 @@ from interop.asking import ask
 from interop.gateways import BINARIES, gateway
 from interop.http2 import speaks_http2
 from interop.phantomgate_server import phantomgate
-from interop.processes import free_port
 from phantomgate.cli.gateways import kind_of
 from phantomgate.cli.gateways.headers import look_alikes
 from phantomgate.demo.authorization_server import DevelopmentServer
@@ -349,33 +348,6 @@ def test_no_answer_lets_nothing_in(faulty, record):
     assert [] == api.requests
     assert answer.status >= 500
     record("decision: closes without an answer", str(answer.status))
-
-
-def test_an_answer_that_comes_too_late_lets_nothing_in(faulty, binary, record):
-    stub, api, port = faulty
-    if binary.patient:
-        record("decision: never answers", f"not run: waits {binary.patient} s")
-        return
-    stub.hang()
-    try:
-        answer = ask(port, token="opaque")
-    finally:
-        stub.wake()
-    assert [] == api.requests
-    assert answer.status >= 500
-    record("decision: never answers", str(answer.status))
-
-
-def test_a_decision_service_that_is_not_there_lets_nothing_in(binary, backs, tmp_path, record):
-    """Last, so that a gateway that remembers who was down doesn't mind."""
-    settings = tmp_path / "phantomgate.toml"
-    settings.write_text(FAULTY.format(port=free_port(), source=binary.source))
-    backs[1].requests.clear()
-    with gateway(binary, settings, backs[1].port) as running:
-        answer = ask(running.port, token="opaque")
-    assert [] == backs[1].requests
-    assert answer.status >= 500
-    record("decision: not there", str(answer.status))
 
 
 def test_a_websocket_is_judged_and_then_carries_bytes(faulty, record):

@@ -19,26 +19,15 @@ pytestmark = pytest.mark.interop
 
 OTHERS = [binary.name for binary in BINARIES if binary.gateway != "nginx"]
 WEAKENED = [
-    ("Traefik", "          - phantomgate-ask\n", "", "good-token"),  # nobody is asked, so nothing passes
-    ("Traefik", '          X-User: ""\n', "", ""),  # ForwardAuth replaces it in any case
     ("Traefik", '          X_User: ""\n', "", "spelled-X_User"),
-    ("Traefik", "          - phantomgate-clean\n", "", "override-x-original-url"),
-    ("Traefik", "phantomgate-plain@file, ", "", ""),  # for versions that believed Connection
-    ("Caddy", "\trequest_header -*_*\n", "", "spelled-X_User"),
-    ("Caddy, current", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
     ("Caddy", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
-    ("Caddy", "\trequest_header -X-Original-Url\n", "", "override-x-original-url"),
     ("Caddy", "\t\t\trequest_header Authorization {rp.header.Authorization}\n", "", "good-token"),
-    ("Envoy", '- remove_on_match: { key_matcher: { safe_regex: { regex: ".*[_.].*" } } }', "", "spelled-X.User"),
     ("Envoy", "- { exact: authorization }\n", "- { exact: x-nothing }\n", "good-token"),
-    ("Envoy", "- remove: x-original-url\n", "- remove: x-nothing\n", "override-x-original-url"),
-    ("Apache", 'given["Authorization"] = jwt', "", "good-token"),
-    ("Apache", 'name:find("[^%w-]")', "false", "spelled-X_User"),
     ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
     ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),
     ("Varnish", "set req.http.Authorization = req.http.X-Phantomgate-JWT;", "", "good-token"),
 ]
-"""(gateway, what stands in its files, what stands there instead, the case that finds it; "" if two defences hold)."""
+"""(gateway, what stands in its files, what stands there instead, the case that finds it)."""
 
 
 @pytest.fixture(scope="module")
@@ -92,7 +81,7 @@ def test_a_weakened_copy_is_told_its_hole(gates, capsys, name, there, instead, h
 
     with examined(gates, capsys, name, weaken) as (code, found):
         holes = {case for case, one in found.items() if one["outcome"] == "hole"}
-        assert (1, True) == (code, hole in holes) if hole else (0, set()) == (code, holes), holes
+        assert (1, True) == (code, hole in holes), holes
 
 
 def test_every_gateway_was_weakened():

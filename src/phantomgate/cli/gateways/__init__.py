@@ -20,6 +20,13 @@ GATEWAYS = {
     "haproxy": "SPOE",
     "haproxy-lua": "Lua, where SPOE can't be used",
     "envoy-grpc": "ext_authz over gRPC",
+    "apisix": "forward-auth",
+    "kong": "a serverless function",
+    "istio": "an external authorizer over HTTP",
+    "envoy-gateway": "a SecurityPolicy",
+    "gloo": "custom external authorization",
+    "azure-apim": "a policy that calls /exchange",
+    "apigee": "policies that call /exchange",
 }
 """Each gateway, and the means by which it asks."""
 

@@ -57,6 +57,8 @@ class Kind:
     """Whether it can ask by a unix socket."""
     plain: bool = True
     """Whether it wants every address as HOST:PORT; else they are as the gateway itself writes them."""
+    sessions: bool = True
+    """Whether it does what `[session]` needs: cookies replaced, and CORS."""
     nginx: bool = False
     """Whether it wants `[serve] nginx`."""
     protocol: str = "http"
@@ -129,6 +131,9 @@ def problems(kind: Kind, settings: Settings, places: Places) -> Iterator[Problem
         says = f"{kind.name} says which request is judged {_SAYS[kind.source]}"
         text = f'is "{serve.source}", and {says}; write source = "{kind.source}"'
         yield Problem("serve.source", text, settings.origin("serve.source"))
+    if settings.session.keys and not kind.sessions:
+        text = f"is there, and the configuration for {kind.name} is for bearer tokens alone; take the section out"
+        yield Problem("session.keys", text, settings.origin("session.keys"))
     if not places.decision:
         yield from _listen_problems(kind, settings)
     for name in settings.forward.claims:
