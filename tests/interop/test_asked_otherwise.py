@@ -63,13 +63,20 @@ def standing(tmp_path, name, issuer, **more):
         yield front.port, api, gate
 
 
+@pytest.fixture
+def record(world, contract):
+    """Says what came of a case of the contract."""
+    binary = BY_NAME[world[4]]
+    return lambda case, outcome: contract.record(binary.name, binary.version(), case, outcome)
+
+
 @pytest.fixture(scope="module", params=BOTH)
 def world(request, tmp_path_factory, authority):
     server, issuer = authority
     token = server.issue("service", "read", subject="ann")
     with standing(tmp_path_factory.mktemp("world"), request.param, issuer) as (port, api, gate):
         until(lambda: ask(port, token=token).status == 200, "the gateway to see phantomgate")
-        yield port, api, gate, token
+        yield port, api, gate, token, request.param
 
 
 def arrived(answer, name):
@@ -77,7 +84,7 @@ def arrived(answer, name):
 
 
 def test_the_api_gets_the_jwt_and_our_claims_and_nothing_that_looks_like_them(world):
-    port, api, _, token = world
+    port, api, _, token, _ = world
     forged = ["X-User", "x_user", "X.Team", "X-Team", "X-Forwarded-User", "X-Original-URL", "Proxy_Authorization",
               "X-HTTP-Method-Override", "X-Envoy-Original-Path", "Forwarded", "X_Real.IP"]  # fmt: skip
     answer = ask(port, "/orders?page=2", *((name, "forged") for name in forged), ("X-Mine", "kept"), token=token)
@@ -104,7 +111,7 @@ def test_the_api_gets_the_jwt_and_our_claims_and_nothing_that_looks_like_them(wo
     ],
 )
 def test_a_refusal_reaches_the_client_with_status_challenge_and_body(world, fields, status, error):
-    port, api, _, _ = world
+    port, api, *_ = world
     before = len(api.requests)
     answer = ask(port, "/orders", *fields)
     assert (status, error) == (answer.status, answer.json["error"])
@@ -116,15 +123,16 @@ def test_a_refusal_reaches_the_client_with_status_challenge_and_body(world, fiel
     assert before == len(api.requests)
 
 
-def test_a_body_passes_as_it_came(world):
-    port, api, _, token = world
+def test_a_body_passes_as_it_came(world, record):
+    port, api, _, token, _ = world
     body = os.urandom(300_000)
     assert 200 == ask(port, "/orders", token=token, method="POST", body=body).status
     assert body == api.requests[-1][3]
+    record("a body of 300 kB", "arrives whole, and at the API alone")
 
 
-def test_a_websocket_passes_with_the_jwt(world):
-    port, api, _, token = world
+def test_a_websocket_passes_with_the_jwt(world, record):
+    port, api, _, token, _ = world
     with socket.create_connection(("127.0.0.1", port)) as client:
         client.settimeout(10)
         client.sendall(
@@ -138,6 +146,16 @@ def test_a_websocket_passes_with_the_jwt(world):
         client.sendall(b"ping")
         assert b"ping" == client.recv(4)
     assert not api.contains(token)
+    record("WebSocket", "judged, then opens")
+
+
+def test_a_jwt_of_16_kb_passes(world, authority, record):
+    port, api, *_ = world
+    token = authority[0].issue("service", "read", subject="a" * 12_000)
+    assert 200 == ask(port, "/orders", token=token).status
+    ((_, _, fields, _),) = api.requests[-1:]
+    assert len(dict(fields)["authorization"]) > 16_000
+    record("a JWT of 16 kB", "passes")
 
 
 @pytest.mark.parametrize("name", BOTH)

@@ -32,4 +32,4 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
     return {**files, **rendered(__name__, ("phantomgate.lua",), said)}
 
 
-KIND = Kind("haproxy-lua", "original", render, own=("haproxy.cfg",), unix=False)
+KIND = Kind("haproxy-lua", "forwarded", render, own=("haproxy.cfg",), unix=False)
