@@ -37,6 +37,7 @@ SHIPPED = [
     ("nginx", "cached", ["--cached"], "phantomgate.toml"),
     ("nginx", "cached-set-misc", ["--cached", "--hash", "set-misc"], "phantomgate.toml"),
     ("nginx", "session", [], "session.toml"),
+    ("nginx", "spa", [], "spa.toml"),
     ("traefik", "bearer", [], "phantomgate.toml"),
     ("traefik", "session", [], "session.toml"),
     ("caddy", "bearer", [], "phantomgate.toml"),

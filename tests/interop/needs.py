@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+AWS = HERE / "aws"
 MODULES = Path("/usr/lib/nginx/modules")
 LUA_SOCKET = Path("/usr/share/lua/5.1/socket")
 GLEWLWYD_TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
@@ -59,6 +60,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Canaille": lambda: installed("canaille"),
     "Chromium": lambda: command("chromium"),
     "wrk": lambda: command("wrk"),
+    "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
 }
 """Name -> whether it is here."""
 

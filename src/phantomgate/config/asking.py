@@ -1,4 +1,4 @@
-"""How each server is asked: that of [introspection], of [exchange], and each of [[issuers]] that introspects.
+"""How each server is asked: of [introspection], [exchange] and [agent], and each of [[issuers]] that introspects.
 
 Rule: what is secret is read here, once, by its place in the settings, and every problem is said with that place.
 """
@@ -6,12 +6,12 @@ Rule: what is secret is read here, once, by its place in the settings, and every
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from typing import NamedTuple
 
 from phantomgate.config.authentication import authentication, certificate
 from phantomgate.config.settings import AsClient, Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Problem
+from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.resolvers.client import Authenticate
@@ -48,6 +48,7 @@ def askers(settings: Settings) -> Iterator[tuple[str, AsClient]]:
     """How each is asked, and the place of that in the settings."""
     yield "introspection", settings.introspection
     yield "exchange", settings.exchange
+    yield "agent", settings.agent
     for number, one in enumerate(settings.issuers, 1):
         yield place_of(number), asked_of(one)
 
@@ -97,4 +98,5 @@ def certificates(settings: Settings) -> list[Problem]:
 def _as_written(settings: Settings) -> Iterator[tuple[str, AsClient]]:
     yield "introspection", settings.introspection
     yield "exchange", settings.exchange
+    yield "agent", settings.agent
     yield from ((place_of(number), one.introspection) for number, one in enumerate(settings.issuers, 1))

@@ -7,14 +7,14 @@ password. `ipaddress` is imported only when there is an address to look at.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from phantomgate.config.kinds import Kind, found, text_of
+from phantomgate.core.nouns import dataclass
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
 
 __all__ = [
-    "ADDRESS", "NETWORKS", "Address", "insecure", "is_loopback", "keys_source", "origin", "read_address", "url",
-    "web_origin",
+    "ADDRESS", "NETWORKS", "OPTIONAL_ADDRESS", "Address", "insecure", "is_loopback", "keys_source", "origin",
+    "read_address", "url", "web_origin",
 ]  # fmt: skip
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
@@ -57,7 +57,7 @@ def read_address(text: str) -> Address:
 
 def _is_host(host: str, six: str | None) -> bool:
     """Whether *host* is a name or a valid IP address; all digits and dots must be IPv4."""
-    if six is None and not re.fullmatch(r"[0-9.]+", host):
+    if six is None and (host == "127.0.0.1" or not re.fullmatch(r"[0-9.]+", host)):  # the default spares the import
         return True
     from ipaddress import IPv4Address, IPv6Address
 
@@ -74,6 +74,13 @@ def _address(value: object) -> str:
 
 
 ADDRESS = Kind("address", _address, {"type": "string"})
+
+
+def _optional_address(value: object) -> str:
+    return "" if value == "" else _address(value)
+
+
+OPTIONAL_ADDRESS = Kind("address", _optional_address, {"type": "string"})
 
 
 def _networks(value: object) -> tuple[str, ...]:

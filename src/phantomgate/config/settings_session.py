@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, list_of, setting
 from phantomgate.config.network import web_origin
 from phantomgate.config.vocabulary import COOKIE_PREFIX, DOMAIN, HEADER_NAMES, ISSUER, METHODS, SECRETS
+from phantomgate.core.nouns import dataclass
 
 _ORIGINS = list_of(web_origin(want='an origin such as "https://www.example.com"'), want='["https://www.example.com"]')
 
@@ -38,8 +37,8 @@ class Session:
     session of theirs is left."""
     issuer: str = setting(ISSUER, "")
     """Whom the cookies are sealed for, so that those of one environment don't open in another with the same keys. The
-    same at the agent and at every gateway. Empty: the `issuer` of `[introspection]`, or of the first of `[[issuers]]`,
-    or the introspection `endpoint`."""
+    same at the agent and at every gateway. Empty: the `issuer` of `[introspection]`, of the first of `[[issuers]]`, of
+    `[agent]`, or the introspection `endpoint`, whichever is there first."""
     allow_cross_site: bool = setting(SWITCH, False)
     """Let requests pass that the browser calls cross-site (`Sec-Fetch-Site`), as long as their origin is trusted."""
     cors: bool = setting(SWITCH, False)

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
 from phantomgate.core.model import plain_name
+from phantomgate.oauth.authorization import OURS
 from phantomgate.oauth.jwa import ALGORITHMS
 from phantomgate.oauth.minting import NEVER_COPIED
 
@@ -134,15 +135,17 @@ KEY_SET = Kind("table", _key_set, {"type": "object"}, from_json)
 _KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
 
 
+_REFERENCE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+"
+    r"|aws-sm:[A-Za-z0-9/_+=.@:-]{1,2048}(?:#[^#\x00-\x1f]{1,256})?|aws-ssm:[A-Za-z0-9/_.:-]{1,2048}"
+)
+
+
 def _secret(value: object) -> str:
     """A reference to a secret; whatever else is there is never repeated."""
     if not isinstance(value, str):
         raise ValueError(f"is not text; {_KEPT}")
-    if value.startswith(("aws-sm:", "aws-ssm:")):
-        raise ValueError(
-            f'"{value.partition(":")[0]}:" is read on AWS Lambda only; not available in this release; {_KEPT}'
-        )
-    if value and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+", value):
+    if value and not _REFERENCE.fullmatch(value):
         raise ValueError(
             f"is not a reference, perhaps the secret itself, which belongs in no setting or its variable; {_KEPT}"
         )
@@ -160,7 +163,30 @@ def _copied(value: object) -> str:
     return name
 
 
+def page_parameter() -> Kind[str]:
+    """A parameter of an authorization request that a page may set (RFC 6749 §8.2)."""
+    word = words("parameter", r"[A-Za-z0-9._-]{1,64}", 'the name of a parameter such as "prompt"', optional=False)
+
+    def read(value: object) -> str:
+        name = word.read(value)
+        if name in OURS:
+            raise ValueError(f"is {found(name)}, which a login is protected by and no page may set; leave it out")
+        return name
+
+    return Kind("parameter", read, {"type": "string"})
+
+
+RETURN_TO = list_of(
+    words(
+        "path or URL",
+        r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?|https?://[!-\[\]-~]+",
+        'a path such as "/account/", or a URL such as "https://www.example.com/welcome"',
+        optional=False,
+    ),
+    want='["/"]',
+)
+
 COPIED_CLAIMS = list_of(Kind("claim", _copied, {"type": "string"}), want='["tenant", "acr"]')
 
-SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file):.+$"})
+SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file|aws-sm|aws-ssm):.+$"})
 SECRETS = list_of(SECRET, want='["file:/etc/phantomgate/mint.pem"]')

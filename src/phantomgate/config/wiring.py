@@ -8,27 +8,30 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
-from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
+from phantomgate.config.issuing import DEFAULT_NAME, Tools, make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.minting import mint_keys, minting, published
+from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
-from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.probes import Probe
+from phantomgate.config.published import challenged_with, published
+from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
+from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Match, Policy, Store
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
-from phantomgate.gateway.routes import Rule, policy_only, route_table
+from phantomgate.gateway.routes import policy_only, route_table
 from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
@@ -36,6 +39,7 @@ from phantomgate.resolvers.introspect import Introspect
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
     from phantomgate.config.session import Browsers
+    from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
@@ -59,8 +63,10 @@ class Wired:
     probes: tuple[Probe, ...] = field(repr=False)
     """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
-    published_keys: bytes = b""
-    """Our public keys as a JWK Set, where we mint; else empty."""
+    published: Mapping[str, Published]
+    """What anybody may read, by path: the metadata of the API, our public keys."""
+    resource_metadata: str
+    """The URL of that metadata, for challenges, or empty."""
     halves: Store | None = field(default=None, repr=False)
     """Where the parts of split tokens are pushed to, where there are such."""
     push_secret: str = field(default="", repr=False)
@@ -115,7 +121,7 @@ def wire(
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     metrics.caches["memory"] = counts = Counts()
-    write = write or _stderr(settings, metrics, now)
+    write = write or stderr(settings, metrics, now)
     split = Counts()
     if settings.splits:
         metrics.caches["split"] = split
@@ -137,7 +143,7 @@ def wire(
         ticks,
         random,
         metrics.timed,
-        _saying(write, now),
+        saying(write, now),
         random(32),
         kept_halves(settings, ticks),
         split,
@@ -179,7 +185,8 @@ def wire(
         made.introspect,
         probes,
         tuple(ends.closing),
-        published(keys),
+        published(settings, keys),
+        challenged_with(settings),
         tools.halves,
         secret,
     )
@@ -204,41 +211,14 @@ def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | N
 
 def _match(settings: Settings) -> Match:
     """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
-    policy = _policy_route(settings)
-    if not settings.routes:
-        return policy_only(policy)
-    return route_table([Rule(rule.path, rule.methods, _route(rule, policy)) for rule in settings.routes], policy)
-
-
-def _policy_route(settings: Settings) -> Route:
-    policy = settings.policy
-    return Route(
-        "policy",
-        frozenset(policy.scopes),
-        frozenset(policy.any_scopes),
-        frozenset(policy.issuers),
-        frozenset(policy.audiences),
-    )
-
-
-def _route(rule: RouteRule, policy: Route) -> Route:
-    """One line of the table. Where both it and the policy name alternatives, `_policies` judges by each."""
-    return Route(
-        f"{','.join(rule.methods) or '*'} {rule.path}",
-        policy.scopes | frozenset(rule.scopes),
-        frozenset(rule.any_scopes) or policy.any_scopes,
-        policy.issuers,
-        frozenset(rule.audiences) or policy.audiences,
-        rule.issuer,
-        rule.upstream_audience,
-        of_table=True,
-    )
+    policy = policy_route(settings)
+    return route_table(rules_of(settings), policy) if settings.routes else policy_only(policy)
 
 
 def _policies(settings: Settings, now: Clock) -> dict[str, Policy]:
     """The checks that these settings need, by name, in the order in which they run."""
     policy, routes = settings.policy, settings.routes
-    everywhere = _policy_route(settings)
+    everywhere = policy_route(settings)
     scopes = judge.scopes(cast("ScopeStrategy", policy.scope_strategy))
     policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
     if policy.issuers:
@@ -267,7 +247,7 @@ def _by(rules: Route, judge: Policy) -> Policy:
     return judged
 
 
-def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
+def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
     """Tells the log that what an issuer publishes could not be fetched, while what is held may still be used."""
 
     def say(issuer: str, what: str, no: Refused, seconds: float) -> None:
@@ -279,7 +259,7 @@ def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str,
     return say
 
 
-def _stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
+def stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
     """The log on standard error; what can't be written is counted."""
     from phantomgate.config.log import Level, Log
 

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from phantomgate.cli.gateways.kind import Kind, Places, claim_headers, csrf_header, facts, unsafe
+from phantomgate.cli.gateways.kind import Kind, Places, claim_headers, csrf_header, facts, listening, reachable, unsafe
 from phantomgate.cli.gateways.template import rendered
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
@@ -49,11 +49,12 @@ def _count(text: str) -> int:
 
 def render(settings: Settings, places: Places, options: argparse.Namespace) -> dict[str, str]:
     """The files by name. Raises SettingsError when nginx can't work with these settings."""
-    if problems := [*_problems(settings, options)]:
+    if problems := [*_problems(settings, options), *listening(KIND, settings, "agent.listen", settings.agent.listen)]:
         raise SettingsError(problems)
     headers, csrf = claim_headers(settings), csrf_header(settings)
     said = facts(settings, places)
     said.words.update(
+        agent=bool(settings.agent.listen),
         direct=not options.cached,
         cached=options.cached,
         njs=options.cached and options.hash == "njs",
@@ -63,6 +64,7 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
     )
     # One file is a remembered decision: as many may be open as are kept, and some for all else.
     said.values.update(
+        agent=reachable(settings.agent.listen) if settings.agent.listen else "",
         cache=options.cache.rstrip("/"),
         hot=str(options.hot),
         files=str(options.hot + 4096),
