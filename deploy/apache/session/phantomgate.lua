@@ -44,8 +44,8 @@ local TOLD = { "www-authenticate", "retry-after", "cache-control", "access-contr
 local REFUSALS = { [400] = true, [401] = true, [403] = true, [500] = true, [502] = true, [503] = true }
 
 local function ask(r, method, path, headers)
-    headers["X-Original-Method"] = r.method
-    headers["X-Original-URI"] = r.unparsed_uri
+    headers["X-Forwarded-Method"] = r.method
+    headers["X-Forwarded-Uri"] = r.unparsed_uri
     local body = {}
     local ok, status, fields = http.request {
         url = DECISION .. path, method = method, headers = headers, sink = ltn12.sink.table(body), redirect = false,

@@ -47,9 +47,9 @@ local function decide(txn)
     end
     local method = txn.sf:method()
     local asked = {
-        ["x-original-method"] = { method },
-        ["x-original-uri"] = { txn.sf:pathq() },
-        ["x-original-host"] = { txn.sf:req_fhdr("host") },
+        ["x-forwarded-method"] = { method },
+        ["x-forwarded-uri"] = { txn.sf:pathq() },
+        ["x-forwarded-host"] = { txn.sf:req_fhdr("host") },
     }
     for _, name in ipairs(SENT) do
         local values = all(headers, name)

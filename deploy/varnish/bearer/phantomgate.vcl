@@ -241,8 +241,8 @@ sub vcl_recv {
         unset req.http.X-Real-IP;
 
         set req.http.X-Phantomgate-Asked = "1";
-        set req.http.X-Original-Method = req.method;
-        set req.http.X-Original-URI = req.url;
+        set req.http.X-Forwarded-Method = req.method;
+        set req.http.X-Forwarded-Uri = req.url;
         set req.backend_hint = phantomgate;
         set req.url = "/decide";
         set req.method = "GET";
@@ -254,10 +254,10 @@ sub vcl_recv {
     # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
     if (req.http.X-Phantomgate-Asked) {
         unset req.http.X-Phantomgate-Asked;
-        set req.method = req.http.X-Original-Method;
-        set req.url = req.http.X-Original-URI;
-        unset req.http.X-Original-Method;
-        unset req.http.X-Original-URI;
+        set req.method = req.http.X-Forwarded-Method;
+        set req.url = req.http.X-Forwarded-Uri;
+        unset req.http.X-Forwarded-Method;
+        unset req.http.X-Forwarded-Uri;
         # Replaced by what phantomgate says: the client's token never goes upstream.
         set req.http.Authorization = req.http.X-Phantomgate-JWT;
         set req.http.X-User = req.http.X-Phantomgate-X-User;

@@ -135,7 +135,7 @@ def problems(kind: Kind, settings: Settings, places: Places) -> Iterator[Problem
         text = f"is there, and the configuration for {kind.name} is for bearer tokens alone; take the section out"
         yield Problem("session.keys", text, settings.origin("session.keys"))
     if not places.decision:
-        yield from _listen_problems(kind, settings)
+        yield from listening(kind, settings, "serve.listen", serve.listen)
     for name in settings.forward.claims:
         if not _HEADER(name):
             text = f'has "{name}", which {kind.name} can\'t read from an answer; use letters, digits and "-"'
@@ -147,20 +147,15 @@ def problems(kind: Kind, settings: Settings, places: Places) -> Iterator[Problem
             yield Problem(option, f'is "{value}"; want an address such as 10.0.0.5:9090', "command line")
 
 
-def _listen_problems(kind: Kind, settings: Settings) -> Iterator[Problem]:
-    listen = settings.serve.listen
-    yield from address_problems(kind.name, settings, "serve.listen", listen)
-    if listen.startswith("unix:") and not kind.unix:
-        text = f"is a unix socket, by which {kind.name} can't ask; use an address"
-        yield Problem("serve.listen", text, settings.origin("serve.listen"))
-
-
-def address_problems(gateway: str, settings: Settings, name: str, listen: str) -> Iterator[Problem]:
-    """What a gateway can't do with the address *listen*, of the setting *name*; empty is none."""
+def listening(kind: Kind, settings: Settings, name: str, listen: str) -> Iterator[Problem]:
+    """The problems of a gateway that is to find what listens on *listen*, the setting *name*."""
+    origin = settings.origin(name)
     if listen.endswith(":0"):
-        yield Problem(name, f"has port 0, any that is free; {gateway} needs to know it", settings.origin(name))
+        yield Problem(name, f"has port 0, any that is free; {kind.name} needs to know it", origin)
     if listen and not _SAFE(listen):
-        yield Problem(name, f"has characters that mean something to {gateway}", settings.origin(name))
+        yield Problem(name, f"has characters that mean something to {kind.name}", origin)
+    if listen.startswith("unix:") and not kind.unix:
+        yield Problem(name, f"is a unix socket, by which {kind.name} can't ask; use an address", origin)
 
 
 def _is_plain(text: str, *, unix: bool) -> bool:
@@ -184,6 +179,8 @@ def advice(kind: Kind, settings: Settings) -> Iterator[str]:
         yield f'[serve] source is "{serve.source}"; write source = "{kind.source}", which is what {kind.name} sends'
     if kind.nginx and not serve.nginx:
         yield "[serve] nginx is false; write nginx = true, so that refusals reach the client word for word"
+    if settings.agent.listen and kind.name != "nginx":
+        yield f"[agent] listens on {settings.agent.listen}; let {kind.name} pass /oauth-agent/ on to it, without asking"
     if serve.nginx and not kind.nginx:
         yield f"[serve] nginx is true; leave it out, {kind.name} understands a 400"
 

@@ -24,7 +24,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--script",
         metavar="FILE",
         default="phantomgate.lua",
-        help="where Apache finds the script, absolute or from ServerRoot (default: %(default)s)",
+        help="where Apache finds the script: absolute, or from the folder it is started in (default: %(default)s)",
     )
     parser.add_argument("--user", default="www-data", help="whom the example runs as (default: %(default)s)")
 
@@ -55,4 +55,4 @@ def _listed(texts: Iterable[str]) -> str:
     return ", ".join(json.dumps(text) for text in texts)
 
 
-KIND = Kind("apache", "original", render, own=["httpd.conf"], add=add, unix=False)
+KIND = Kind("apache", "forwarded", render, own=["httpd.conf"], add=add, unix=False)

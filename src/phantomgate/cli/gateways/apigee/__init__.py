@@ -11,7 +11,7 @@ def _say(names: Names) -> dict[str, str]:
 
 KIND = unrun(
     "apigee",
-    "original",
+    "forwarded",
     __name__,
     ["PG-Ask.xml", "PG-Refuse.xml", "PG-Read.xml", "PG-NoJwt.xml", "PG-Forward.xml", "README.md"],
     _say,

@@ -9,4 +9,4 @@ def _say(names: Names) -> dict[str, str]:
     return {"clean": elements('<set-header name={} exists-action="delete" />', names.spelled)}
 
 
-KIND = unrun("azure-apim", "original", __name__, ["policy.xml"], _say)
+KIND = unrun("azure-apim", "forwarded", __name__, ["policy.xml"], _say)

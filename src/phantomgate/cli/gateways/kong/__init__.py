@@ -9,4 +9,4 @@ def _say(names: Names) -> dict[str, str]:
     return {"dropped": quoted(names.dropped), "claims": quoted(names.claims)}
 
 
-KIND = unrun("kong", "original", __name__, ["kong.yml"], _say)
+KIND = unrun("kong", "forwarded", __name__, ["kong.yml"], _say)

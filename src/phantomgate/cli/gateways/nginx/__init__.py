@@ -7,16 +7,7 @@ import math
 from collections.abc import Iterator
 from pathlib import Path
 
-from phantomgate.cli.gateways.kind import (
-    Kind,
-    Places,
-    address_problems,
-    claim_headers,
-    csrf_header,
-    facts,
-    reachable,
-    unsafe,
-)
+from phantomgate.cli.gateways.kind import Kind, Places, claim_headers, csrf_header, facts, listening, reachable, unsafe
 from phantomgate.cli.gateways.template import rendered
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
@@ -58,18 +49,18 @@ def _count(text: str) -> int:
 
 def render(settings: Settings, places: Places, options: argparse.Namespace) -> dict[str, str]:
     """The files by name. Raises SettingsError when nginx can't work with these settings."""
-    if problems := [*_problems(settings, options)]:
+    if problems := [*_problems(settings, options), *listening(KIND, settings, "agent.listen", settings.agent.listen)]:
         raise SettingsError(problems)
     headers, csrf = claim_headers(settings), csrf_header(settings)
     said = facts(settings, places)
     said.words.update(
+        agent=bool(settings.agent.listen),
         direct=not options.cached,
         cached=options.cached,
         njs=options.cached and options.hash == "njs",
         set_misc=options.cached and options.hash == "set-misc",
         tokens=options.cached and not settings.routes,
         requests=options.cached and bool(settings.routes),
-        agent=bool(settings.agent.listen),
     )
     # One file is a remembered decision: as many may be open as are kept, and some for all else.
     said.values.update(
@@ -86,7 +77,6 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
 
 
 def _problems(settings: Settings, options: argparse.Namespace) -> Iterator[Problem]:
-    yield from address_problems("nginx", settings, "agent.listen", settings.agent.listen)
     if options.cached and settings.session.keys:
         text = "can't be used with [session]: what cookies and origins had a say in is never remembered; leave it out"
         yield Problem("--cached", text, "command line")

@@ -65,4 +65,4 @@ def _backend(text: str) -> str:
     return f'.path = "{address.unix}";' if address.unix else f'.host = "{address.host}";\n.port = "{address.port}";'
 
 
-KIND = Kind("varnish", "original", render, own=["default.vcl"], add=add)
+KIND = Kind("varnish", "forwarded", render, own=["default.vcl"], add=add)

@@ -37,8 +37,8 @@ sub vcl_recv {
         unset req.http.X-Real-IP;
 
         set req.http.X-Phantomgate-Asked = "1";
-        set req.http.X-Original-Method = req.method;
-        set req.http.X-Original-URI = req.url;
+        set req.http.X-Forwarded-Method = req.method;
+        set req.http.X-Forwarded-Uri = req.url;
         set req.backend_hint = phantomgate;
 %cors         if (req.method == "OPTIONS" && req.http.Origin && req.http.Access-Control-Request-Method) {
 %cors             # May a page send such a request at all? phantomgate knows, and its answer is the browser's.
@@ -58,10 +58,10 @@ sub vcl_recv {
     # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
     if (req.http.X-Phantomgate-Asked) {
         unset req.http.X-Phantomgate-Asked;
-        set req.method = req.http.X-Original-Method;
-        set req.url = req.http.X-Original-URI;
-        unset req.http.X-Original-Method;
-        unset req.http.X-Original-URI;
+        set req.method = req.http.X-Forwarded-Method;
+        set req.url = req.http.X-Forwarded-Uri;
+        unset req.http.X-Forwarded-Method;
+        unset req.http.X-Forwarded-Uri;
         # Replaced by what phantomgate says: the client's token never goes upstream.
         set req.http.Authorization = req.http.X-Phantomgate-JWT;
         @set_claims@
