@@ -20,6 +20,7 @@ has varnishd || need varnish
 has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk
+has curl || need curl
 has node || need nodejs
 has npm || need npm
 
