@@ -22,6 +22,7 @@ has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk
+has curl || need curl
 has node || need nodejs
 has npm || need npm
 

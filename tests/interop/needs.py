@@ -64,6 +64,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Canaille": lambda: installed("canaille"),
     "Chromium": lambda: command("chromium"),
     "wrk": lambda: command("wrk"),
+    "curl": lambda: command("curl"),
     "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
 }
 """Name -> whether it is here."""

@@ -19,6 +19,7 @@ from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.gateways import BINARIES, gateway
 from interop.http2 import speaks_http2
+from interop.needs import needs
 from interop.phantomgate_server import phantomgate
 from phantomgate.cli.gateways import kind_of
 from phantomgate.cli.gateways.headers import look_alikes
@@ -378,6 +379,7 @@ def test_over_http2_it_is_the_same(world, binary, record):
     if not binary.h2:
         record("HTTP/2", "not without TLS")
         return
+    needs("curl")
     good, bad = world.token(), "unknown"
     authority = f"127.0.0.1:{world.running.port}"
     assert [200, 401, 401] == [
