@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -41,8 +42,7 @@ def pytest_collection_finish(session):
 
 
 def _records(path):
-    text = path.read_text(encoding="utf-8")
-    return "matrix.record(" in text or "contract.record(" in text
+    return re.search(r"\brecord\(", path.read_text(encoding="utf-8"))
 
 
 def pytest_sessionfinish(session):

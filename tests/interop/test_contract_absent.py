@@ -14,7 +14,7 @@ from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.gateways import BINARIES, gateway
 from interop.needs import SERVERS, needs
-from interop.test_contract import FAULTY
+from interop.test_contract_faults import FAULTY
 
 pytestmark = pytest.mark.interop
 

@@ -7,7 +7,8 @@ import pytest
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.gateways import BY_NAME, gateway
-from interop.test_contract import FAULTY, JWT, arrived
+from interop.test_contract import arrived
+from interop.test_contract_faults import FAULTY, JWT
 
 pytestmark = pytest.mark.interop
 
