@@ -25,7 +25,7 @@ NOW = 1_800_000_000
 
 @pytest.fixture
 def gate(serve):
-    return serve()
+    return serve(caching={"refresh_ahead": False})  # so that only the end of its time makes us ask
 
 
 def ages(gate, authority, *seconds: float) -> list[bool]:

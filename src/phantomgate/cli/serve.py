@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 from phantomgate.cli.options import add_config
@@ -24,7 +24,7 @@ from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.settings import Settings
+from phantomgate.config.settings import Resilience, Settings
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.running import Plan, Run
@@ -69,7 +69,8 @@ async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bo
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    wired = wire(settings, "nonblocking", environ=environ, write=log)
+    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False))  # a probe is to find out
+    wired = wire(unguarded, "nonblocking", environ=environ, write=log)
     plan = Plan(
         listen=listen,
         manage=manage,

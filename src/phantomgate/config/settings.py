@@ -42,6 +42,7 @@ __all__ = [
     "Log",
     "Mint",
     "Policy",
+    "Resilience",
     "RouteRule",
     "Serve",
     "Settings",
@@ -109,6 +110,31 @@ class Cache:
     """How much memory they may take, in all workers together; whichever bound is reached first."""
     negative_max_age: float = setting(duration("0s", "5s"), "5s")
     """How long "this token is not active" is remembered, at most `"5s"`; `"0s"` asks every time."""
+    refresh_ahead: bool = setting(SWITCH, True)
+    """Ask anew, behind, about a token that is used again after four fifths of the time its answer is good for, so that
+    no request waits when that is over. Where nothing can run behind (AWS Lambda, WSGI), nothing does."""
+    stale_if_error: float = setting(duration("0s", "60s"), "0s")
+    """While the authorization server can't be asked, use its last answer for this much longer, on the routes with
+    `allow_stale`, never past `exp`, and never once it has called the token inactive. A token that is revoked meanwhile
+    works so much longer too. Whoever is let in so is told `max-age=0`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Resilience:
+    """How each authorization server is called when it has trouble. The defaults need no tuning. `timeout` is the
+    deadline of a call whatever is done here, and `max_connections` bounds how many are under way in each worker."""
+
+    retry: bool = setting(SWITCH, True)
+    """Ask once more, within `timeout`, about a token when there was no answer or a 502, 503 or 504 without
+    `Retry-After`: of all calls, one in ten at most. Calls of a token endpoint are made once, and so are those with a
+    client assertion."""
+    breaker: bool = setting(SWITCH, True)
+    """Stop asking a server that fails: when half of 20 or more calls within ten seconds did, or five in a row got no
+    answer. For 1 to 30 seconds, longer each time, what isn't remembered is then refused at once (503 with
+    `Retry-After`); after that one call tries whether it is back."""
+    max_wait: float = setting(duration("0s", "5s"), "500ms")
+    """How long a call may wait for its turn when `max_connections` calls are under way; after that, the request is
+    refused (503, `overloaded`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +154,8 @@ class Policy:
     """The `aud` claim names one of these. Empty: not checked."""
     clock_skew: float = setting(duration("0s", "5m"), "5s")
     """How far in the future `nbf` and `iat` may be. `exp` has no leeway."""
+    allow_stale: bool = setting(SWITCH, False)
+    """Whether `cache.stale_if_error` is for the requests that no route rules: all, where there are no `[[routes]]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +178,8 @@ class RouteRule:
     upstream_audience: str = setting(ISSUER, "")
     """Whom the JWT that goes upstream is for on these paths, where we make it: its `aud`, or what the server is asked
     for. Empty: what `[mint]` or `[exchange]` says."""
+    allow_stale: bool = setting(SWITCH, False)
+    """Whether `cache.stale_if_error` is for these paths: where reading something a minute too long does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +239,9 @@ class Log:
     level: str = setting(choice("debug", "info", "warning", "error"), "info")
     """The least important lines to write. A refusal is always written."""
     allows: bool = setting(SWITCH, False)
-    """Also write a line for every request that is allowed."""
+    """Also write a line for requests that are allowed."""
+    allows_one_in: int = setting(number(1, 1_000_000), 1)
+    """Of those, for one in so many. 1: for every one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,6 +251,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     introspection: Introspection = field(default_factory=Introspection)
     cache: Cache = field(default_factory=Cache)
+    resilience: Resilience = field(default_factory=Resilience)
     policy: Policy = field(default_factory=Policy)
     issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
@@ -261,6 +294,7 @@ SECTIONS: Mapping[str, type] = {
     "serve": Serve,
     "introspection": Introspection,
     "cache": Cache,
+    "resilience": Resilience,
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,

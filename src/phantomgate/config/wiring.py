@@ -15,6 +15,7 @@ from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
+from phantomgate.config.guarding import guarding
 from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting, published
@@ -121,9 +122,10 @@ def wire(
         metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
+    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random)
     tools = Tools(
         settings,
-        ends.http,
+        guarded,
         ends.once,
         ends.key_once,
         ends.later,
@@ -165,7 +167,7 @@ def wire(
         resolver=made.resolver,
         policies=tuple(policies.values()),
         forward=forward,
-        observe=observer(metrics, write, now=now, allowed=settings.log.allows),
+        observe=observer(metrics, write, now=now, allowed=settings.log.allows_one_in if settings.log.allows else 0),
         new_id=lambda: random(8).hex(),
         respond=pages.respond if pages else respond_nothing,
     )
@@ -218,6 +220,7 @@ def _policy_route(settings: Settings) -> Route:
         frozenset(policy.any_scopes),
         frozenset(policy.issuers),
         frozenset(policy.audiences),
+        allow_stale=policy.allow_stale,
     )
 
 
@@ -231,6 +234,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         frozenset(rule.audiences) or policy.audiences,
         rule.issuer,
         rule.upstream_audience,
+        rule.allow_stale,
         of_table=True,
     )
 
