@@ -16,6 +16,7 @@ has nginx || need nginx
 has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk
+has promtool || need prometheus
 has node || need nodejs
 has npm || need npm
 

@@ -51,6 +51,8 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
     "Canaille": lambda: installed("canaille"),
     "Chromium": lambda: command("chromium"),
+    "promtool": lambda: command("promtool"),
+    "Prometheus": lambda: command("prometheus"),
     "wrk": lambda: command("wrk"),
 }
 """Name -> whether it is here."""

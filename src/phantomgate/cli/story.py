@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from phantomgate.adapters.forward_auth import write_allow, write_exchange
 from phantomgate.adapters.refusal import write_refusal
-from phantomgate.cli.remedies import remedy
+from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import (

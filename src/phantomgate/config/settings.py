@@ -61,7 +61,7 @@ class Serve:
     that is free. Whoever reaches it can try tokens, so an address beyond this machine needs `trusted_proxies` that
     name the callers, or `allow_any_caller`."""
     manage: str = setting(ADDRESS, "127.0.0.1:9091")
-    """The management listener: `/healthz`, `/readyz` and `/metrics`."""
+    """The management listener: `/healthz`, `/readyz`, `/metrics`, and at `/` a page that shows what happens now."""
     protocol: str = setting(choice("http", "spop"), "http")
     """What the decision listener speaks: `http` (`/decide` and `/exchange`), or `spop`, HAProxy's stream processing
     offload protocol, for HAProxy alone."""
