@@ -24,7 +24,7 @@ from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.settings import Resilience, Settings
+from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.running import Plan, Run
@@ -69,7 +69,8 @@ async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bo
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False))  # a probe is to find out
+    # A probe is to find out, whatever was found out before, and is no decision
+    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
     wired = wire(unguarded, "nonblocking", environ=environ, write=log)
     plan = Plan(
         listen=listen,

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, NamedTuple
 
-from phantomgate.config.family import BackEnds, Certificate, HttpFor
+from phantomgate.config.family import BackEnds, Certificate, Family, HttpFor
 from phantomgate.config.issuing import DEFAULT_NAME
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
@@ -17,6 +17,7 @@ from phantomgate.resolvers.breaker import Breaker, State
 from phantomgate.resolvers.guarded import Calls, Guarded
 
 if TYPE_CHECKING:
+    from phantomgate.backends.tracing import Tracing
     from phantomgate.config.log import LogLine
 
 
@@ -37,6 +38,7 @@ def guarding(
     now: Clock,
     ticks: Clock,
     random: Callable[[int], bytes],
+    tracing: Tracing | None = None,
 ) -> HttpFor:
     """The clients of *ends*, each guarded as [resilience] says. *random* spreads what many would do at a time."""
     servers: dict[str, _Server] = {}
@@ -57,8 +59,9 @@ def guarding(
 
     def client(name: str, ca_file: str, ours: Certificate, connections: int) -> Http:
         shared = server(name, connections)
+        http = ends.http(name, ca_file, ours, connections)
         return Guarded(
-            ends.http(name, ca_file, ours, connections),
+            http if tracing is None else tracing.http(http, name or DEFAULT_NAME),
             shared.turns,
             breaker=shared.breaker,
             retries=settings.resilience.retry,
@@ -70,6 +73,19 @@ def guarding(
         )
 
     return client
+
+
+def traced(settings: Settings, family: Family) -> Tracing | None:
+    """What traces decisions, if [traces] says where to; nothing of it is imported if not.
+
+    Raises ModuleNotFoundError when the extra `otel` isn't installed.
+    """
+    if not settings.traces.endpoint or family == "blocking":
+        return None
+    from phantomgate import __version__
+    from phantomgate.backends.tracing import Tracing
+
+    return Tracing(settings.traces.endpoint, settings.traces.one_in, __version__)
 
 
 def _saying(

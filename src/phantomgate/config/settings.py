@@ -47,6 +47,7 @@ __all__ = [
     "Serve",
     "Settings",
     "SplitTokens",
+    "Traces",
 ]
 
 _UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
@@ -245,6 +246,17 @@ class Log:
 
 
 @dataclass(frozen=True, slots=True)
+class Traces:
+    """Traces by OpenTelemetry, of the decisions of `serve`: `pip install phantomgate[otel]`."""
+
+    endpoint: str = setting(url(query=False, want='a URL such as "http://127.0.0.1:4318/v1/traces"'), "")
+    """Where spans are sent, by OTLP over HTTP. Empty: there are none, and nothing of OpenTelemetry is loaded."""
+    one_in: int = setting(number(1, 1_000_000), 100)
+    """Of how many decisions one is recorded, chosen by the trace's id, so that services with the same ratio choose the
+    same. That a caller's `traceparent` asks for it doesn't count."""
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. `origins` says where each that is not a default was read, by its name ("cache.max_age")."""
 
@@ -261,6 +273,7 @@ class Settings:
     split_tokens: SplitTokens = field(default_factory=SplitTokens)
     session: Session = field(default_factory=Session)
     log: Log = field(default_factory=Log)
+    traces: Traces = field(default_factory=Traces)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -302,6 +315,7 @@ SECTIONS: Mapping[str, type] = {
     "split_tokens": SplitTokens,
     "session": Session,
     "log": Log,
+    "traces": Traces,
 }
 """The sections that are tables."""
 

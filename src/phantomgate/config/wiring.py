@@ -15,7 +15,7 @@ from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
-from phantomgate.config.guarding import guarding
+from phantomgate.config.guarding import guarding, traced
 from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting, published
@@ -122,7 +122,8 @@ def wire(
         metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
-    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random)
+    tracing = traced(settings, family)
+    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing)
     tools = Tools(
         settings,
         guarded,
@@ -173,14 +174,14 @@ def wire(
     )
     return Wired(
         settings,
-        gateway,
+        gateway if tracing is None else tracing.gateway(gateway),
         tuple(policies),
         metrics,
         now,
         ticks,
         made.introspect,
         probes,
-        tuple(ends.closing),
+        (*ends.closing, *(() if tracing is None else (tracing,))),
         published(keys),
         tools.halves,
         secret,

@@ -50,8 +50,28 @@ def status(counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, st
         "buckets": BUCKETS,
         "counts": counts,
         "reasons": {
-            reason.label: {"status": reason.status, "remedy": remedy(reason, "")}
+            reason.label: {"status": reason.status, "remedy": remedy(reason, _detail(reason, counts))}
             for reason in Reason
             if counts["refused"].get(reason.label)
         },
     }
+
+
+_WORDS = {
+    "no_address": "no address for",
+    "no_connection": "no connection to",
+    "no_tls": "no tls",
+    "cut_off": "closed the connection",
+    "timeout": "gave no whole answer within",
+    "status_429": "answered 429",
+}
+"""How calls fail, in the words by which remedies are found."""
+
+
+def _detail(reason: Reason, counts: Snapshot) -> str:
+    """The way in which most calls have failed, where that is what the reason is about."""
+    if reason is not Reason.UNAVAILABLE:
+        return ""
+    failed = [(one["calls"].get(how, 0), word) for one in counts["servers"].values() for how, word in _WORDS.items()]
+    count, word = max(failed, default=(0, ""))
+    return word if count else ""
