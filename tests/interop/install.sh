@@ -17,6 +17,7 @@ has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk
 has promtool || need prometheus
+has systemd-analyze || need systemd
 has node || need nodejs
 has npm || need npm
 

@@ -53,6 +53,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Chromium": lambda: command("chromium"),
     "promtool": lambda: command("promtool"),
     "Prometheus": lambda: command("prometheus"),
+    "systemd-analyze": lambda: command("systemd-analyze"),
     "wrk": lambda: command("wrk"),
 }
 """Name -> whether it is here."""
