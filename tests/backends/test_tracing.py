@@ -41,7 +41,7 @@ def play(clock, answer, *requests, one_in=1):
     exporter, calls = InMemorySpanExporter(), FakeHttp(answer)
 
     async def story():
-        tracing = Tracing("", one_in, "1", exporter=exporter)
+        tracing = Tracing("", one_in, exporter=exporter)
         made = wire(SETTINGS, "nonblocking", environ={"S": "canary-secret"}, write=lambda line: None, now=clock.now,
                     ticks=clock.ticks, http=tracing.http(calls, "main"))  # fmt: skip
         gateway = tracing.gateway(made.gateway)
@@ -124,7 +124,7 @@ def test_requests_at_the_same_time_do_not_share_a_trace(clock):
             return good()
 
     async def story():
-        tracing = Tracing("", 1, "1", exporter=exporter)
+        tracing = Tracing("", 1, exporter=exporter)
         made = wire(SETTINGS, "nonblocking", environ={"S": "s"}, write=lambda line: None, now=clock.now,
                     ticks=clock.ticks, http=tracing.http(Slow(), "main"))  # fmt: skip
         gateway = tracing.gateway(made.gateway)

@@ -47,10 +47,10 @@ class Tracing:
     *exporter* is instead of that to *endpoint*.
     """
 
-    def __init__(self, endpoint: str, one_in: int, version: str, *, exporter: SpanExporter | None = None) -> None:
+    def __init__(self, endpoint: str, one_in: int, *, exporter: SpanExporter | None = None) -> None:
         self._provider = TracerProvider(
             sampler=TraceIdRatioBased(1 / one_in),
-            resource=Resource({"service.name": "phantomgate", "service.version": version}),
+            resource=Resource({"service.name": "phantomgate"}),
             shutdown_on_exit=False,
         )
         out = exporter or OTLPSpanExporter(endpoint=endpoint, timeout=EXPORT_SECONDS)
@@ -84,7 +84,7 @@ class Tracing:
 
     def start(self, name: str, above: Span | None, kind: SpanKind = SpanKind.INTERNAL) -> Span:
         """A span below *above*, which is from now on what others are below."""
-        span = self._tracer.start_span(name, None if above is None else set_span_in_context(above), kind)
+        span: Span = self._tracer.start_span(name, None if above is None else set_span_in_context(above), kind)
         self._above.set(span)
         return span
 

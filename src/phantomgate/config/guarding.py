@@ -82,10 +82,9 @@ def traced(settings: Settings, family: Family) -> Tracing | None:
     """
     if not settings.traces.endpoint or family == "blocking":
         return None
-    from phantomgate import __version__
     from phantomgate.backends.tracing import Tracing
 
-    return Tracing(settings.traces.endpoint, settings.traces.one_in, __version__)
+    return Tracing(settings.traces.endpoint, settings.traces.one_in)
 
 
 def _saying(

@@ -13,6 +13,9 @@ from dataclasses import dataclass, field
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
+from phantomgate.config.settings_agent import Agent
+from phantomgate.config.settings_resource import Resource
+from phantomgate.config.settings_running import Log, Resilience, Traces
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
 from phantomgate.config.vocabulary import (
@@ -43,14 +46,13 @@ __all__ = [
     "Mint",
     "Policy",
     "Resilience",
+    "Resource",
     "RouteRule",
     "Serve",
     "Settings",
     "SplitTokens",
     "Traces",
 ]
-
-_UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +86,7 @@ class Serve:
     `auth_request` understands only 401 and 403, and throws the body away."""
     realm: str = setting(REALM, "api")
     """The realm in `WWW-Authenticate` (RFC 6750 §3)."""
-    upstream: str = setting(_UPSTREAM, "")
+    upstream: str = setting(url(query=False, want='a URL such as "http://127.0.0.1:8080"'), "")
     """Be the gateway: a reverse proxy in front of this URL. Empty: only decide."""
     drain: float = setting(duration("0s", "10m"), "25s")
     """After SIGTERM, how long requests in flight may take to end."""
@@ -118,24 +120,6 @@ class Cache:
     """While the authorization server can't be asked, use its last answer for this much longer, on the routes with
     `allow_stale`, never past `exp`, and never once it has called the token inactive. A token that is revoked meanwhile
     works so much longer too. Whoever is let in so is told `max-age=0`."""
-
-
-@dataclass(frozen=True, slots=True)
-class Resilience:
-    """How each authorization server is called when it has trouble. The defaults need no tuning. `timeout` is the
-    deadline of a call whatever is done here, and `max_connections` bounds how many are under way in each worker."""
-
-    retry: bool = setting(SWITCH, True)
-    """Ask once more, within `timeout`, about a token when there was no answer or a 502, 503 or 504 without
-    `Retry-After`: of all calls, one in ten at most. Calls of a token endpoint are made once, and so are those with a
-    client assertion."""
-    breaker: bool = setting(SWITCH, True)
-    """Stop asking a server that fails: when half of 20 or more calls within ten seconds did, or five in a row got no
-    answer. For 1 to 30 seconds, longer each time, what isn't remembered is then refused at once (503 with
-    `Retry-After`); after that one call tries whether it is back."""
-    max_wait: float = setting(duration("0s", "5s"), "500ms")
-    """How long a call may wait for its turn when `max_connections` calls are under way; after that, the request is
-    refused (503, `overloaded`)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -234,29 +218,6 @@ class SplitTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """The log: one JSON line an event, on stderr."""
-
-    level: str = setting(choice("debug", "info", "warning", "error"), "info")
-    """The least important lines to write. A refusal is always written."""
-    allows: bool = setting(SWITCH, False)
-    """Also write a line for requests that are allowed."""
-    allows_one_in: int = setting(number(1, 1_000_000), 1)
-    """Of those, for one in so many. 1: for every one."""
-
-
-@dataclass(frozen=True, slots=True)
-class Traces:
-    """Traces by OpenTelemetry, of the decisions of `serve`: `pip install phantomgate[otel]`."""
-
-    endpoint: str = setting(url(query=False, want='a URL such as "http://127.0.0.1:4318/v1/traces"'), "")
-    """Where spans are sent, by OTLP over HTTP. Empty: there are none, and nothing of OpenTelemetry is loaded."""
-    one_in: int = setting(number(1, 1_000_000), 100)
-    """Of how many decisions one is recorded, chosen by the trace's id, so that services with the same ratio choose the
-    same. That a caller's `traceparent` asks for it doesn't count."""
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. `origins` says where each that is not a default was read, by its name ("cache.max_age")."""
 
@@ -269,12 +230,19 @@ class Settings:
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
+    resource: Resource = field(default_factory=Resource)
     exchange: Exchange = field(default_factory=Exchange)
     split_tokens: SplitTokens = field(default_factory=SplitTokens)
     session: Session = field(default_factory=Session)
+    agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
     traces: Traces = field(default_factory=Traces)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether there is an OAuth agent."""
+        return self.agent != Agent()
 
     @property
     def exchanges(self) -> bool:
@@ -311,9 +279,11 @@ SECTIONS: Mapping[str, type] = {
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
+    "resource": Resource,
     "exchange": Exchange,
     "split_tokens": SplitTokens,
     "session": Session,
+    "agent": Agent,
     "log": Log,
     "traces": Traces,
 }
