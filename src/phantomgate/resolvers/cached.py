@@ -185,10 +185,10 @@ class Cached:
 
         async def ask() -> None:
             try:
-                token = await self.once(key, self._fill(key, credential, route))
+                newer = await self.once(key, self._fill(key, credential, route))
                 self.counts.ahead += 1
-                if generation == self._generation and self.ticks() < token.fresh_until:
-                    self._keep_hot(credential, replace(token, presented=credential.value))
+                if generation == self._generation and self.ticks() < newer.fresh_until:
+                    self._keep_hot(credential, replace(newer, presented=credential.value))
             except Refused as no:
                 if no.reason.status < 500:
                     self._hot.pop(credential, None)
