@@ -28,9 +28,9 @@ from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import BackEnds, Closable, Family, back_ends
-from phantomgate.config.issuing import Probe
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics
+from phantomgate.config.probes import Probe
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
 from phantomgate.config.wiring import Random, saying, stderr

@@ -6,16 +6,16 @@ the server of [introspection] alone costs a cold start no verifier.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
 from phantomgate.config.authentication import certificate
 from phantomgate.config.family import HttpFor
+from phantomgate.config.probes import Probe, probe_introspection, probe_keys
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
-from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Credential, Route
+from phantomgate.core.errors import Refused
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
@@ -31,14 +31,6 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
-
-
-class Probe(NamedTuple):
-    """One thing to ask of one issuer: of whom, where, and how; the answer is None when all is well."""
-
-    name: str
-    where: str
-    ask: Callable[[], Coroutine[Any, Any, Refused | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +68,8 @@ class Made(NamedTuple):
 def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     """The resolver that these settings describe. *clients* are what we are to each server, by its place."""
     settings = tools.settings
+    if settings.aws.keys:
+        return _of_key_set(tools)
     if not settings.issuers:
         cached, introspect, probe = _default(tools, settings.introspection.issuer, clients["introspection"])
         return Made(cached, introspect, (probe,))
@@ -92,6 +86,20 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     cached, introspect, probe = _default(tools, name, clients["introspection"])
     issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
     return Made(ByIssuer(issuers), introspect, (*probes, probe))
+
+
+def _of_key_set(tools: Tools) -> Made:
+    """The JWTs of [aws] keys, whoever issued them."""
+    from phantomgate.config.any_issuer import ALGORITHMS, NAME, any_issuer_rules
+    from phantomgate.resolvers.verify import Verify
+
+    settings = tools.settings
+    one = IssuerRule(name=NAME, keys=settings.aws.keys, algorithms=ALGORITHMS)
+    remembered: list[Cached] = []
+    keys, rules = _keys(tools, one, None, remembered), any_issuer_rules(settings.policy.clock_skew)
+    verify = Verify(keys, rules, now=tools.now, ticks=tools.ticks, name=NAME, max_age=settings.cache.max_age)
+    remembered.append(_cached(tools, verify, NAME, ("aws.keys", one.keys)))
+    return Made(remembered[0], None, (probe_keys(one, keys),))
 
 
 def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspect, Probe]:
@@ -111,7 +119,7 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
     introspect = _introspect(tools, one, client, metadata, remembered)
     cached = _cached(tools, introspect, name, _asked(one))
     remembered.append(cached)
-    return cached, introspect, _probe_introspection(tools, one, introspect)
+    return cached, introspect, probe_introspection(tools.random, one, introspect)
 
 
 def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]) -> Resolver:
@@ -133,13 +141,13 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
             name=one.name,
             max_age=tools.settings.cache.max_age,
         )
-        probes.append(_probe_keys(one, keys))
+        probes.append(probe_keys(one, keys))
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
         context += ("header", *sorted(one.ignored_header))
     if introspects(one):
         introspect = _introspect(tools, one, client, metadata, remembered)
-        probes.append(_probe_introspection(tools, one, introspect))
+        probes.append(probe_introspection(tools.random, one, introspect))
         context += _asked(one)
     if verify is not None and introspect is not None:
         inner: Resolver = Wrapped(verify, introspect)
@@ -291,34 +299,3 @@ def _http(tools: Tools, one: IssuerRule, ca_file: str = "") -> Http:
     """The client for all calls to this issuer that trust *ca_file*, or else its own."""
     asked = one.introspection
     return tools.http(one.name, ca_file or one.ca_file, certificate(asked), asked.max_connections)
-
-
-def _probe_introspection(tools: Tools, one: IssuerRule, introspect: Introspect) -> Probe:
-    """Asks about a token nobody issued: a good server says, as it should, "not active"."""
-
-    async def ask() -> Refused | None:
-        nobody = Credential(f"phantomgate-probe-{tools.random(16).hex()}")
-        try:
-            await introspect.resolve(nobody, Route("probe"))
-        except Refused as no:
-            return None if no.reason is Reason.INACTIVE else no
-        return Refused(Reason.BAD_ANSWER, "the authorization server calls a token active that it never issued")
-
-    return Probe(one.name, (one.introspection.endpoint or one.issuer).partition("?")[0], ask)
-
-
-def _probe_keys(one: IssuerRule, keys: Keys) -> Probe:
-    """Gets the keys: a good issuer has at least one that can be used."""
-
-    async def ask() -> Refused | None:
-        try:
-            found = (await keys.get()).value
-        except Refused as no:
-            return no
-        if found.keys:
-            return None
-        why = f": {found.skipped[0].why}" if found.skipped else ""
-        return Refused(Reason.BAD_ANSWER, f"key set: none of its {len(found.skipped)} keys can be used{why}")
-
-    where = "jwks in the settings" if one.jwks else one.keys or f"the keys of {one.issuer}"
-    return Probe(one.name, where.partition("?")[0], ask)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import url
+from phantomgate.core.nouns import dataclass
 
 
 @dataclass(frozen=True, slots=True)

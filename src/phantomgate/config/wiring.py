@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
@@ -16,21 +15,24 @@ from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.guarding import guarding, traced
-from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
+from phantomgate.config.issuing import DEFAULT_NAME, Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
+from phantomgate.config.probes import Probe
 from phantomgate.config.published import challenged_with, published
-from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
+from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Match, Policy, Store
 from phantomgate.gateway import judge
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
-from phantomgate.gateway.routes import Rule, policy_only, route_table
+from phantomgate.gateway.routes import policy_only, route_table
 from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
@@ -212,43 +214,14 @@ def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | N
 
 def _match(settings: Settings) -> Match:
     """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
-    policy = _policy_route(settings)
-    if not settings.routes:
-        return policy_only(policy)
-    return route_table([Rule(rule.path, rule.methods, _route(rule, policy)) for rule in settings.routes], policy)
-
-
-def _policy_route(settings: Settings) -> Route:
-    policy = settings.policy
-    return Route(
-        "policy",
-        frozenset(policy.scopes),
-        frozenset(policy.any_scopes),
-        frozenset(policy.issuers),
-        frozenset(policy.audiences),
-        allow_stale=policy.allow_stale,
-    )
-
-
-def _route(rule: RouteRule, policy: Route) -> Route:
-    """One line of the table. Where both it and the policy name alternatives, `_policies` judges by each."""
-    return Route(
-        f"{','.join(rule.methods) or '*'} {rule.path}",
-        policy.scopes | frozenset(rule.scopes),
-        frozenset(rule.any_scopes) or policy.any_scopes,
-        policy.issuers,
-        frozenset(rule.audiences) or policy.audiences,
-        rule.issuer,
-        rule.upstream_audience,
-        rule.allow_stale,
-        of_table=True,
-    )
+    policy = policy_route(settings)
+    return route_table(rules_of(settings), policy) if settings.routes else policy_only(policy)
 
 
 def _policies(settings: Settings, now: Clock) -> dict[str, Policy]:
     """The checks that these settings need, by name, in the order in which they run."""
     policy, routes = settings.policy, settings.routes
-    everywhere = _policy_route(settings)
+    everywhere = policy_route(settings)
     scopes = judge.scopes(cast("ScopeStrategy", policy.scope_strategy))
     policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
     if policy.issuers:

@@ -12,10 +12,10 @@ twice: a call that may change something at the server is made once. Here is no w
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias, get_args
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.nouns import dataclass, field, replace
 from phantomgate.core.ports import Clock, Http, HttpCall, HttpReply, Turns
 from phantomgate.resolvers.breaker import Breaker, State
 
