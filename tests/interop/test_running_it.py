@@ -168,10 +168,19 @@ def test_the_image_is_not_root_pins_what_it_installs_and_copies_what_is_there():
     assert '"serve"' in lines[-1]
 
 
+def test_whatever_the_wheel_is_made_of_is_copied():
+    wheel = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    copied = {name for line in DOCKERFILE.splitlines() if line.startswith("COPY ") for name in line.split()[1:-1]}
+    for path in (*wheel["packages"], *wheel.get("force-include", {})):
+        assert path.partition("/")[0] in copied
+
+
 def test_nothing_else_than_what_it_copies_is_sent_to_the_builder():
     ignored = (DEPLOY / "docker" / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" == ignored[0]
-    assert {"!pyproject.toml", "!README.md", "!LICENSE", "!requirements/*.txt", "!src"} == set(ignored[1:-1])
+    assert {"!pyproject.toml", "!README.md", "!LICENSE", "!requirements/*.txt", "!src", "!examples"} == set(
+        ignored[1:-1]
+    )
 
 
 def test_the_image_s_list_is_what_serving_and_tracing_need_and_nothing_that_tests_need():

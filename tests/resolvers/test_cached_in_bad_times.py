@@ -214,3 +214,21 @@ def test_so_many_are_asked_for_at_a_time_and_no_more(clock, drive):
     assert 16 == len(asking.behind)
     drive(run(asking))
     assert 16 == asking.cached.counts.ahead
+
+
+def test_what_somebody_else_has_asked_for_ahead_is_not_asked_for_again(clock, drive):
+    asking = Asking(clock, active(), ahead=True)
+    one, other = Credential("opaque"), Credential("opaque")
+    drive(asking(credential=one))
+    drive(asking(credential=other))
+    clock.advance(85.0)
+    drive(asking(credential=one))
+    drive(run(asking))
+    drive(asking(credential=other))
+    assert ([], 2) == (asking.behind, len(asking.http.calls))
+    clock.advance(79.0)
+    drive(asking(credential=other))
+    assert [] == asking.behind
+    clock.advance(2.0)
+    drive(asking(credential=other))
+    assert 1 == len(asking.behind)  # it is due again, whoever asks

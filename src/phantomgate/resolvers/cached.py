@@ -106,6 +106,7 @@ class Cached:
             self.counts.negatives += 1
             raise Refused(Reason.INACTIVE, "the authorization server said lately that the token is not active")
         token = await self._remembered(key)
+        ahead = False
         if token is None:
             self.counts.misses += 1
             try:
@@ -117,11 +118,12 @@ class Cached:
                 self.counts.stale += 1
         else:
             self.counts.hits += 1
-            if hot is not None:
+            ahead = hot is not None and token.fresh_until < hot[0].fresh_until + 1.0  # else somebody has asked since
+            if ahead:
                 self._ask_ahead(key, credential, route)
         token = replace(token, presented=credential.value)  # whoever shares the answer presented the same
         if self.ticks() < token.fresh_until and generation == self._generation and not self._is_negative(key):
-            self._keep_hot(credential, token, asked_ahead=hot is not None and token.source is Source.MEMORY)
+            self._keep_hot(credential, token, asked_ahead=ahead)
         return token
 
     def forget(self) -> None:

@@ -123,10 +123,10 @@ class Guarded:
         try:
             reply = await self._in_turn(call, until)
         except Unavailable as no:
-            if no.kind:
-                breaker.failed(admitted, no.detail, answered=False)
+            if no.reason is Reason.OVERLOADED:
+                breaker.abandoned(admitted)  # it was not made
             else:
-                breaker.abandoned(admitted)  # it was not made: no turn, or we are closing
+                breaker.failed(admitted, no.detail, answered=False)
             raise
         except Refused:
             breaker.succeeded(admitted)  # nonsense, and an answer: what it is worth is said elsewhere
