@@ -23,6 +23,8 @@ has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk
 has curl || need curl
+has promtool || need prometheus
+has systemd-analyze || need systemd
 has node || need nodejs
 has npm || need npm
 

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.settings import Settings
+from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
@@ -90,7 +90,9 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    wired = wire(settings, "nonblocking", environ=environ, write=log)
+    # A probe is to find out, whatever was found out before, and is no decision
+    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
+    wired = wire(unguarded, "nonblocking", environ=environ, write=log)
     agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
 
     async def probe() -> Refused | None:
