@@ -74,6 +74,10 @@ class DictCache:
         """Keep it for *seconds*."""
         self.records[key] = (self.ticks() + seconds, record)
 
+    async def forget(self, key: bytes) -> None:
+        """Drop it."""
+        self.records.pop(key, None)
+
 
 async def each_by_itself(key: bytes, fill: Callable[[], Awaitable[T]]) -> T:  # noqa: ARG001 - the shape of `Once`
     """A `Once` that shares nothing: enough where there is no concurrency."""

@@ -17,10 +17,10 @@ from typing import Any
 
 from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
-from phantomgate.cli.remedies import remedy
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import draft, read_sources
+from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError

@@ -15,7 +15,7 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,7 +26,7 @@ from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.settings import Settings
+from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
@@ -47,6 +47,8 @@ exit codes:
   2  the settings have problems, or an address can't be listened on
 """
 
+_WORKERS = dict.fromkeys(("http", "spop"), "phantomgate.servers.worker") | {"grpc": "phantomgate.servers.grpc_worker"}
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """`--config`."""
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _allow_descriptors()
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ) + _agent_cant_be_served(settings)
+    problems += unmet(settings, environ) + _agent_cant_be_served(settings) + _grpc_is_missing(settings)
     if problems:
         raise SettingsError(problems)
     return asyncio.run(_serve(settings, sources, _bind(settings), environ))
@@ -76,12 +78,21 @@ def _agent_cant_be_served(settings: Settings) -> list[Problem]:
     return [Problem("agent.listen", text, settings.origin("agent.listen"))]
 
 
+def _grpc_is_missing(settings: Settings) -> list[Problem]:
+    if settings.serve.protocol != "grpc" or find_spec("grpc"):
+        return []
+    text = "is \"grpc\", which needs grpcio: pip install 'phantomgate[grpc]'"
+    return [Problem("serve.protocol", text, settings.origin("serve.protocol"))]
+
+
 async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], environ: Mapping[str, str]) -> int:
     own = Metrics()
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    wired = wire(settings, "nonblocking", environ=environ, write=log)
+    # A probe is to find out, whatever was found out before, and is no decision
+    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
+    wired = wire(unguarded, "nonblocking", environ=environ, write=log)
     agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
 
     async def probe() -> Refused | None:
@@ -92,7 +103,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         manage=bound["serve.manage"],
         workers=settings.serve.workers,
         drain=settings.serve.drain,
-        command=worker_command("phantomgate.servers.worker", sys.path, str(Path.cwd())),
+        command=worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd())),
         environ=dict(environ),
         start={"sources": asdict(sources)},
         probe=probe,
@@ -121,7 +132,12 @@ def _bind(settings: Settings) -> dict[str, Bound]:
     for name, text, count in wanted:
         address = read_address(text)
         try:
-            one = bind_unix(address.unix) if address.unix else bind_tcp(address.host, address.port, count)
+            listens = name != "serve.listen" or serve.protocol != "grpc"
+            one = (
+                bind_unix(address.unix)
+                if address.unix
+                else bind_tcp(address.host, address.port, count, listens=listens)
+            )
             bound[name] = one
         except OSError as no:
             told = f'is "{text}", where we can\'t listen: {why(no)}'

@@ -64,6 +64,15 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if serve.upstream and insecure(serve.upstream):
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
+    if settings.cache.stale_if_error > 0:
+        yield (
+            "cache.stale_if_error",
+            (
+                f"lets a token that is revoked while the authorization server can't be asked work for up to "
+                f"{settings.cache.stale_if_error:g} s longer, where allow_stale is true; make sure that nothing is "
+                "bought, changed or disclosed there that must not be"
+            ),
+        )
     yield from _of_issuers(settings)
     yield from session_warnings(settings)
     yield from agent_warnings(settings)

@@ -21,6 +21,7 @@ from phantomgate.gateway.routes import Rule, route_table
 from phantomgate.oauth.urls import check_issuer
 
 _ANY = Route("any")
+_NO_TIME = 'has no effect without cache.stale_if_error; write stale_if_error = "30s" under [cache], or leave it out'
 
 
 def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
@@ -50,6 +51,8 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = _template(rule)
             if text:
                 yield name, text
+        if rule.allow_stale and settings.cache.stale_if_error <= 0 and "cache.stale_if_error" not in unread:
+            yield f"routes[{place}].allow_stale", _NO_TIME
         if (
             rule.upstream_audience
             and not settings.makes_jwts
@@ -115,6 +118,20 @@ write trusted_proxies = ["10.0.0.0/8"] with your gateway\'s network (or, where s
 allow_any_caller = true)'
 
 
+def _grpc_can_serve_this(settings: Settings) -> str:
+    """grpcio binds its own socket, and its workers serve checks and nothing else."""
+    serve = settings.serve
+    if serve.protocol != "grpc":
+        return ""
+    if read_address(serve.listen).unix:
+        return f'is "grpc" and serve.listen is "{serve.listen}"; write an address such as "127.0.0.1:9090"'
+    if serve.upstream:
+        return 'is "grpc", and the reverse proxy of serve.upstream speaks http; leave one of them out'
+    if settings.splits:
+        return 'is "grpc", whose workers receive no parts of split tokens; have Envoy ask over http'
+    return ""
+
+
 def _listeners_are_apart(settings: Settings) -> str:
     manage = read_address(settings.serve.manage)
     if read_address(settings.serve.listen) != manage or (not manage.unix and manage.port == 0):
@@ -144,6 +161,22 @@ def _minter_has_an_audience(settings: Settings) -> str:
     return "" if settings.mint.audience or not settings.mint.keys else missing("mint", "audience", "orders-api")
 
 
+def _stale_is_allowed_somewhere(settings: Settings) -> str:
+    allowed = settings.policy.allow_stale or any(rule.allow_stale for rule in settings.routes)
+    if settings.cache.stale_if_error <= 0 or allowed:
+        return ""
+    return (
+        "has no effect: write allow_stale = true under those of [[routes]] (or under [policy], without routes) where \
+reading something a minute too long does no harm"
+    )
+
+
+def _stale_is_for_some_time(settings: Settings) -> str:
+    if settings.cache.stale_if_error > 0 or not settings.policy.allow_stale:
+        return ""
+    return _NO_TIME
+
+
 def _template(rule: RouteRule) -> str:
     """The gateway's own reader is the judge of a path template."""
     try:
@@ -161,8 +194,11 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.keys", (), _keys_are_there),
     ("mint.issuer", ("mint.keys", "introspection.issuer", "policy.issuers", "issuers"), _minter_has_a_name),
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
+    ("cache.stale_if_error", ("policy.allow_stale", "routes"), _stale_is_allowed_somewhere),
+    ("policy.allow_stale", ("cache.stale_if_error",), _stale_is_for_some_time),
     *SESSION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
+    ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),
 )
 """(the setting that is blamed, the others it looks at, the check)."""

@@ -16,7 +16,7 @@ from phantomgate.config.probes import Probe, probe_introspection, probe_keys
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Refused
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
+from phantomgate.core.ports import Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
@@ -42,7 +42,7 @@ class Tools:
     once: Once
     key_once: Once
     later: Later | None
-    cache: Cache
+    cache: Store
     counts: Counts
     now: Clock
     ticks: Clock
@@ -174,6 +174,8 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
         negative_seconds=tools.settings.cache.negative_max_age,
         issuer=name,
         counts=tools.counts,
+        later=tools.later if tools.settings.cache.refresh_ahead else None,
+        stale_seconds=tools.settings.cache.stale_if_error,
     )
 
 

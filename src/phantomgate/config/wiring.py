@@ -14,6 +14,7 @@ from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
+from phantomgate.config.guarding import guarding, traced
 from phantomgate.config.issuing import DEFAULT_NAME, Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting
@@ -127,9 +128,11 @@ def wire(
         metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
+    tracing = traced(settings, family)
+    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing)
     tools = Tools(
         settings,
-        ends.http,
+        guarded,
         ends.once,
         ends.key_once,
         ends.later,
@@ -171,20 +174,20 @@ def wire(
         resolver=made.resolver,
         policies=tuple(policies.values()),
         forward=forward,
-        observe=observer(metrics, write, now=now, allowed=settings.log.allows),
+        observe=observer(metrics, write, now=now, allowed=settings.log.allows_one_in if settings.log.allows else 0),
         new_id=lambda: random(8).hex(),
         respond=pages.respond if pages else respond_nothing,
     )
     return Wired(
         settings,
-        gateway,
+        gateway if tracing is None else tracing.gateway(gateway),
         tuple(policies),
         metrics,
         now,
         ticks,
         made.introspect,
         probes,
-        tuple(ends.closing),
+        (*ends.closing, *(() if tracing is None else (tracing,))),
         published(settings, keys),
         challenged_with(settings),
         tools.halves,

@@ -118,6 +118,8 @@ class Source(Enum):
     MEMORY = "memory"
     SIGNATURE = "signature"
     """Verified here, with the issuer's keys."""
+    STALE = "stale"
+    """From memory past its time, since the authorization server can't be asked, where the route allows that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -174,6 +176,8 @@ class Route:
     """The configured issuer whose tokens alone are for this route; empty: any."""
     upstream_audience: str = ""
     """Whom the JWT that we mint or exchange for here is for; empty: whom [mint] or [exchange] names."""
+    allow_stale: bool = False
+    """Whether facts may be used a little past their time while the authorization server can't be asked."""
     of_table: bool = False
     """Whether another method or path could have found another route, so that what is decided here holds here only."""
 

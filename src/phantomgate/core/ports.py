@@ -31,6 +31,8 @@ class HttpCall:
     """A longer response body is a malformed answer."""
     repeat: bool = True
     """Whether it may be sent once more when a kept connection ends under it, as idle ones do. False: at most once."""
+    retry: bool = False
+    """Whether it may be asked again after a failure: it changes nothing, and nothing in it is good only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,18 @@ class Later(Protocol):
 
     def __call__(self, act: Callable[[], Awaitable[None]]) -> None:
         """Run *act* soon, and wait for nothing. What it raises is nobody's answer."""
+        ...
+
+
+class Turns(Protocol):
+    """Bounds how many calls are under way at a time."""
+
+    async def take(self, seconds: float) -> None:
+        """Wait for a turn, *seconds* at most. Raises Unavailable (OVERLOADED) when there is none by then."""
+        ...
+
+    def give_back(self) -> None:
+        """A turn that was taken is over."""
         ...
 
 
