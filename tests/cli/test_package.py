@@ -185,6 +185,13 @@ def test_a_secret_in_the_dotenv_file_is_refused_and_not_repeated(folder, capsys,
     assert not (folder / "phantomgate-lambda.zip").exists()
 
 
+def test_the_dotenv_file_of_a_node_authorizer_goes_in_without_its_secret(folder):
+    (folder / "dot").write_text("HOST=as.example\nINTROSPECTION_PATH=/introspect\nCLIENT_ID=gateway\nSCOPE=read\n")
+    assert 0 == package("--dotenv", "dot")
+    with ZipFile("phantomgate-lambda.zip") as archive:
+        assert b"CLIENT_ID=gateway" in archive.read(".env")
+
+
 def test_settings_with_problems_make_no_zip(folder, capsys):
     (folder / "phantomgate.toml").write_text(TOML.replace("300s", "300 parsecs"))
     assert 2 == package()
