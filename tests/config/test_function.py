@@ -38,6 +38,13 @@ def test_a_bundled_dotenv_is_read_and_its_secret_warned_of(tmp_path):
     assert "pass" not in repr(function)
 
 
+def test_a_bundled_reference_to_a_secret_is_no_secret(tmp_path):
+    lines = ("ENDPOINT=https://as.example/i", "CLIENT_ID=g", "CLIENT_SECRET=aws-sm:prod/gateway#client_secret")
+    (tmp_path / ".env").write_text("".join(f"PHANTOMGATE__INTROSPECTION__{line}\n" for line in lines))
+
+    assert () == load_function({"LAMBDA_TASK_ROOT": str(tmp_path)}).warnings
+
+
 def test_the_environment_wins_over_it(tmp_path):
     (tmp_path / ".env").write_text(DOTENV)
     function = load_function({"LAMBDA_TASK_ROOT": str(tmp_path), "HOST": "other.example", "CLIENT_SECRET": "s"})

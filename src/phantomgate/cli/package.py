@@ -31,7 +31,7 @@ AUTHORITIES = "ca"
 _OURS = Path(__file__).parents[2]
 _BUNDLES = ("/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem")
 _RUNNING = f"{sys.version_info.major}.{sys.version_info.minor}"
-_NODE_SECRET = "CLIENT_SECRET"
+_NODE_VARIABLE = "CLIENT_SECRET"
 """The one variable of the Node authorizers without which the others are incomplete."""
 _MOST_ZIPPED, _MOST = 50 << 20, 250 << 20
 """What Lambda takes: uploaded at once, and unzipped with all layers."""
@@ -134,7 +134,7 @@ def _libraries(sources: Sources, dotenv: str) -> frozenset[str]:
     with TemporaryDirectory() as root:
         Path(root, ".env").write_text(dotenv, "utf-8")
         named = {} if sources.toml_text is None else {CONFIG: sources.origin}
-        secret = {_NODE_SECRET: "as the function has it"} if dotenv else {}  # where it belongs, and not in the file
+        secret = {_NODE_VARIABLE: "as the function has it"} if dotenv else {}  # where it belongs, and not in the file
         return needed(load_function({**sources.environ, **secret, **named, TASK_ROOT: root}).settings)
 
 

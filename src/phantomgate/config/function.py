@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.drop_in import DropIn, drop_in
-from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_file
+from phantomgate.config.loading import CONFIG, PREFIX, USUAL_FILE, draft, read_file
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.core.nouns import dataclass, field, replace
@@ -56,7 +56,13 @@ def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:
 def _bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
     text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
     names = [name for name in bundled if name not in environ and name.upper().endswith(_SECRETS)]
-    return [Problem(name, text, ".env") for name in names if bundled[name]]
+    literal = [name for name in names if bundled[name] and not _is_reference(name, bundled[name])]
+    return [Problem(name, text, ".env") for name in literal]
+
+
+def _is_reference(name: str, value: str) -> bool:
+    """Whether a variable of ours says where a secret is; those of the Node authorizers hold it themselves."""
+    return name.upper().startswith(PREFIX) and value.startswith(("env:", "file:", "aws-sm:", "aws-ssm:"))
 
 
 def _says_who(toml_text: str | None) -> bool:
