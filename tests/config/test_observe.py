@@ -13,6 +13,7 @@ from phantomgate.config.log import LONGEST, Level
 from phantomgate.config.observe import BUCKETS, Metrics, ended, merge, observer
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, HeaderChange, Headers, Refuse, Request, Route, Token
+from phantomgate.resolvers.cached import Counts
 
 TOKEN = "canary-0123456789"
 
@@ -178,13 +179,9 @@ def test_a_latency_falls_into_the_first_bucket_that_holds_it(seconds, bucket):
     assert seconds == metrics.latency_sum
 
 
-class Counts:
-    hits, misses, negatives = 3, 2, 1
-
-
 def test_cache_counts_are_read_when_a_snapshot_is_taken():
     metrics = Metrics()
-    metrics.caches["memory"] = Counts()
+    metrics.caches["memory"] = Counts(3, 2, 1)
 
     assert {"memory": {"hit": 3, "miss": 2, "negative": 1}} == metrics.snapshot()["cache"]
 
@@ -196,7 +193,7 @@ def test_snapshots_survive_json_and_add_up():
     one.timed(0.2)
     other.timed(0.2)
     one.in_flight = 4
-    one.caches["memory"] = Counts()
+    one.caches["memory"] = Counts(3, 2, 1)
     one.upstream_failures["timeout"] = 1
 
     total = merge(json.loads(json.dumps(metrics.snapshot())) for metrics in (one, other))

@@ -15,6 +15,7 @@ has nginx || need nginx
 [ -f /usr/lib/nginx/modules/ngx_http_lua_module.so ] || need libnginx-mod-http-lua
 has glewlwyd || need glewlwyd
 has chromium || need chromium
+has redis-server || need redis-server
 has wrk || need wrk
 has node || need nodejs
 has npm || need npm

@@ -51,6 +51,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
     "Canaille": lambda: installed("canaille"),
     "Chromium": lambda: command("chromium"),
+    "Redis": lambda: command("redis-server"),
     "wrk": lambda: command("wrk"),
 }
 """Name -> whether it is here."""

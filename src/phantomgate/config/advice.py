@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from phantomgate.config.network import insecure, read_address
 from phantomgate.config.session_checks import session_warnings
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing_checks import sharing_warnings
 from phantomgate.core.errors import Problem
 
 
@@ -65,6 +66,7 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
     yield from _of_issuers(settings)
     yield from session_warnings(settings)
+    yield from sharing_warnings(settings)
     yield from _too_open(settings)
 
 

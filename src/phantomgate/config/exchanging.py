@@ -9,7 +9,8 @@ from typing import cast
 
 from phantomgate.config.asking import Client
 from phantomgate.config.authentication import certificate
-from phantomgate.config.issuing import Probe, Tools
+from phantomgate.config.issuing import Tools
+from phantomgate.config.probes import Probe
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.oauth.token_endpoint import TokenRefused
 from phantomgate.oauth.token_exchange import ExchangeRules, TokenType

@@ -6,39 +6,33 @@ the server of [introspection] alone costs a cold start no verifier.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
 from phantomgate.config.authentication import certificate
 from phantomgate.config.family import HttpFor
+from phantomgate.config.probes import Probe, probe_introspection, probe_keys
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
-from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.model import Credential, Route
+from phantomgate.core.errors import Refused
 from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:
+    from phantomgate.config.sharing import Sharing
     from phantomgate.oauth.discovery import Form, Metadata
     from phantomgate.oauth.jwks import KeySet
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
     from phantomgate.resolvers.signatures import Signatures
     from phantomgate.resolvers.statements import Statements
+    from phantomgate.resolvers.verify import Verify
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
-
-
-class Probe(NamedTuple):
-    """One thing to ask of one issuer: of whom, where, and how; the answer is None when all is well."""
-
-    name: str
-    where: str
-    ask: Callable[[], Coroutine[Any, Any, Refused | None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +57,8 @@ class Tools:
     halves: Store | None = None
     """Where the parts of split tokens are, where there are such."""
     split_counts: Counts = field(default_factory=Counts)
+    sharing: Sharing | None = None
+    """Where other machines' answers are found, where they are shared."""
 
 
 class Made(NamedTuple):
@@ -109,9 +105,9 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
     remembered: list[Cached] = []
     metadata = None if introspection.endpoint else _metadata(tools, one)
     introspect = _introspect(tools, one, client, metadata, remembered)
-    cached = _cached(tools, introspect, name, _asked(one))
+    cached = _cached(tools, _shared(tools, introspect, None, introspect, one, _asked(one)), name, _asked(one))
     remembered.append(cached)
-    return cached, introspect, _probe_introspection(tools, one, introspect)
+    return cached, introspect, probe_introspection(tools.random, one, introspect)
 
 
 def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]) -> Resolver:
@@ -133,25 +129,44 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
             name=one.name,
             max_age=tools.settings.cache.max_age,
         )
-        probes.append(_probe_keys(one, keys))
+        probes.append(probe_keys(one, keys))
         # Facts are found only under the rules that they were verified by
         context = (one.keys, one.jwks, *one.algorithms, "typ", *sorted(one.typ), "aud", *sorted(one.audiences))
         context += ("header", *sorted(one.ignored_header))
     if introspects(one):
         introspect = _introspect(tools, one, client, metadata, remembered)
-        probes.append(_probe_introspection(tools, one, introspect))
+        probes.append(probe_introspection(tools.random, one, introspect))
         context += _asked(one)
     if verify is not None and introspect is not None:
         inner: Resolver = Wrapped(verify, introspect)
     else:
         inner = cast("Resolver", verify or introspect)
-    cached = _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    context = ("issuers", one.name, one.mode, one.issuer, *context)
+    if introspect is not None:  # what only has to be verified is verified sooner than found
+        inner = _shared(tools, inner, verify, introspect, one, context)
+    cached = _cached(tools, inner, one.name, context)
     remembered.append(cached)
     if one.mode != "split":
         return cached
     from phantomgate.resolvers.split import Split
 
     return Split(cached, cast("Store", tools.halves), tools.split_counts)
+
+
+def _shared(
+    tools: Tools,
+    inner: Resolver,
+    verify: Verify | None,
+    introspect: Introspect,
+    one: IssuerRule,
+    context: tuple[str, ...],
+) -> Resolver:
+    """*inner*, asked by one machine for all of them where answers are shared."""
+    if tools.sharing is None:
+        return inner
+    provers = (verify, introspect.statements, introspect.signatures)
+    keys = [prover.keys for prover in provers if prover is not None]
+    return tools.sharing.around(inner, keys, context, one.name, asked_of(one).timeout)
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
@@ -289,34 +304,3 @@ def _http(tools: Tools, one: IssuerRule, ca_file: str = "") -> Http:
     """The client for all calls to this issuer that trust *ca_file*, or else its own."""
     asked = one.introspection
     return tools.http(one.name, ca_file or one.ca_file, certificate(asked), asked.max_connections)
-
-
-def _probe_introspection(tools: Tools, one: IssuerRule, introspect: Introspect) -> Probe:
-    """Asks about a token nobody issued: a good server says, as it should, "not active"."""
-
-    async def ask() -> Refused | None:
-        nobody = Credential(f"phantomgate-probe-{tools.random(16).hex()}")
-        try:
-            await introspect.resolve(nobody, Route("probe"))
-        except Refused as no:
-            return None if no.reason is Reason.INACTIVE else no
-        return Refused(Reason.BAD_ANSWER, "the authorization server calls a token active that it never issued")
-
-    return Probe(one.name, (one.introspection.endpoint or one.issuer).partition("?")[0], ask)
-
-
-def _probe_keys(one: IssuerRule, keys: Keys) -> Probe:
-    """Gets the keys: a good issuer has at least one that can be used."""
-
-    async def ask() -> Refused | None:
-        try:
-            found = (await keys.get()).value
-        except Refused as no:
-            return no
-        if found.keys:
-            return None
-        why = f": {found.skipped[0].why}" if found.skipped else ""
-        return Refused(Reason.BAD_ANSWER, f"key set: none of its {len(found.skipped)} keys can be used{why}")
-
-    where = "jwks in the settings" if one.jwks else one.keys or f"the keys of {one.issuer}"
-    return Probe(one.name, where.partition("?")[0], ask)

@@ -37,9 +37,9 @@ LEVELS = {
 class CacheCounts(Protocol):
     """What a cached resolver counts by itself."""
 
-    hits: int
-    misses: int
-    negatives: int
+    def results(self) -> dict[str, int]:
+        """Each result of a look-up, and how often it came."""
+        ...
 
 
 class Metrics:
@@ -100,10 +100,7 @@ class Metrics:
             "latency_sum": self.latency_sum,
             "lines_dropped": self.lines_dropped,
             "upstream_failures": dict(self.upstream_failures),
-            "cache": {
-                level: {"hit": counts.hits, "miss": counts.misses, "negative": counts.negatives}
-                for level, counts in self.caches.items()
-            },
+            "cache": {level: counts.results() for level, counts in self.caches.items()},
         }
 
 

@@ -15,6 +15,7 @@ from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
+from phantomgate.config.settings_shared import Redis
 from phantomgate.config.vocabulary import (
     CLAIM,
     CLAIMS,
@@ -42,6 +43,7 @@ __all__ = [
     "Log",
     "Mint",
     "Policy",
+    "Redis",
     "RouteRule",
     "Serve",
     "Settings",
@@ -219,6 +221,7 @@ class Settings:
     serve: Serve = field(default_factory=Serve)
     introspection: Introspection = field(default_factory=Introspection)
     cache: Cache = field(default_factory=Cache)
+    redis: Redis = field(default_factory=Redis)
     policy: Policy = field(default_factory=Policy)
     issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
@@ -261,6 +264,7 @@ SECTIONS: Mapping[str, type] = {
     "serve": Serve,
     "introspection": Introspection,
     "cache": Cache,
+    "redis": Redis,
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,

@@ -9,26 +9,25 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
-from phantomgate.config.issuing import DEFAULT_NAME, Probe, Tools, make
+from phantomgate.config.issuing import Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting, published
 from phantomgate.config.observe import Metrics, observer
-from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.probes import Probe
+from phantomgate.config.rules import match_of, policies_of
+from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.core.errors import Problem, Refused, SettingsError
-from phantomgate.core.model import Request, Route, ScopeStrategy, Token
-from phantomgate.core.ports import Clock, Http, Match, Policy, Store
-from phantomgate.gateway import judge
+from phantomgate.core.ports import Clock, Http, Store
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
-from phantomgate.gateway.routes import Rule, policy_only, route_table
 from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
@@ -36,6 +35,7 @@ from phantomgate.resolvers.introspect import Introspect
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
     from phantomgate.config.session import Browsers
+    from phantomgate.config.sharing import Secrets, Sharing
 
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
@@ -65,6 +65,8 @@ class Wired:
     """Where the parts of split tokens are pushed to, where there are such."""
     push_secret: str = field(default="", repr=False)
     """What who pushes must show."""
+    sharing: Sharing | None = field(default=None, repr=False)
+    """What is shared with other machines, if anything is."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -110,6 +112,8 @@ def wire(
     problems += trouble
     pages, trouble = _pages(settings, environ)
     problems += trouble
+    secrets, trouble = _shared_secrets(settings, environ)
+    problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
@@ -121,6 +125,14 @@ def wire(
         metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
+    shared = None
+    if secrets is not None:
+        from phantomgate.config.sharing import sharing
+
+        say = _telling(write, now)
+        shared = sharing(settings, secrets, family, now=now, ticks=ticks, random=random, say=say)
+        metrics.caches["redis"] = shared.counts
+        ends.closing.append(shared)
     tools = Tools(
         settings,
         ends.http,
@@ -141,10 +153,11 @@ def wire(
         random(32),
         kept_halves(settings, ticks),
         split,
+        shared,
     )
     made = make(tools, ours)
     probes = made.probes
-    policies = _policies(settings, now)
+    policies = policies_of(settings, now)
     if pages:
         owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
         forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left())
@@ -160,7 +173,7 @@ def wire(
         forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
         probes += (probe,)
     gateway = Gateway(
-        match=_match(settings),
+        match=match_of(settings),
         find=find,
         resolver=made.resolver,
         policies=tuple(policies.values()),
@@ -182,6 +195,7 @@ def wire(
         published(keys),
         tools.halves,
         secret,
+        shared,
     )
 
 
@@ -189,6 +203,7 @@ def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
     problems += certificates(settings) + mint_keys(settings, environ)[1]
+    problems += _shared_secrets(settings, environ)[1]
     return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
 
 
@@ -202,69 +217,13 @@ def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | N
     return browsers(settings, ring) if ring else None, problems
 
 
-def _match(settings: Settings) -> Match:
-    """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
-    policy = _policy_route(settings)
-    if not settings.routes:
-        return policy_only(policy)
-    return route_table([Rule(rule.path, rule.methods, _route(rule, policy)) for rule in settings.routes], policy)
+def _shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets | None, list[Problem]]:
+    """What [redis] refers to, if it is there, and what is wrong with it."""
+    if not settings.redis.nodes:
+        return None, []
+    from phantomgate.config.sharing import shared_secrets
 
-
-def _policy_route(settings: Settings) -> Route:
-    policy = settings.policy
-    return Route(
-        "policy",
-        frozenset(policy.scopes),
-        frozenset(policy.any_scopes),
-        frozenset(policy.issuers),
-        frozenset(policy.audiences),
-    )
-
-
-def _route(rule: RouteRule, policy: Route) -> Route:
-    """One line of the table. Where both it and the policy name alternatives, `_policies` judges by each."""
-    return Route(
-        f"{','.join(rule.methods) or '*'} {rule.path}",
-        policy.scopes | frozenset(rule.scopes),
-        frozenset(rule.any_scopes) or policy.any_scopes,
-        policy.issuers,
-        frozenset(rule.audiences) or policy.audiences,
-        rule.issuer,
-        rule.upstream_audience,
-        of_table=True,
-    )
-
-
-def _policies(settings: Settings, now: Clock) -> dict[str, Policy]:
-    """The checks that these settings need, by name, in the order in which they run."""
-    policy, routes = settings.policy, settings.routes
-    everywhere = _policy_route(settings)
-    scopes = judge.scopes(cast("ScopeStrategy", policy.scope_strategy))
-    policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
-    if policy.issuers:
-        policies["issuer"] = judge.issuer()
-    if any(one.audiences for one in settings.issuers):
-        default = {settings.introspection.issuer or DEFAULT_NAME: frozenset[str]()}
-        named = {one.name: frozenset(one.audiences) for one in settings.issuers}
-        policies["audience of its issuer"] = judge.audience_of_issuer(default | named)
-    if policy.audiences or any(rule.audiences for rule in routes):
-        policies["audience"] = judge.audience()
-    if policy.audiences and any(rule.audiences for rule in routes):
-        policies["audience on every route"] = _by(everywhere, judge.audience())
-    if policy.scopes or policy.any_scopes or any(rule.scopes or rule.any_scopes for rule in routes):
-        policies["scopes"] = scopes
-    if policy.any_scopes and any(rule.any_scopes for rule in routes):
-        policies["scopes on every route"] = _by(everywhere, scopes)
-    return policies
-
-
-def _by(rules: Route, judge: Policy) -> Policy:
-    """*judge* by *rules*, whatever route matched."""
-
-    def judged(request: Request, route: Route, token: Token) -> None:  # noqa: ARG001 - the port's shape
-        judge(request, rules, token)
-
-    return judged
+    return shared_secrets(settings, environ)
 
 
 def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
@@ -275,6 +234,18 @@ def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str,
 
         fields = {"issuer": issuer, "what": what, "reason": no.reason.label, "detail": no.detail}
         write(LogLine(now(), Level.WARNING, "issuer_not_refreshed", {**fields, "usable_for": int(seconds)}))
+
+    return say
+
+
+def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+    """Tells the log that the shared store is lost, back, or tampered with."""
+
+    def say(event: str, why: str) -> None:
+        from phantomgate.config.log import Level, LogLine
+
+        level = Level.INFO if event == "shared_cache_back" else Level.WARNING
+        write(LogLine(now(), level, event, {"detail": why} if why else {}))
 
     return say
 

@@ -33,6 +33,10 @@ class Counts:
         """What was known was used once more."""
         self.hits += 1
 
+    def results(self) -> dict[str, int]:
+        """Each result of a look-up, and how often it came."""
+        return {"hit": self.hits, "miss": self.misses, "negative": self.negatives}
+
 
 class Cached:
     """A resolver around *inner* that asks it once per token and freshness.
@@ -66,7 +70,7 @@ class Cached:
         self.issuer = issuer
         self.counts = Counts() if counts is None else counts
         self._secret = secret
-        self._context = b"".join(_measured(part.encode("utf-8")) for part in context)
+        self._context = b"".join(measured(part.encode("utf-8")) for part in context)
         self._generation = 0
         self._prefix = self._context + bytes(8)
         self._hot: OrderedDict[Credential, Token] = OrderedDict()
@@ -102,7 +106,7 @@ class Cached:
 
     def _key(self, credential: Credential) -> bytes:
         # Every part is preceded by its length, so ("ab", "c") and ("a", "bc") are two questions.
-        return hmac.digest(self._secret, self._prefix + _measured(credential.value.encode("ascii")), "sha256")
+        return hmac.digest(self._secret, self._prefix + measured(credential.value.encode("ascii")), "sha256")
 
     async def _remembered(self, key: bytes) -> Token | None:
         found = await self.cache.get(key)
@@ -142,5 +146,6 @@ class Cached:
         self._hot[credential] = token if token.source is Source.MEMORY else replace(token, source=Source.MEMORY)
 
 
-def _measured(part: bytes) -> bytes:
+def measured(part: bytes) -> bytes:
+    """*part* behind its length, so that no two sequences of parts are one."""
     return len(part).to_bytes(8, "big") + part
