@@ -20,6 +20,7 @@ from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, St
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
+from phantomgate.resolvers.marks import Marks
 
 if TYPE_CHECKING:
     from phantomgate.config.sharing import Sharing
@@ -57,6 +58,8 @@ class Tools:
     halves: Store | None = None
     """Where the parts of split tokens are, where there are such."""
     split_counts: Counts = field(default_factory=Counts)
+    marks: Marks | None = None
+    """What was purged lately."""
     sharing: Sharing | None = None
     """Where other machines' answers are found, where they are shared."""
 
@@ -166,7 +169,7 @@ def _shared(
         return inner
     provers = (verify, introspect.statements, introspect.signatures)
     keys = [prover.keys for prover in provers if prover is not None]
-    return tools.sharing.around(inner, keys, context, one.name, asked_of(one).timeout)
+    return tools.sharing.around(inner, keys, context, one.name, asked_of(one).timeout, tools.marks)
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
@@ -181,6 +184,7 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
         negative_seconds=tools.settings.cache.negative_max_age,
         issuer=name,
         counts=tools.counts,
+        marks=tools.marks,
     )
 
 

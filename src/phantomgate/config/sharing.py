@@ -16,6 +16,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.ports import Clock, Pause, Resolver, SharedFacts
 from phantomgate.resolvers.keys import Keys
+from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
 
 LEAST_SECRET = 32
@@ -49,7 +50,13 @@ class Sharing:
     close: Callable[[], Coroutine[Any, Any, None]] = field(repr=False)
 
     def around(
-        self, inner: Resolver, keys: Sequence[Keys], context: tuple[str, ...], name: str, timeout: float
+        self,
+        inner: Resolver,
+        keys: Sequence[Keys],
+        context: tuple[str, ...],
+        name: str,
+        timeout: float,
+        marks: Marks | None,
     ) -> Resolver:
         """*inner*, asked by one machine for all: it takes *timeout* seconds at most, and *keys* prove its answers."""
         return Shared(
@@ -63,6 +70,7 @@ class Sharing:
             ticks=self.ticks,
             name=name,
             counts=self.counts,
+            marks=marks,
         )
 
 

@@ -31,6 +31,7 @@ from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
+from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
@@ -59,14 +60,16 @@ class Wired:
     probes: tuple[Probe, ...] = field(repr=False)
     """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
-    published_keys: bytes = b""
+    published_keys: bytes
     """Our public keys as a JWK Set, where we mint; else empty."""
-    halves: Store | None = field(default=None, repr=False)
+    halves: Store | None = field(repr=False)
     """Where the parts of split tokens are pushed to, where there are such."""
-    push_secret: str = field(default="", repr=False)
+    push_secret: str = field(repr=False)
     """What who pushes must show."""
-    sharing: Sharing | None = field(default=None, repr=False)
+    sharing: Sharing | None = field(repr=False)
     """What is shared with other machines, if anything is."""
+    marks: Marks = field(repr=False)
+    """What was purged lately."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -133,6 +136,7 @@ def wire(
         shared = sharing(settings, secrets, family, now=now, ticks=ticks, random=random, say=say)
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
+    marks = Marks(ticks=ticks, secret=secrets.secret.encode() if secrets is not None else b"")
     tools = Tools(
         settings,
         ends.http,
@@ -153,6 +157,7 @@ def wire(
         random(32),
         kept_halves(settings, ticks),
         split,
+        marks,
         shared,
     )
     made = make(tools, ours)
@@ -172,6 +177,8 @@ def wire(
         exchange, probe = exchanging(tools, ours["exchange"], exchanged)
         forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
         probes += (probe,)
+    if keys or settings.exchanges:
+        forward = still_good(marks, forward)
     gateway = Gateway(
         match=match_of(settings),
         find=find,
@@ -196,6 +203,7 @@ def wire(
         tools.halves,
         secret,
         shared,
+        marks,
     )
 
 

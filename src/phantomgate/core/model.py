@@ -141,6 +141,8 @@ class Token:
     """The token as the client presented it, which [exchange] may need."""
     made: str = ""
     """How `jwt` came to be, where it was made for upstream; empty: it came with the facts."""
+    heard: int = 0
+    """How many purges had been heard of when these facts were asked for."""
     private: bool = False
     """Whether the server allows only whoever asked to remember this (RFC 9111 §5.2.2.7)."""
 

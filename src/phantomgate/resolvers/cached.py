@@ -12,13 +12,16 @@ from collections import OrderedDict
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.ports import Cache, Clock, Once, Resolver
+from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.records import pack, unpack
 
 HOT_TOKENS = 4096
 NEGATIVE_TOKENS = 4096
+ATTEMPTS = 3
+"""How often one request asks, when each time a purge comes before the answer."""
 
 
 @dataclass(slots=True)
@@ -44,7 +47,7 @@ class Cached:
     Its state: parsed tokens for the credentials seen lately (`hot`, bounded), and tokens that the server called
     inactive (`negative`, bounded, at most *negative_seconds* each, 5 at the most). *secret* keys the HMAC; *context*
     is what else the answer depends on: issuer, endpoint, client, answer format, or the rules it was verified by.
-    *issuer* is the configured issuer's name; *counts* may be shared with others.
+    *issuer* is the configured issuer's name; *counts* and *marks*, of what was purged, may be shared with others.
     """
 
     def __init__(
@@ -60,6 +63,7 @@ class Cached:
         negative_seconds: float = 5.0,
         issuer: str = "",
         counts: Counts | None = None,
+        marks: Marks | None = None,
     ) -> None:
         self.inner = inner
         self.cache = cache
@@ -69,6 +73,7 @@ class Cached:
         self.negative_seconds = min(negative_seconds, 5.0)
         self.issuer = issuer
         self.counts = Counts() if counts is None else counts
+        self.marks = Marks(ticks=ticks) if marks is None else marks
         self._secret = secret
         self._context = b"".join(measured(part.encode("utf-8")) for part in context)
         self._generation = 0
@@ -78,25 +83,40 @@ class Cached:
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
         """The facts about *credential*, remembered or fresh. Raises Refused as *inner* does."""
-        token = self._hot.get(credential)
-        if token is not None and self.ticks() < token.fresh_until and self.now() < token.expires_at:
+        token, marks = self._hot.get(credential), self.marks
+        if (
+            token is not None
+            and self.ticks() < token.fresh_until
+            and self.now() < token.expires_at
+            and (not marks.live or marks.clears(token))
+        ):
             self.counts.hits += 1
             return token
-        generation = self._generation
+        for again in range(ATTEMPTS):
+            generation = self._generation
+            token = await self._resolve(credential, route, again=again > 0)
+            if marks.live and not marks.clears(token):
+                if marks.denies(token):
+                    marks.check(token)
+                continue  # it was asked for before somebody purged it
+            if self.ticks() < token.fresh_until and generation == self._generation:
+                self._keep_hot(credential, token)
+            return token
+        raise Unavailable(f"purged {ATTEMPTS} times while it was asked for", retry_after=1)
+
+    async def _resolve(self, credential: Credential, route: Route, *, again: bool) -> Token:
+        """The facts about *credential*, which nobody has looked at yet; *again*: not those that are remembered."""
         key = self._key(credential)
         if self.ticks() < self._negative.get(key, 0.0):
             self.counts.negatives += 1
             raise Refused(Reason.INACTIVE, "the authorization server said lately that the token is not active")
-        token = await self._remembered(key)
+        token = None if again else await self._remembered(key)
         if token is None:
             self.counts.misses += 1
             token = await self.once(key, self._fill(key, credential, route))
         else:
             self.counts.hits += 1
-        token = replace(token, presented=credential.value)  # whoever shares the answer presented the same
-        if self.ticks() < token.fresh_until and generation == self._generation:
-            self._keep_hot(credential, token)
-        return token
+        return replace(token, presented=credential.value)  # whoever shares the answer presented the same
 
     def forget(self) -> None:
         """Find nothing again that is remembered now, nor what is on its way: a key that proved it was taken back."""
@@ -121,12 +141,15 @@ class Cached:
 
     def _fill(self, key: bytes, credential: Credential, route: Route) -> Callable[[], Awaitable[Token]]:
         async def fill() -> Token:
+            heard = self.marks.heard
             try:
                 token = await self.inner.resolve(credential, route)
             except Refused as no:
                 if no.reason is Reason.INACTIVE and self.negative_seconds > 0:
                     self._remember_inactive(key)
                 raise
+            if heard and token.source is not Source.REDIS:  # who knows when that was asked for
+                token = replace(token, heard=heard)
             seconds = min(token.fresh_until - self.ticks(), token.expires_at - self.now())
             if seconds > 0:
                 await self.cache.put(key, pack(token), seconds)

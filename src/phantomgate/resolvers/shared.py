@@ -13,13 +13,14 @@ back takes them along.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.ports import Clock, Pause, Resolver, SharedFacts
 from phantomgate.resolvers.cached import Counts, measured
 from phantomgate.resolvers.keys import Keys
+from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.records import pack, unpack
 
 FIRST_LOOK, LONGEST_LOOK = 0.01, 0.1
@@ -67,6 +68,7 @@ class Shared:
         ticks: Clock,
         name: str,
         counts: SharedCounts,
+        marks: Marks | None = None,
     ) -> None:
         self.inner = inner
         self.facts = facts
@@ -77,17 +79,18 @@ class Shared:
         self.ticks = ticks
         self.name = name
         self.counts = counts
+        self.marks = Marks(ticks=ticks) if marks is None else marks
         self._context = b"".join(measured(part.encode("utf-8")) for part in context)
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
         """The facts about *credential*, shared or fresh. Raises Refused as *inner* does."""
         question = self._context + measured(credential.value.encode("ascii"))
-        token = await self._found(question)
+        token = await self._found(question, credential)
         ours = False
         if token is None:
             ours = await self.facts.claim(question, 2 * self.patience)
             if not ours:
-                token, ours = await self._awaited(question)
+                token, ours = await self._awaited(question, credential)
         if token is not None:
             self.counts.hits += 1
             return token
@@ -101,20 +104,20 @@ class Shared:
                 await self.facts.release(question)
         return token
 
-    async def _awaited(self, question: bytes) -> tuple[Token | None, bool]:
+    async def _awaited(self, question: bytes, credential: Credential) -> tuple[Token | None, bool]:
         """What another has found meanwhile; and whether the question became ours, since that one found nothing."""
         until, seconds = self.ticks() + self.patience, FIRST_LOOK
         while self.ticks() < until:
             await self.pause(seconds)
             seconds = min(1.5 * seconds, LONGEST_LOOK)
-            token = await self._found(question)
+            token = await self._found(question, credential)
             if token is not None:
                 return token, False
             if await self.facts.claim(question, 2 * self.patience):
                 return None, True
         return None, False
 
-    async def _found(self, question: bytes) -> Token | None:
+    async def _found(self, question: bytes, credential: Credential) -> Token | None:
         found = await self.facts.find(question)
         if found is None:
             return None
@@ -129,7 +132,11 @@ class Shared:
             token = unpack(record[start:], fresh_until=until, issuer=self.name, source=Source.REDIS)
         except (ValueError, IndexError, Refused):
             return None  # not what we write today, or its keys can't be had: ask
-        return token if self.now() < token.expires_at else None
+        if self.now() >= token.expires_at:
+            return None
+        token = replace(token, presented=credential.value, heard=0)
+        # What another was told may be from before the purge; we can't know, so while a mark lasts we ask
+        return None if self.marks.live and not self.marks.clears(token) else token
 
     async def _keep(self, question: bytes, token: Token, before: set[bytes] | None) -> None:
         """Share *token*, which a key proved that was there *before* we asked, or is there now."""
