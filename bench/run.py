@@ -26,6 +26,7 @@ from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from asgi_middleware import asgi_middleware
 from cached_decision import cached_decision, cached_decision_million
 from jwt_verify import jwt_verify
 from measure import Missing
@@ -42,10 +43,11 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "memory_per_token": memory_per_token,
     "cached_decision_million": cached_decision_million,
     "jwt_verify": jwt_verify,
+    "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
 }
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc")
+PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc", "starlette")
 
 
 def main() -> int:

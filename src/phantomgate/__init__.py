@@ -9,6 +9,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from phantomgate.adapters.caller import Caller as Caller
+    from phantomgate.config.loading import load_settings as load_settings
+    from phantomgate.config.settings import Settings as Settings
     from phantomgate.core.errors import PhantomgateError as PhantomgateError
     from phantomgate.core.errors import Reason as Reason
     from phantomgate.core.errors import Refused as Refused
@@ -22,11 +25,16 @@ if TYPE_CHECKING:
     from phantomgate.core.model import Route as Route
     from phantomgate.core.model import Token as Token
     from phantomgate.gateway.gateway import Gateway as Gateway
+    from phantomgate.servers.agent_app import agent_app as agent_app
 
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Caller": "adapters.caller",
+    "Settings": "config.settings",
+    "load_settings": "config.loading",
     "Gateway": "gateway.gateway",
+    "agent_app": "servers.agent_app",
     **dict.fromkeys(("PhantomgateError", "Reason", "Refused", "SettingsError", "Unavailable"), "core.errors"),
     **dict.fromkeys(("Allow", "Credential", "Headers", "Refuse", "Request", "Route", "Token"), "core.model"),
 }

@@ -43,9 +43,9 @@ def test_told_to_end_it_is_unready_at_once_answers_what_it_owes_and_exits_0(case
         service.until_ready()
         waiting = [pool.submit(service.get, "/decide/x", f"held-{number}") for number in range(20)]
         service.until(lambda: sum(asked.token.startswith("held") for asked in authority.asked) == 20)
-        loading = threading.Event()
+        loading = threading.Barrier(9, timeout=30)  # every one of them has had an answer before the end begins
         load = [pool.submit(keep_asking, service.connect(), loading, number) for number in range(8)]
-        assert loading.wait(30)
+        loading.wait()
         service.process.send_signal(signal.SIGTERM)
         service.until(lambda: service.readiness() == (503, "draining"))
         assert not any(one.done() for one in waiting)  # unready first, and they are still waited for
@@ -57,7 +57,7 @@ def test_told_to_end_it_is_unready_at_once_answers_what_it_owes_and_exits_0(case
         assert [] == service.lines("cut_short")
 
 
-def keep_asking(connection: http.client.HTTPConnection, loading: threading.Event, number: int) -> int:
+def keep_asking(connection: http.client.HTTPConnection, loading: threading.Barrier, number: int) -> int:
     """Ask over one connection until the server says that it ends; how many answers came, every one of them whole."""
     answers = 0
     try:
@@ -67,7 +67,8 @@ def keep_asking(connection: http.client.HTTPConnection, loading: threading.Event
             assert 200 == answer.status
             assert b"" == answer.read()
             answers += 1
-            loading.set()
+            if answers == 1:
+                loading.wait()
             if answer.getheader("Connection") == "close":
                 return answers
     finally:

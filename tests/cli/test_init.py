@@ -46,6 +46,7 @@ def init(tmp_path):
         ("cached", ["--cached"], "phantomgate.toml"),
         ("cached-set-misc", ["--cached", "--hash", "set-misc"], "phantomgate.toml"),
         ("session", [], "session.toml"),
+        ("spa", [], "spa.toml"),
     ],
 )
 def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options, settings):
@@ -55,7 +56,7 @@ def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options, sett
     assert {file.name: file.read_text() for file in (SHIPPED / variant).iterdir()} == written
 
 
-@pytest.mark.parametrize("settings", ["phantomgate.toml", "session.toml"])
+@pytest.mark.parametrize("settings", ["phantomgate.toml", "session.toml", "spa.toml"])
 def test_the_shipped_settings_need_no_advice(tmp_path, capsys, settings):
     main(["init", "nginx", "--config", str(SHIPPED / settings), "--output", str(tmp_path)], {})
     assert "" == capsys.readouterr().err
@@ -139,6 +140,31 @@ def test_with_a_session_cookies_and_the_csrf_header_are_judged_and_go_no_further
     assert "cors" not in "".join(files.values())
     assert "@phantomgate_preflight" in "".join(init(SETTINGS + SESSION + "cors = true\n")[1].values())
     assert "preflight" not in "".join(init(SETTINGS)[1].values())
+
+
+AGENT = """
+[agent]
+listen = "{listen}"
+issuer = "https://as.example"
+client_id = "www"
+client_secret = "env:AGENT_SECRET"
+redirect_uri = "https://www.example.com/"
+"""
+
+
+def test_an_agent_that_listens_is_reached_and_no_other(init):
+    _, files = init(SETTINGS + SESSION + AGENT.format(listen="0.0.0.0:9092"))
+    assert "    server 127.0.0.1:9092;\n" in files["phantomgate.conf"]
+    assert "location /oauth-agent/ {" in files["phantomgate-server.conf"]
+    _, files = init(SETTINGS + SESSION + AGENT.format(listen=""))
+    assert "agent" not in files["phantomgate.conf"]
+    assert "agent" not in files["phantomgate-server.conf"]
+
+
+def test_an_agent_that_nginx_can_not_find_is_refused(init, capsys):
+    code, files = init(SETTINGS + SESSION + AGENT.format(listen="127.0.0.1:0"))
+    assert (2, {}) == (code, files)
+    assert "agent.listen" in capsys.readouterr().err
 
 
 def test_what_a_session_had_a_say_in_is_never_remembered_by_nginx(init, capsys):

@@ -302,7 +302,7 @@ def test_json_without_a_jwt_is_enough_where_we_mint(clock, mint, reason):
     wired, _ = gate(clock, Settings(issuers=(rule(answer="json"),), mint=mint), main=json_facts())
     decision = ask(wired)
     assert reason is getattr(decision, "reason", None)
-    assert bool(mint.keys) == bool(wired.published_keys)
+    assert bool(mint.keys) == bool(wired.published)
 
 
 def test_a_jwt_that_was_verified_goes_upstream_as_one_of_ours(clock):

@@ -18,6 +18,7 @@ from phantomgate.core.model import Headers, Request
 from phantomgate.oauth.jwks import read_key_set
 from phantomgate.oauth.jwt import verify
 from phantomgate.oauth.jwt_rules import RFC_9068, access_token_rules
+from phantomgate.oauth.published import KEYS_PATH
 from phantomgate.testing import FakeHttp, reply
 from tokens import NOW
 
@@ -50,7 +51,7 @@ def decide(clock, settings=SETTINGS, path="/", times=1, **facts):
 def test_json_in_and_an_access_token_of_ours_out(clock, exp):
     made, [decision] = decide(clock, exp=exp)
 
-    keys = read_key_set(made.published_keys, ["ES256", "EdDSA"])
+    keys = read_key_set(made.published[KEYS_PATH].body, ["ES256", "EdDSA"])
     rules = access_token_rules("https://gateway.example", ["orders"], required=RFC_9068)
     header, claims = verify(decision.upstream.jwt, keys, rules, NOW)
     assert header == {"alg": "ES256", "kid": NEW.thumbprint(), "typ": "at+jwt"}
@@ -78,19 +79,22 @@ def test_the_servers_facts_are_judged_and_not_our_claims(clock):
 def test_a_route_has_its_own_upstream_audience(clock):
     routes = (RouteRule("/stock/**", upstream_audience="stock"), RouteRule("/**"))
     made, [decision] = decide(clock, replace(SETTINGS, routes=routes), path="/stock/7")
-    keys = read_key_set(made.published_keys, ["ES256", "EdDSA"])
+    keys = read_key_set(made.published[KEYS_PATH].body, ["ES256", "EdDSA"])
 
     assert verify(decision.upstream.jwt, keys, access_token_rules(MINT.issuer, ["stock"]), NOW).claims["aud"] == "stock"
 
 
 def test_every_key_is_published_and_the_first_signs(clock):
     made, _ = decide(clock)
-    assert [key["kid"] for key in json.loads(made.published_keys)["keys"]] == [NEW.thumbprint(), OLD.thumbprint()]
+    assert [key["kid"] for key in json.loads(made.published[KEYS_PATH].body)["keys"]] == [
+        NEW.thumbprint(),
+        OLD.thumbprint(),
+    ]
 
 
 def test_without_keys_facts_without_a_jwt_are_no_answer(clock):
     made, [decision] = decide(clock, replace(SETTINGS, mint=Mint()))
-    assert (decision.reason, made.published_keys) == (Reason.BAD_ANSWER, b"")
+    assert (decision.reason, made.published) == (Reason.BAD_ANSWER, {})
 
 
 @pytest.mark.parametrize(

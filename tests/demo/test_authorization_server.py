@@ -9,6 +9,7 @@ import pytest
 
 from demo.conftest import CLIENTS, PAGE, ask
 from phantomgate.demo.authorization_server import DevelopmentServer
+from phantomgate.demo.clients import Client
 from phantomgate.demo.ledger import MOST_TOKENS
 from phantomgate.demo.tokens import verify
 
@@ -216,3 +217,21 @@ def test_the_knobs_make_it_slow_wrong_and_gone_and_it_counts_what_arrived(server
 def test_the_oldest_token_goes_when_the_table_is_full(server):
     first, second, *others = (server.issue("service", "read") for _ in range(MOST_TOKENS + 1))
     assert (server.jwt(first), bool(server.jwt(second)), bool(server.jwt(others[-1]))) == (None, True, True)
+
+
+def test_a_client_may_have_tokens_that_last_as_long_as_it_says():
+    quick = Client("quick", "secret", scopes=frozenset({"read"}), access_token_seconds=30)
+    slow = Client("slow", "secret", scopes=frozenset({"read"}))
+    server = DevelopmentServer([quick, slow], access_token_seconds=300)
+    with server.running_in_thread() as issuer:
+        for client, seconds in ((quick, 30), (slow, 300)):
+            form = {"grant_type": "client_credentials"}
+            said = ask(issuer + "/token", form, basic=(client.client_id, "secret")).json
+            issued = server._ledger.find(said["access_token"])
+            assert (seconds, seconds) == (said["expires_in"], round(issued.expires_at - issued.issued_at))
+
+
+def test_the_tokens_of_one_client_are_over_when_it_is_told_so(server):
+    mine, other = server.issue("service", "read"), server.issue("page", "read")
+    server.expire("service")
+    assert (None, True) == (server.jwt(mine), server.jwt(other) is not None)

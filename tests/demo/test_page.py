@@ -97,6 +97,19 @@ def test_an_opaque_token_goes_in_and_a_jwt_arrives_upstream(visitor):
     assert visitor.demo.server.introspections == 1
 
 
+def test_the_page_leads_to_the_second_story(visitor):
+    page = visitor.page
+    page.get_by_role("link", name="a single-page app").click()
+    page.wait_for_url(visitor.demo.app_url + "/")
+    page.get_by_role("button", name="Log in").click()
+    page.get_by_role("button", name="Log in and allow").click()
+    expect(page.locator("#who-name")).to_have_text("Ann Example")
+    expect(page.locator("#upstream")).to_contain_text("Bearer eyJ")
+    visitor.looks_right()
+    page.get_by_role("button", name="Log out").click()
+    expect(page.locator("#outside")).to_be_visible()
+
+
 def test_ann_logs_in_with_code_and_pkce(visitor):
     page = visitor.page
     page.get_by_label("orders:write", exact=True).check()

@@ -52,6 +52,16 @@ def test_a_good_jwt_is_let_in_and_the_answer_shows_what_arrived(running):
     assert "secret-cookie" not in answer.body.decode()
 
 
+def test_what_somebody_orders_is_on_that_persons_list_and_on_no_other(running):
+    server, api = running
+    ann, bob = (bearer(server, "read orders:write", subject=who) for who in ("ann", "bob"))
+    for body in (b'{"item": " A creaking door "}', b"no json", b"[]", b'{"item": ""}', b'{"item": "%s"}' % (b"x" * 99)):
+        assert ask(api + "/orders", body=body, Authorization=ann).json["accepted"]
+    items = [order["item"] for order in ask(api + "/orders", Authorization=ann).json["orders"]]
+    assert items[3:] == ["A creaking door", *["Something"] * 3, "x" * 60]
+    assert len(ask(api + "/orders", Authorization=bob).json["orders"]) == 3
+
+
 def test_each_route_wants_its_scope(running):
     server, api = running
     assert ask(api + "/orders", body=b"{}", Authorization=bearer(server, "orders:write")).status == 201

@@ -96,5 +96,5 @@ class Visitor:
     def went_well(self):
         assert self.complaints == []
         assert self.page.evaluate("window.violations") == []
-        here = {urlsplit(self.demo.url).netloc, urlsplit(self.demo.server.issuer).netloc}
+        here = {urlsplit(url).netloc for url in (self.demo.url, self.demo.app_url, self.demo.server.issuer)}
         assert self.hosts <= here

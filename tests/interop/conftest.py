@@ -1,4 +1,4 @@
-"""The matrix of what ran: one for the whole run, and looked at last."""
+"""The matrix of what ran: one for the whole run, and looked at last; and a browser."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from interop.matrix import Matrix
+from interop.needs import command, needs
 
 HERE = Path(__file__).parent
 RECORDED = pytest.StashKey[Matrix]()
@@ -53,3 +54,35 @@ def matrix(request):
 def left_out(request):
     """Tests and files that record and are not part of this run."""
     return request.config.stash[LEFT_OUT]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    """Chromium."""
+    from playwright.sync_api import expect, sync_playwright
+
+    from interop.spa_visitor import FLAGS
+
+    needs("Chromium")
+    expect.set_options(timeout=20_000)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=command("chromium"), args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def visit(browser, world):
+    """Opens the app of *world* in a browser of its own, and in the end sees that all went well."""
+    from interop.spa_visitor import Visitor
+
+    visitors = []
+
+    def visit(**how):
+        visitors.append(Visitor(browser, world, **how))
+        return visitors[-1]
+
+    yield visit
+    for visitor in visitors:
+        visitor.went_well()
+        visitor.context.close()

@@ -53,19 +53,20 @@ def nginx(
     *,
     variant: str = "direct",
     own: Callable[[str], str] = lambda example: example,
+    port: int = 0,
     weaken: Callable[[Path], None] = lambda folder: None,
 ) -> Iterator[Nginx]:
     """An nginx in front of the API on port *api*, configured from the settings file, while the block runs.
 
     *variant* is one of VARIANTS. *own* makes a user's own nginx.conf of the example; what that includes stays as it is,
-    unless *weaken* does to the folder what nobody should.
+    unless *weaken* does to the folder what nobody should. *port* is where it listens, if that must be known before.
     """
     options, module = VARIANTS[variant]
     needs("nginx", *([module] if module else []))
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else None
     folder = Path(tempfile.mkdtemp(prefix="phantomgate-nginx-"))
     cache = Path(tempfile.mkdtemp(prefix="phantomgate-cache-", dir=memory)) if module else None
-    port = free_port()
+    port = port or free_port()
     try:
         options = [*options, "--cache", str(cache)] if cache else options
         written(settings, folder, "--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", *options)

@@ -30,6 +30,15 @@ SESSION = (
 )  # fmt: skip
 
 
+AGENT = (
+    "tests/agent/test_login.py", "tests/agent/test_refresh.py", "tests/agent/test_logout.py",
+    "tests/agent/test_faults.py", "tests/agent/test_cookies.py", "tests/attacks/test_bff.py",
+    "tests/oauth/test_authorization.py", "tests/oauth/test_authorization_response.py", "tests/oauth/test_id_token.py",
+    "tests/config/test_agent.py",
+)  # fmt: skip
+AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
+
+
 def props(name: str) -> tuple[str, ...]:
     return (f"tests/properties/test_{name}.py",)
 
@@ -321,4 +330,56 @@ MUTATIONS = [
     Mutation("the proxy strips cookies", "adapters/proxy.py", '        dropped |= {b"cookie"}\n', "", SESSION),
     Mutation("the API says nothing of CORS", "adapters/proxy.py", "    if ours:\n", "    if False:\n", SESSION),
     Mutation("the CSRF header goes no further", "config/wiring.py", "also_owned=owned, ", "", SESSION),
+    # the OAuth agent
+    Mutation("origin of an agent's request", "agent/agent.py", "                check_origin(request.method, request.headers, self.trusted, cross_site=self.cross_site)\n", "", AGENT),
+    Mutation("origin, unsafe without one", "agent/guard.py", "    if method not in SAFE_METHODS:", "    if False:", AGENT),
+    Mutation("origin, cross-site", "agent/guard.py", "site not in _OF_OUR_SITE and not cross_site", "False", AGENT),
+    Mutation("origin, another of our site", "agent/guard.py", "    if site is not None and site not in _WITHIN:", "    if False:", AGENT),
+    Mutation("CORS for everybody", "agent/guard.py", '    if len(said) != 1 or said[0].decode("latin-1") not in trusted:', "    if len(said) != 1:", AGENT),
+    Mutation("answers that may be kept", "agent/agent.py", '("Cache-Control", "no-store"), ', "", AGENT_SERVED),
+    Mutation("CSRF of a refresh", "agent/refresh.py", "        self.jar.check_csrf(request.headers, brought)\n", "", AGENT),
+    Mutation("CSRF of a logout", "agent/logout.py", "        self.jar.check_csrf(request.headers, brought)\n", "", AGENT),
+    Mutation("cookies that can't be opened stay", "agent/agent.py", 'if one.partition("=")[0] not in given', "if False", AGENT),
+    Mutation("state of this browser", "agent/login.py", "        if login is None:\n", "        if login is None and not (login := next(iter(under_way), None)):\n", AGENT),
+    Mutation("a login is used once", "agent/login.py", "if not await self.used.first(", "if not await self.used.first(self.random(9) + ", AGENT),
+    Mutation("iss of the answer", "agent/login.py", "        check_iss(response, self.server.issuer, required=await self.server.names_itself())\n", "", AGENT),
+    Mutation("iss that must be there", "agent/login.py", "required=await self.server.names_itself()", "required=False", AGENT),
+    Mutation("nonce", "agent/login.py", "            check_login(said, nonce=login.nonce, access_token=answer.access_token)\n", "", AGENT),
+    Mutation("an ID token for openid", "agent/login.py", 'elif "openid" in self.scope.split():', "elif False:", AGENT),
+    Mutation("the session before a login lives on", "agent/login.py", '            await self.endings.end_session(brought.session_id or b"")\n', "            pass\n", AGENT),
+    Mutation("stale cookies at the start of a login", "agent/login.py", "cookies = self.jar.clear(brought) + self.jar", "cookies = self.jar", AGENT),
+    Mutation("a login is over after ten minutes", "agent/logins.py", "if 0 <= now - one.began < SECONDS", "if True", AGENT),
+    Mutation("five logins at a time", "agent/logins.py", "logins[-MOST:]", "logins[-99:]", AGENT),
+    Mutation("extra parameters by the settings", "agent/pages.py", "        if key not in allowed:", "        if False:", AGENT),
+    Mutation("places to return to, ambiguous", "agent/pages.py", " or _AMBIGUOUS(path)", "", AGENT),
+    Mutation("places to return to, paths", "agent/pages.py", "    if not _PATH(wanted) or", "    if", AGENT),
+    Mutation("claims that pages are told", "agent/pages.py", " if name in names}", "}", AGENT),
+    Mutation("sessions that are over, refresh", "agent/refresh.py", "        await self.endings.check(kept.person)\n", "", AGENT),
+    Mutation("sessions that end meanwhile", "agent/refresh.py", "            await self.endings.check(renewed.person)\n", "            pass\n", AGENT),
+    Mutation("sessions that are over, claims", "agent/facts.py", "        await self.endings.check(brought.id.person)\n", "", AGENT),
+    Mutation("a refresh is remembered", "agent/refresh.py", "            await self.answers.put(key, self._sealed(renewed), seconds)", "            pass", AGENT),
+    Mutation("a refresh is one call", "agent/refresh.py", "return await self.once(key, ask)", "return await ask()", AGENT),
+    Mutation("the newest of several refreshes", "agent/refresh.py", "while renewed.refresh_token not in shown:", "while False:", AGENT),
+    Mutation("a new ID token about the same person", "agent/refresh.py", "            check_refreshed(said, first, answer.access_token)\n", "", AGENT),
+    Mutation("what is remembered is sealed", "agent/refresh.py", '        return seal(self.jar.ring, _NAME, self.jar.issuer, plaintext, random=self.jar.random).encode("ascii")', "        return plaintext", AGENT),
+    Mutation("the access token of this session", "agent/facts.py", " or brought.at.session_id != kept.person.session_id", "", AGENT),
+    Mutation("copies of cookies after a logout", "agent/logout.py", "            await self.endings.end_session(session_id)", "            pass", AGENT),
+    Mutation("a logout token is good once", "agent/logout.py", "            if await self.used.first(", "            if True or await self.used.first(", AGENT),
+    Mutation("the longest a session lasts", "agent/ending.py", "if person.session_id and age >= self.longest:", "if False:", AGENT),
+    Mutation("later sessions of a user stay", "agent/ending.py", "if at is not None and person.began <= float(at):", "if at is not None:", AGENT),
+    Mutation("PKCE by S256", "oauth/authorization.py", 'sha256(code_verifier.encode("ascii")).digest()', 'code_verifier.encode("ascii")', AGENT),
+    Mutation("parameters that protect a login", "oauth/authorization.py", "not OURS.isdisjoint(names) or ", "", AGENT),
+    Mutation("a parameter twice", "oauth/authorization_response.py", "        if name in said:\n", "        if False:\n", AGENT),
+    Mutation("code and error together", "oauth/authorization_response.py", '    if "code" in said and "error" in said:', "    if False:", AGENT),
+    Mutation("azp", "oauth/id_token.py", '    if "azp" in claims and not', "    if False and not", AGENT),
+    Mutation("several audiences without azp", "oauth/id_token.py", 'len(aud) > 1 and "azp" not in claims', "False", AGENT),
+    Mutation("another kind of token as an ID token", "oauth/id_token.py", "            check_id_kind,\n", "", AGENT),
+    Mutation("at_hash", "oauth/id_token.py", "    check_access_token(said, access_token)\n\n\ndef check_refreshed", "\n\ndef check_refreshed", AGENT),
+    Mutation("type of a logout token", "oauth/logout_token.py", "            check_type,\n            check_own_keys,", "            check_own_keys,", AGENT),
+    Mutation("nonce in a logout token", "oauth/logout_token.py", "            check_no_nonce,\n", "", AGENT),
+    Mutation("age of a logout token", "oauth/logout_token.py", "            check_recent,\n", "", AGENT),
+    Mutation("event of a logout token", "oauth/logout_token.py", "            check_event,\n", "", AGENT),
+    Mutation("whose logout it is", "oauth/logout_token.py", "            check_whose,\n", "", AGENT),
+    Mutation("userinfo about somebody else", "oauth/userinfo.py", '    if said.get("sub") != subject:', "    if False:", AGENT),
+    Mutation("one process", "config/agent_checks.py", "    if settings.agent.processes == 1:", "    if True:", AGENT),
 ]  # fmt: skip

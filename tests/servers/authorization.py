@@ -13,6 +13,7 @@ from tokens import jwt
 
 class _Introspection(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    claims: dict[str, object] = {}  # noqa: RUF012 - each server has a class of its own
 
     def do_POST(self):
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -20,7 +21,7 @@ class _Introspection(BaseHTTPRequestHandler):
         if token.startswith("slow"):
             time.sleep(float(token[4:]))
         good = token.startswith(("good", "slow"))
-        body = jwt(exp=int(time.time()) + 300, iat=int(time.time())).encode() if good else b""
+        body = jwt(self.claims, exp=int(time.time()) + 300, iat=int(time.time())).encode() if good else b""
         self.send_response(200 if good else 204)
         if good:
             self.send_header("Content-Type", "application/jwt")
@@ -38,9 +39,9 @@ class _Server(ThreadingHTTPServer):
 
 
 @contextmanager
-def authorization_server(port=0):
-    """The introspection endpoint's URL, while it runs."""
-    server = _Server(("127.0.0.1", port), _Introspection)
+def authorization_server(port=0, **claims):
+    """The introspection endpoint's URL, while it runs; *claims* are in every JWT."""
+    server = _Server(("127.0.0.1", port), type("_", (_Introspection,), {"claims": claims}))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:

@@ -122,8 +122,11 @@ scopes = ["read"]
 
 
 @contextmanager
-def serving(folder, text, **popen):
-    """`phantomgate serve` with the configuration *text*; killed at the end if it still runs."""
+def serving(folder, text, *, also=None, **popen):
+    """`phantomgate serve` with the configuration *text*; killed at the end if it still runs.
+
+    *also* are more variables of its environment.
+    """
     (folder / "phantomgate.toml").write_text(text)
     log = folder / "log"
     environ = {
@@ -131,6 +134,7 @@ def serving(folder, text, **popen):
         "PYTHONPATH": str(SOURCES),
         "GATEWAY_SECRET": SECRET,
         "PYTHONWARNINGS": "error",
+        **(also or {}),
     }
     with log.open("ab") as stderr:
         process = subprocess.Popen(

@@ -4,11 +4,13 @@ import asyncio
 
 import pytest
 
+from phantomgate.oauth.published import key_set
 from servers.proxied import Api, Front
 from servers.test_listener import Service, bearer
 
 KEYS = b'{"keys":[{"kty":"EC"}]}'
 PATH = "/.well-known/jwks.json"
+PUBLISHED = {PATH: key_set(KEYS)}
 
 
 def ask(method="GET", path=PATH):
@@ -30,7 +32,7 @@ def answered(*requests, **options):
 
 
 def test_anybody_may_read_them_and_a_connection_goes_on_deciding():
-    got, head, decided = answered(ask(), ask("HEAD"), bearer("now"), published_keys=KEYS, trusts=lambda peer: True)
+    got, head, decided = answered(ask(), ask("HEAD"), bearer("now"), published=PUBLISHED, trusts=lambda peer: True)
 
     status, fields, body = got
     assert (status, body) == (200, KEYS)
@@ -43,11 +45,11 @@ def test_anybody_may_read_them_and_a_connection_goes_on_deciding():
 
 @pytest.mark.parametrize("path", [PATH + "/", PATH + "?x", "/.well-known/", "/.well-known/jwks"])
 def test_nothing_beside_them_is_there(path):
-    assert answered(ask(path=path), published_keys=KEYS)[0][0] == 404
+    assert answered(ask(path=path), published=PUBLISHED)[0][0] == 404
 
 
 def test_they_can_only_be_read():
-    status, fields, _ = answered(ask("POST"), published_keys=KEYS)[0]
+    status, fields, _ = answered(ask("POST"), published=PUBLISHED)[0]
 
     assert (status, dict(fields)["Allow"]) == (405, "GET, HEAD")
 
@@ -63,7 +65,7 @@ def test_the_proxy_answers_for_them_itself():
             answers = [await front.ask(ask()), await front.ask(ask("HEAD"), head=True), await front.ask(ask("PUT"))]
         return answers, front.api.heads
 
-    answers, asked = asyncio.run(story(published_keys=KEYS))
+    answers, asked = asyncio.run(story(published=PUBLISHED))
     print(answers)
     assert [answer[0] for answer in answers] == [200, 200, 401]
     assert asked == []

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,7 @@ from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.cli.remedies import remedy
 from phantomgate.config.advice import warnings
+from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import draft, read_sources
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
@@ -167,4 +169,10 @@ def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[Server, .
         no = Refused(Reason.UNAVAILABLE, f"the shared store: {said}") if said else None
         store = Server("", wired.sharing.where, wired.ticks() - began, no, "shared store")
     finish(wired.close())
+    if settings.has_agent:
+        agent = wire_agent(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - as above
+        began = time.monotonic()
+        trouble = finish(agent.probe.ask())
+        found.append(Server(agent.probe.name, agent.probe.where, time.monotonic() - began, trouble))
+        finish(agent.close())
     return tuple(found), store

@@ -14,6 +14,7 @@ from contextlib import suppress
 from phantomgate.cli.paint import Paint, painter
 from phantomgate.config.log import LogLine
 from phantomgate.demo.run import PORT, Demo, running
+from phantomgate.demo.session_story import SESSION_STORY
 from phantomgate.demo.story import STORY, Story, play
 
 EXPLANATION = """\
@@ -45,7 +46,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until Ctrl-C, or play the story; gives the exit code."""
     paint = painter(sys.stdout, environ)
     if options.once:
-        return asyncio.run(play_once(options.port or 0, paint, STORY))
+        return asyncio.run(play_once(options.port or 0, paint, (*STORY, *SESSION_STORY)))
     with suppress(KeyboardInterrupt):
         asyncio.run(_serve(PORT if options.port is None else options.port, paint))
     print()
@@ -81,6 +82,7 @@ async def play_once(port: int, paint: Paint, story: Story) -> int:
 def _introduce(demo: Demo, paint: Paint) -> None:
     print(paint("strong", "phantomgate demo") + ", for development only\n")
     print(f"  the page and gateway   {paint('strong', demo.url)}")
+    print(f"  a single-page app      {paint('strong', demo.app_url)}  with its gateway and its OAuth agent")
     print(f"  authorization server   {demo.server.issuer} (development only)")
     print(f"  sample API             {demo.upstream}", flush=True)
 

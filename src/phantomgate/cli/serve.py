@@ -16,17 +16,20 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict
+from importlib.util import find_spec
 from pathlib import Path
 
 from phantomgate.cli.options import add_config
 from phantomgate.config.advice import warnings
+from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
-from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.servers.agent_alone import is_served, served_elsewhere
 from phantomgate.servers.running import Plan, Run
 from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
 from phantomgate.servers.supervisor import worker_command
@@ -57,57 +60,77 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _allow_descriptors()
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ)
+    problems += unmet(settings, environ) + _agent_cant_be_served(settings)
     if problems:
         raise SettingsError(problems)
-    listen, manage = _bind(settings)
-    return asyncio.run(_serve(settings, sources, listen, manage, environ))
+    return asyncio.run(_serve(settings, sources, _bind(settings), environ))
 
 
-async def _serve(settings: Settings, sources: Sources, listen: Bound, manage: Bound, environ: Mapping[str, str]) -> int:
+def _agent_cant_be_served(settings: Settings) -> list[Problem]:
+    """What serves the OAuth agent isn't here, or serves it already."""
+    if not settings.agent.listen:
+        return []
+    if find_spec("uvicorn"):
+        return [served_elsewhere(settings)] if is_served(settings) else []
+    text = "needs uvicorn, which isn't installed: pip install 'phantomgate[agent]'"
+    return [Problem("agent.listen", text, settings.origin("agent.listen"))]
+
+
+async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], environ: Mapping[str, str]) -> int:
     own = Metrics()
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
     wired = wire(settings, "nonblocking", environ=environ, write=log)
+    agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
+
+    async def probe() -> Refused | None:
+        return await wired.probe() or (await agent.probe.ask() if agent else None)
+
     plan = Plan(
-        listen=listen,
-        manage=manage,
+        listen=bound["serve.listen"],
+        manage=bound["serve.manage"],
         workers=settings.serve.workers,
         drain=settings.serve.drain,
         command=worker_command("phantomgate.servers.worker", sys.path, str(Path.cwd())),
         environ=dict(environ),
         start={"sources": asdict(sources)},
-        probe=wired.probe,
+        probe=probe,
         log=log,
         dropped=lambda: own.lines_dropped,
         ticks=time.monotonic,
         jitter=random.random,  # spreads retries; nothing secret hangs on it
+        agent_listen=bound.get("agent.listen"),
+        agent_command=worker_command("phantomgate.servers.agent_worker", sys.path, str(Path.cwd())),
     )
     try:
         return await Run(plan).until_end()
     finally:
         await wired.close()
+        if agent is not None:
+            await agent.close()
 
 
-def _bind(settings: Settings) -> tuple[Bound, Bound]:
-    """The sockets of both listeners. Raises SettingsError for every address that can't be had."""
+def _bind(settings: Settings) -> dict[str, Bound]:
+    """The sockets of all listeners, by their settings. Raises SettingsError for every address that can't be had."""
     serve = settings.serve
-    bound: list[Bound] = []
+    bound: dict[str, Bound] = {}
     problems: list[Problem] = []
-    for name, text, count in (("listen", serve.listen, serve.workers), ("manage", serve.manage, 1)):
+    wanted = [("serve.listen", serve.listen, serve.workers), ("serve.manage", serve.manage, 1)]
+    wanted += [("agent.listen", settings.agent.listen, 1)] if settings.agent.listen else []
+    for name, text, count in wanted:
         address = read_address(text)
         try:
             one = bind_unix(address.unix) if address.unix else bind_tcp(address.host, address.port, count)
-            bound.append(one)
+            bound[name] = one
         except OSError as no:
             told = f'is "{text}", where we can\'t listen: {why(no)}'
-            problems.append(Problem(f"serve.{name}", told, settings.origin(f"serve.{name}")))
+            problems.append(Problem(name, told, settings.origin(name)))
     if problems:
-        for one in bound:
+        for one in bound.values():
             one.close()
         raise SettingsError(problems)
-    return bound[0], bound[1]
+    return bound
 
 
 def _keep_standard_streams() -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from phantomgate.config.agent_checks import agent_warnings
 from phantomgate.config.network import insecure, read_address
 from phantomgate.config.session_checks import session_warnings
 from phantomgate.config.settings import Introspection, Settings
@@ -67,6 +68,7 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
     yield from _of_issuers(settings)
     yield from session_warnings(settings)
     yield from sharing_warnings(settings)
+    yield from agent_warnings(settings)
     yield from _too_open(settings)
 
 

@@ -1,4 +1,4 @@
-"""How each server is asked: that of [introspection], of [exchange], and each of [[issuers]] that introspects.
+"""How each server is asked: of [introspection], [exchange] and [agent], and each of [[issuers]] that introspects.
 
 Rule: what is secret is read here, once, by its place in the settings, and every problem is said with that place.
 """
@@ -48,6 +48,7 @@ def askers(settings: Settings) -> Iterator[tuple[str, AsClient]]:
     """How each is asked, and the place of that in the settings."""
     yield "introspection", settings.introspection
     yield "exchange", settings.exchange
+    yield "agent", settings.agent
     for number, one in enumerate(settings.issuers, 1):
         yield place_of(number), asked_of(one)
 
@@ -97,4 +98,5 @@ def certificates(settings: Settings) -> list[Problem]:
 def _as_written(settings: Settings) -> Iterator[tuple[str, AsClient]]:
     yield "introspection", settings.introspection
     yield "exchange", settings.exchange
+    yield "agent", settings.agent
     yield from ((place_of(number), one.introspection) for number, one in enumerate(settings.issuers, 1))

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from phantomgate.config.agent_checks import problems_of_agent
 from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
 from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
+from phantomgate.config.published import problems_of_resource
 from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
 from phantomgate.config.sharing_checks import SHARING_CHECKS
@@ -31,11 +33,14 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
                 yield name, text
     yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
     yield from problems_of_exchange(settings, unread)
+    yield from problems_of_agent(settings, unread)
     yield from problems_of_splitting(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
         yield from problems_of_issuers(settings, unread)
+    if not any(name.startswith("resource") for name in unread):
+        yield from problems_of_resource(settings)
     for place, rule in enumerate(settings.routes, 1):
         name = f"routes[{place}].path"
         if name not in unread and rule.path:

@@ -43,15 +43,6 @@ def mint_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[list[Sign
     return keys, [Problem("mint.keys", text, settings.origin("mint.keys")) for text in wrong]
 
 
-def published(keys: Sequence[SigningKey]) -> bytes:
-    """*keys* as a JWK Set; empty when there are none."""
-    if not keys:
-        return b""
-    from phantomgate.backends.jose import key_set
-
-    return key_set(keys)
-
-
 def minting(mint: Mint, keys: Sequence[SigningKey], *, now: Clock, random: Callable[[int], bytes]) -> MakeJwt:
     """Makes JWTs that the first of *keys* signs."""
     from phantomgate.backends.jose import signer

@@ -13,8 +13,8 @@ from phantomgate.config.kinds import Kind, found, text_of
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
 
 __all__ = [
-    "ADDRESS", "NETWORKS", "Address", "insecure", "is_loopback", "keys_source", "origin", "read_address", "url",
-    "web_origin",
+    "ADDRESS", "NETWORKS", "OPTIONAL_ADDRESS", "Address", "insecure", "is_loopback", "keys_source", "origin",
+    "read_address", "url", "web_origin",
 ]  # fmt: skip
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
@@ -74,6 +74,13 @@ def _address(value: object) -> str:
 
 
 ADDRESS = Kind("address", _address, {"type": "string"})
+
+
+def _optional_address(value: object) -> str:
+    return "" if value == "" else _address(value)
+
+
+OPTIONAL_ADDRESS = Kind("address", _optional_address, {"type": "string"})
 
 
 def _networks(value: object) -> tuple[str, ...]:

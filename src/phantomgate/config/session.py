@@ -71,7 +71,8 @@ def cookie_names(settings: Settings) -> CookieNames:
 def sealed_for(settings: Settings) -> str:
     """Whom cookies are sealed for."""
     first = settings.issuers[0].issuer if settings.issuers else ""
-    return settings.session.issuer or settings.introspection.issuer or first or settings.introspection.endpoint
+    known = settings.session.issuer or settings.introspection.issuer or first or settings.agent.issuer
+    return known or settings.introspection.endpoint
 
 
 def browsers(settings: Settings, keys: KeyRing) -> Browsers:

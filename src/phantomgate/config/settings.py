@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
+from phantomgate.config.settings_agent import Agent
+from phantomgate.config.settings_resource import Resource
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
 from phantomgate.config.settings_shared import Redis
@@ -44,13 +46,12 @@ __all__ = [
     "Mint",
     "Policy",
     "Redis",
+    "Resource",
     "RouteRule",
     "Serve",
     "Settings",
     "SplitTokens",
 ]
-
-_UPSTREAM = url(query=False, want='a URL such as "http://127.0.0.1:8080"')
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +85,7 @@ class Serve:
     `auth_request` understands only 401 and 403, and throws the body away."""
     realm: str = setting(REALM, "api")
     """The realm in `WWW-Authenticate` (RFC 6750 §3)."""
-    upstream: str = setting(_UPSTREAM, "")
+    upstream: str = setting(url(query=False, want='a URL such as "http://127.0.0.1:8080"'), "")
     """Be the gateway: a reverse proxy in front of this URL. Empty: only decide."""
     drain: float = setting(duration("0s", "10m"), "25s")
     """After SIGTERM, how long requests in flight may take to end."""
@@ -227,11 +228,18 @@ class Settings:
     routes: tuple[RouteRule, ...] = ()
     forward: ForwardRule = field(default_factory=ForwardRule)
     mint: Mint = field(default_factory=Mint)
+    resource: Resource = field(default_factory=Resource)
     exchange: Exchange = field(default_factory=Exchange)
     split_tokens: SplitTokens = field(default_factory=SplitTokens)
     session: Session = field(default_factory=Session)
+    agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def has_agent(self) -> bool:
+        """Whether there is an OAuth agent."""
+        return self.agent != Agent()
 
     @property
     def exchanges(self) -> bool:
@@ -268,9 +276,11 @@ SECTIONS: Mapping[str, type] = {
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
+    "resource": Resource,
     "exchange": Exchange,
     "split_tokens": SplitTokens,
     "session": Session,
+    "agent": Agent,
     "log": Log,
 }
 """The sections that are tables."""

@@ -38,8 +38,8 @@ class Session:
     session of theirs is left."""
     issuer: str = setting(ISSUER, "")
     """Whom the cookies are sealed for, so that those of one environment don't open in another with the same keys. The
-    same at the agent and at every gateway. Empty: the `issuer` of `[introspection]`, or of the first of `[[issuers]]`,
-    or the introspection `endpoint`."""
+    same at the agent and at every gateway. Empty: the `issuer` of `[introspection]`, of the first of `[[issuers]]`, of
+    `[agent]`, or the introspection `endpoint`, whichever is there first."""
     allow_cross_site: bool = setting(SWITCH, False)
     """Let requests pass that the browser calls cross-site (`Sec-Fetch-Site`), as long as their origin is trusted."""
     cors: bool = setting(SWITCH, False)

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
 from phantomgate.config.network import ADDRESS
 from phantomgate.core.model import plain_name
+from phantomgate.oauth.authorization import OURS
 from phantomgate.oauth.jwa import ALGORITHMS
 from phantomgate.oauth.minting import NEVER_COPIED
 
@@ -160,6 +161,29 @@ def _copied(value: object) -> str:
         raise ValueError(f"is {found(name)}, which is said by us, or would make it another kind of token; leave it out")
     return name
 
+
+def page_parameter() -> Kind[str]:
+    """A parameter of an authorization request that a page may set (RFC 6749 §8.2)."""
+    word = words("parameter", r"[A-Za-z0-9._-]{1,64}", 'the name of a parameter such as "prompt"', optional=False)
+
+    def read(value: object) -> str:
+        name = word.read(value)
+        if name in OURS:
+            raise ValueError(f"is {found(name)}, which a login is protected by and no page may set; leave it out")
+        return name
+
+    return Kind("parameter", read, {"type": "string"})
+
+
+RETURN_TO = list_of(
+    words(
+        "path or URL",
+        r"/(?:[!-.0-\[\]-~][!-\[\]-~]*)?|https?://[!-\[\]-~]+",
+        'a path such as "/account/", or a URL such as "https://www.example.com/welcome"',
+        optional=False,
+    ),
+    want='["/"]',
+)
 
 COPIED_CLAIMS = list_of(Kind("claim", _copied, {"type": "string"}), want='["tenant", "acr"]')
 

@@ -17,9 +17,10 @@ from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.issuing import Tools, make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.minting import mint_keys, minting, published
+from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
 from phantomgate.config.probes import Probe
+from phantomgate.config.published import challenged_with, published
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
     from phantomgate.config.session import Browsers
     from phantomgate.config.sharing import Secrets, Sharing
+    from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
 """That many unpredictable bytes."""
@@ -60,8 +62,10 @@ class Wired:
     probes: tuple[Probe, ...] = field(repr=False)
     """What can be asked of each issuer to see whether it is there."""
     closing: tuple[Closable, ...] = field(repr=False)
-    published_keys: bytes
-    """Our public keys as a JWK Set, where we mint; else empty."""
+    published: Mapping[str, Published]
+    """What anybody may read, by path: the metadata of the API, our public keys."""
+    resource_metadata: str
+    """The URL of that metadata, for challenges, or empty."""
     halves: Store | None = field(repr=False)
     """Where the parts of split tokens are pushed to, where there are such."""
     push_secret: str = field(repr=False)
@@ -122,7 +126,7 @@ def wire(
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     metrics.caches["memory"] = counts = Counts()
-    write = write or _stderr(settings, metrics, now)
+    write = write or stderr(settings, metrics, now)
     split = Counts()
     if settings.splits:
         metrics.caches["split"] = split
@@ -153,7 +157,7 @@ def wire(
         ticks,
         random,
         metrics.timed,
-        _saying(write, now),
+        saying(write, now),
         random(32),
         kept_halves(settings, ticks),
         split,
@@ -199,7 +203,8 @@ def wire(
         made.introspect,
         probes,
         tuple(ends.closing),
-        published(keys),
+        published(settings, keys),
+        challenged_with(settings),
         tools.halves,
         secret,
         shared,
@@ -234,7 +239,7 @@ def _shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Sec
     return shared_secrets(settings, environ)
 
 
-def _saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
+def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
     """Tells the log that what an issuer publishes could not be fetched, while what is held may still be used."""
 
     def say(issuer: str, what: str, no: Refused, seconds: float) -> None:
@@ -258,7 +263,7 @@ def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str
     return say
 
 
-def _stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
+def stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
     """The log on standard error; what can't be written is counted."""
     from phantomgate.config.log import Level, Log
 

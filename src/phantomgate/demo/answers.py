@@ -15,7 +15,7 @@ from phantomgate.demo.login import page_headers
 
 STATIC = Path(__file__).parent / "static"
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}  # RFC 6749 §5.1
-GRANTS = ("authorization_code", "client_credentials", exchange.GRANT)
+GRANTS = ("authorization_code", "refresh_token", "client_credentials", exchange.GRANT)
 TYPES = {".css": "text/css", ".js": "text/javascript", ".html": "text/html", ".svg": "image/svg+xml"}
 
 
@@ -30,9 +30,11 @@ def html(page: str, redirect_uri: str = "", status: int = 200) -> web.Response:
     return web.Response(text=page, content_type="text/html", headers=page_headers(redirect_uri), status=status)
 
 
-def static(name: str, headers: Mapping[str, str] | None = None) -> Callable[[web.Request], Awaitable[web.Response]]:
+def static(
+    name: str, headers: Mapping[str, str] | None = None, folder: Path = STATIC
+) -> Callable[[web.Request], Awaitable[web.Response]]:
     """A handler that gives one file that ships with the demo."""
-    body = (STATIC / name).read_bytes()
+    body = (folder / name).read_bytes()
     given = {"Cache-Control": "no-cache", "X-Content-Type-Options": "nosniff", **(headers or {})}
 
     async def give(_: web.Request) -> web.Response:
@@ -64,6 +66,9 @@ def metadata(issuer: str, algorithm: str) -> dict[str, Any]:
         "token_endpoint": f"{issuer}/token",
         "introspection_endpoint": f"{issuer}/introspect",
         "revocation_endpoint": f"{issuer}/revoke",
+        "pushed_authorization_request_endpoint": f"{issuer}/par",
+        "userinfo_endpoint": f"{issuer}/userinfo",
+        "end_session_endpoint": f"{issuer}/logout",
         "jwks_uri": f"{issuer}/jwks",
         "response_types_supported": ["code"],
         "response_modes_supported": ["query"],
@@ -73,6 +78,9 @@ def metadata(issuer: str, algorithm: str) -> dict[str, Any]:
         "introspection_endpoint_auth_methods_supported": client_auth,
         "revocation_endpoint_auth_methods_supported": [*client_auth, "none"],
         "authorization_response_iss_parameter_supported": True,
+        "backchannel_logout_supported": True,
+        "backchannel_logout_session_supported": True,
+        "scopes_supported": ["openid", "profile", "email"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [algorithm],
     }

@@ -19,10 +19,13 @@ from aiohttp.typedefs import Handler
 
 from phantomgate.core.ports import Clock
 from phantomgate.demo import exchange, login
-from phantomgate.demo.answers import GRANTS, NO_STORE, errors_in_json, html, json_answer, metadata, static
+from phantomgate.demo.answers import NO_STORE, errors_in_json, json_answer, metadata, static
 from phantomgate.demo.clients import Client, OAuthError, read_client, read_form, read_scope
+from phantomgate.demo.front_channel import FrontChannel
 from phantomgate.demo.ledger import IssuedToken, Ledger
+from phantomgate.demo.openid import id_token_claims, user_claims
 from phantomgate.demo.serving import in_thread, listening, loopback_hosts_only, serving
+from phantomgate.demo.sessions import Grant, Sessions
 from phantomgate.demo.tokens import Algorithm, make_key
 
 MOST_BYTES = 65536
@@ -65,22 +68,38 @@ class DevelopmentServer:
         """While true, every connection is cut without an answer."""
         self.introspections = 0
         """How many introspection calls arrived, answered or not."""
+        self.token_requests = 0
+        """How many calls arrived at the token endpoint, answered or not."""
+        self.token_status: int | None = None
+        """When set, every call there is answered by this status and an empty body."""
         self.exchanges = 0
         """How many tokens were exchanged."""
         self._key = make_key(algorithm)
         self._now = now
         self._ledger = Ledger(now, random)
+        self._sessions = Sessions(now, random, self.revoke)
+        self._front = FrontChannel(
+            lambda: self.issuer, self.clients, self._ledger, self._sessions, self._key, now, random
+        )
 
     def issue(
         self, client_id: str, scope: str = "", *, subject: str = "", seconds: float | None = None, **claims: Any
     ) -> str:
         """A new opaque token, as if *client_id* had asked for it; *claims* are added to what introspection tells."""
-        lasts = self.access_token_seconds if seconds is None else seconds
+        lasts = self._lasts(client_id) if seconds is None else seconds
         return self._ledger.issue(client_id, subject or client_id, tuple(scope.split()), lasts, **claims)
 
     def revoke(self, token: str) -> None:
         """From now on *token* is inactive."""
         self._ledger.revoke(token)
+
+    def expire(self, client_id: str) -> None:
+        """Every access token of *client_id* is over now; what refreshes them is not."""
+        self._ledger.expire(client_id)
+
+    async def log_out(self, sid: str) -> None:
+        """The session *sid* ends, and clients that want to are told (back-channel logout)."""
+        await self._front.log_out(sid)
 
     def jwt(self, token: str) -> str | None:
         """The JWT that stands for the opaque *token* while it is active."""
@@ -109,12 +128,11 @@ class DevelopmentServer:
         app = web.Application(middlewares=layers, client_max_size=MOST_BYTES)
         app.add_routes(
             [
-                web.get("/", self._front_page),
-                web.get("/authorize", self._authorize),
-                web.post("/authorize", self._logged_in),
+                *self._front.routes(),
                 web.post("/token", self._token),
                 web.post("/introspect", self._introspect),
                 web.post("/revoke", self._revoke),
+                web.get("/userinfo", self._userinfo),
                 web.get("/jwks", self._jwks),
                 web.get("/.well-known/oauth-authorization-server", self._metadata),
                 web.get("/.well-known/openid-configuration", self._metadata),
@@ -145,74 +163,39 @@ class DevelopmentServer:
                 response.headers["Access-Control-Allow-Origin"] = asker
         return response
 
-    async def _front_page(self, _: web.Request) -> web.Response:
-        return html(login.front_page(self.issuer))
-
-    async def _authorize(self, request: web.Request) -> web.Response:
-        try:
-            asked = login.read_authorization(request.rel_url.raw_query_string, self.clients)
-        except login.BadAuthorization as bad:
-            if not bad.redirect_uri:
-                return html(login.problem_page(bad.error, bad.description), status=400)
-            return self._back(bad.redirect_uri, bad.state, error=bad.error, error_description=bad.description)
-        return html(login.login_page(self._ledger.begin_login(asked), asked), asked.redirect_uri)
-
-    async def _logged_in(self, request: web.Request) -> web.Response:
-        # The hidden name of the login is unguessable and good once, which is what a CSRF token would be.
-        form = read_form(await request.read())
-        name = form.get("login", "")
-        asked = self._ledger.login(name)
-        if asked is None:
-            return html(login.problem_page("invalid_request", "This login is over; please start again"), status=400)
-        if form.get("answer") != "allow":
-            self._ledger.end_login(name)
-            return self._back(asked.redirect_uri, asked.state, error="access_denied")
-        if form.get("username") != login.USER or not form.get("password"):
-            page = login.login_page(name, asked, f"Only {login.USER} lives here, with any password")
-            return html(page, asked.redirect_uri, status=401)
-        self._ledger.end_login(name)
-        return self._back(asked.redirect_uri, asked.state, code=self._ledger.give_code(asked, login.USER))
-
-    def _back(self, redirect_uri: str, state: str, **params: str) -> web.Response:
-        location = login.answer_location(redirect_uri, self.issuer, state, **params)
-        return web.Response(status=303, headers={**login.page_headers(redirect_uri), "Location": location})
-
     async def _token(self, request: web.Request) -> web.Response:
+        self.token_requests += 1
+        if self.token_status is not None:
+            return web.Response(status=self.token_status)
         form, client = await self._asker(request)
-        grant = form.get("grant_type")
-        if grant == exchange.GRANT:
-            return self._exchange(exchange.read_exchange(form, client, self.exchange_audiences))
-        if grant == "client_credentials":
-            token, scopes = self._client_credentials(form, client)
-        elif grant == "authorization_code":
-            token, scopes = self._authorization_code(form, client)
-        else:
-            raise OAuthError("unsupported_grant_type", f"grant_type must be one of {', '.join(GRANTS)}")
-        answer = {"access_token": token, "token_type": "Bearer", "expires_in": int(self.access_token_seconds)}
-        return web.json_response({**answer, "scope": " ".join(scopes)}, headers=NO_STORE)
-
-    def _exchange(self, asked: exchange.Asked) -> web.Response:
-        issued = self._ledger.find(asked.subject_token)
-        if issued is None:
-            raise OAuthError("invalid_request", "the subject_token is not active")
-        self.exchanges += 1
-        answer = {
-            "access_token": self._key.sign(self._claims(issued) | {"aud": asked.audience}),
-            "issued_token_type": asked.issued_type,
-            "token_type": "Bearer" if asked.issued_type == exchange.ACCESS_TOKEN else "N_A",
-            "expires_in": int(issued.expires_at - self._now()),
-            "scope": " ".join(issued.scopes),
+        grants = {
+            "client_credentials": self._client_credentials,
+            "authorization_code": self._authorization_code,
+            "refresh_token": self._refresh_token,
+            exchange.GRANT: self._exchange,
         }
-        return web.json_response(answer, headers=NO_STORE)
+        grant = grants.get(form.get("grant_type", ""))
+        if grant is None:
+            raise OAuthError("unsupported_grant_type", f"grant_type must be {', '.join(grants)}")
+        return web.json_response(grant(form, client), headers=NO_STORE)
 
-    def _client_credentials(self, form: dict[str, str], client: Client) -> tuple[str, tuple[str, ...]]:
+    def _lasts(self, client_id: str) -> float:
+        client = self.clients.get(client_id)
+        own = client.access_token_seconds if client else None
+        return self.access_token_seconds if own is None else own
+
+    def _answer(self, client_id: str, token: str, scopes: Sequence[str], **more: str) -> dict[str, Any]:
+        said = {"access_token": token, "token_type": "Bearer", "expires_in": int(self._lasts(client_id))}
+        return {**said, "scope": " ".join(scopes), **more}
+
+    def _client_credentials(self, form: dict[str, str], client: Client) -> dict[str, Any]:
         if client.secret is None:
             # RFC 6749 §4.4: confidential clients only.
             raise OAuthError("unauthorized_client", f"{client.client_id} is public and can't use client_credentials")
         scopes = read_scope(form, client)
-        return self.issue(client.client_id, " ".join(scopes)), scopes
+        return self._answer(client.client_id, self.issue(client.client_id, " ".join(scopes)), scopes)
 
-    def _authorization_code(self, form: dict[str, str], client: Client) -> tuple[str, tuple[str, ...]]:
+    def _authorization_code(self, form: dict[str, str], client: Client) -> dict[str, Any]:
         code = self._ledger.use_code(form.get("code", ""))
         if code is None:
             raise OAuthError("invalid_grant", "the code is unknown, expired or used")
@@ -222,9 +205,50 @@ class DevelopmentServer:
             raise OAuthError("invalid_grant", "redirect_uri is not that of the authorization request")
         if not login.proves(form.get("code_verifier", ""), code.request.code_challenge):
             raise OAuthError("invalid_grant", "code_verifier does not prove the code_challenge")
-        token = self.issue(client.client_id, " ".join(code.request.scopes), subject=code.subject)
-        self._ledger.remember_use(form["code"], token)
-        return token, code.request.scopes
+        _, since = self._sessions.login(code.sid) or ("", 0)
+        grant = Grant(client.client_id, code.subject, code.request.scopes, code.sid, since, code.request.nonce)
+        said = self._tokens_of(grant)
+        self._ledger.remember_use(form["code"], said["access_token"])
+        return said
+
+    def _refresh_token(self, form: dict[str, str], client: Client) -> dict[str, Any]:
+        used = form.get("refresh_token", "")
+        grant = self._sessions.use(used, client.client_id)
+        if grant is None:
+            raise OAuthError("invalid_grant", "the refresh token is unknown or used, or its session is over")
+        return self._tokens_of(grant, used)
+
+    def _tokens_of(self, grant: Grant, instead_of: str = "") -> dict[str, Any]:
+        """The tokens for a person's *grant*: all of them for a client that keeps a secret, and asked for openid."""
+        token = self.issue(grant.client_id, " ".join(grant.scopes), subject=grant.subject)
+        more: dict[str, str] = {}
+        if self.clients[grant.client_id].secret is not None:
+            more["refresh_token"] = self._sessions.refresh_token(grant, token, instead_of)
+        if "openid" in grant.scopes:
+            claims = id_token_claims(self.issuer, grant, token, self._key.algorithm, self._now())
+            more["id_token"] = self._key.sign(claims, "JWT")
+        return self._answer(grant.client_id, token, grant.scopes, **more)
+
+    def _exchange(self, form: dict[str, str], client: Client) -> dict[str, Any]:
+        asked = exchange.read_exchange(form, client, self.exchange_audiences)
+        issued = self._ledger.find(asked.subject_token)
+        if issued is None:
+            raise OAuthError("invalid_request", "the subject_token is not active")
+        self.exchanges += 1
+        return {
+            "access_token": self._key.sign(self._claims(issued) | {"aud": asked.audience}),
+            "issued_token_type": asked.issued_type,
+            "token_type": "Bearer" if asked.issued_type == exchange.ACCESS_TOKEN else "N_A",
+            "expires_in": int(issued.expires_at - self._now()),
+            "scope": " ".join(issued.scopes),
+        }
+
+    async def _userinfo(self, request: web.Request) -> web.Response:
+        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+        issued = self._ledger.find(token) if scheme.lower() == "bearer" else None
+        if issued is None or "openid" not in issued.scopes:
+            return web.Response(status=401, headers={"WWW-Authenticate": 'Bearer error="invalid_token"'})
+        return json_answer(user_claims(issued.subject, issued.scopes), "no-store")
 
     async def _introspect(self, request: web.Request) -> web.Response:
         self.introspections += 1
@@ -259,6 +283,7 @@ class DevelopmentServer:
         issued = self._ledger.find(form.get("token", ""))
         if issued and issued.client_id == client.client_id:
             self.revoke(form["token"])
+        self._sessions.revoke(form.get("token", ""), client.client_id)
         # RFC 7009 §2.2: an unknown token is answered the same, since it is as invalid as the client wanted it.
         return web.Response(headers=NO_STORE)
 

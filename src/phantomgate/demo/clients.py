@@ -34,6 +34,11 @@ class Client:
     scopes: frozenset[str] = frozenset()
     """What it may ask for; asking for nothing means all of these."""
     redirect_uris: tuple[str, ...] = ()
+    post_logout_redirect_uris: tuple[str, ...] = ()
+    backchannel_logout_uri: str = ""
+    """Where it wants to hear that a session is over (OpenID Connect Back-Channel Logout §2.2)."""
+    access_token_seconds: float | None = None
+    """How long its access tokens last, if not as long as everybody's."""
     introspects: bool = False
     """Whether it may ask about tokens (RFC 7662 §2.1: a resource server or a gateway), and exchange them (RFC 8693)."""
 

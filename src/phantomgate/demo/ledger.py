@@ -43,6 +43,7 @@ class AuthorizationRequest:
     state: str
     code_challenge: str = field(repr=False)
     until: float = 0.0
+    nonce: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +53,13 @@ class Code:
     request: AuthorizationRequest
     subject: str
     until: float
+    sid: str = ""
     used: bool = False
     token: str = field(default="", repr=False)
 
 
 class Ledger:
-    """The three tables. Every change is one operation on a dict, so another thread may issue and revoke as well."""
+    """The four tables. Every change is one operation on a dict, so another thread may issue and revoke as well."""
 
     def __init__(self, now: Clock, random: Callable[[], str]) -> None:
         self._now = now
@@ -65,12 +67,13 @@ class Ledger:
         self._tokens: dict[str, IssuedToken] = {}
         self._codes: dict[str, Code] = {}
         self._logins: dict[str, AuthorizationRequest] = {}
+        self._pushed: dict[str, tuple[float, str]] = {}
 
     def issue(self, client_id: str, subject: str, scopes: tuple[str, ...], seconds: float, **extra: Any) -> str:
         """A new opaque token, good for *seconds*: random, and in the alphabet of b64token (RFC 6750 §2.1)."""
         now = self._now()
         token = self._random()
-        _keep(
+        keep(
             self._tokens,
             token,
             IssuedToken(client_id, subject, scopes, now, now + seconds, self._random()[:16], extra),
@@ -87,10 +90,27 @@ class Ledger:
         """From now on *token* is inactive; no matter if it was."""
         self._tokens.pop(token, None)
 
+    def push(self, query: str) -> str:
+        """A name for a pushed authorization request (RFC 9126 §2.2), good for a minute and one use."""
+        name = f"urn:ietf:params:oauth:request_uri:{self._random()}"
+        keep(self._pushed, name, (self._now() + CODE_SECONDS, query), MOST_LOGINS)
+        return name
+
+    def pushed(self, name: str) -> str | None:
+        """The request that was pushed under *name*, once."""
+        until, query = self._pushed.pop(name, (0.0, ""))
+        return query if self._now() < until else None
+
+    def expire(self, client_id: str) -> None:
+        """From now on every token of *client_id* is inactive."""
+        for token, issued in [*self._tokens.items()]:
+            if issued.client_id == client_id:
+                self.revoke(token)
+
     def begin_login(self, request: AuthorizationRequest) -> str:
         """A name for *request* while a person logs in."""
         login = self._random()
-        _keep(self._logins, login, replace(request, until=self._now() + LOGIN_SECONDS), MOST_LOGINS)
+        keep(self._logins, login, replace(request, until=self._now() + LOGIN_SECONDS), MOST_LOGINS)
         return login
 
     def login(self, login: str) -> AuthorizationRequest | None:
@@ -102,10 +122,10 @@ class Ledger:
         """This login is over; its form is good for nothing any more."""
         self._logins.pop(login, None)
 
-    def give_code(self, request: AuthorizationRequest, subject: str) -> str:
+    def give_code(self, request: AuthorizationRequest, subject: str, sid: str = "") -> str:
         """A code for *request* that *subject* has agreed to, good for a minute and one use."""
         code = self._random()
-        _keep(self._codes, code, Code(request, subject, self._now() + CODE_SECONDS), MOST_LOGINS)
+        keep(self._codes, code, Code(request, subject, self._now() + CODE_SECONDS, sid), MOST_LOGINS)
         return code
 
     def use_code(self, code: str) -> Code | None:
@@ -125,7 +145,8 @@ class Ledger:
             self._codes[code] = replace(self._codes[code], token=token)
 
 
-def _keep(table: dict[str, T], key: str, value: T, most: int) -> None:
+def keep(table: dict[str, T], key: str, value: T, most: int) -> None:
+    """Put *value* under *key*; of more than *most*, the oldest goes."""
     table[key] = value
     while len(table) > most:
         table.pop(next(iter(table)))

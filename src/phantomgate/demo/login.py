@@ -51,7 +51,9 @@ def read_authorization(query: str, clients: Mapping[str, Client]) -> Authorizati
         scopes = read_scope(form, client)
     except OAuthError as wrong:
         raise BadAuthorization(wrong.error, wrong.description, redirect_uri, state) from wrong
-    return AuthorizationRequest(client.client_id, redirect_uri, scopes, state, form["code_challenge"])
+    return AuthorizationRequest(
+        client.client_id, redirect_uri, scopes, state, form["code_challenge"], nonce=form.get("nonce", "")
+    )
 
 
 def _check_flow(form: Mapping[str, str]) -> None:
@@ -119,6 +121,11 @@ def problem_page(error: str, description: str) -> str:
     """A request that must not be answered by a redirect."""
     body = f'<p class="problem" role="alert">{escape(description)}</p><p class="lead"><code>{escape(error)}</code></p>'
     return _page("This request can't be answered", body)
+
+
+def logged_out_page() -> str:
+    """Nobody is logged in any more, and nobody said where to go now."""
+    return _page("Logged out", '<p class="lead">Your session here is over.</p>')
 
 
 def front_page(issuer: str) -> str:

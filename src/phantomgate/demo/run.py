@@ -1,6 +1,8 @@
-"""Puts the demo together in one process: authorization server, API, and phantomgate as the gateway between them.
+"""Puts the demo together in one process: authorization server, API, and phantomgate as the gateway between them; and
+for the second story a single-page app, with a gateway and an OAuth agent of its own.
 
-The gateway is the real one, wired from a configuration like anybody's; only its decisions are recorded for the page.
+Both gateways and the agent are the real ones, wired from configurations like anybody's; only the decisions of the first
+are recorded, for the page.
 """
 
 from __future__ import annotations
@@ -9,11 +11,13 @@ import secrets
 import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager, closing
+from contextlib import AsyncExitStack, asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
+from typing import Any
 
+from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import load_settings
 from phantomgate.config.log import LogLine
 from phantomgate.config.settings import Settings
@@ -21,6 +25,7 @@ from phantomgate.config.wiring import wire
 from phantomgate.core.ports import Clock
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.clients import Client
+from phantomgate.demo.order_desk import order_desk
 from phantomgate.demo.records import RecordingGateway
 from phantomgate.demo.sample_api import SampleApi
 from phantomgate.demo.serving import listening, origin, serving
@@ -31,10 +36,18 @@ from phantomgate.servers.proxy import SERVER_OPTIONS, reverse_proxy
 PORT = 8080
 MAX_AGE = 5
 """Seconds that the gateway remembers: short, so that one can wait for the end of it."""
-SERVICE, PAGE = "demo-service", "demo-page"
-"""The clients: one keeps a secret, the other is a page and can't."""
+APP_MAX_AGE = 2
+APP_TOKEN_SECONDS = 30.0
+"""How long an access token of the app lasts: short, so that one can see it refreshed."""
+SERVICE, PAGE, APP = "demo-service", "demo-page", "order-desk"
+"""The clients: one keeps a secret, one is a page and can't, and one is a page whose agent can."""
 SCOPES = frozenset({"read", "orders:write"})
-SECRET = "DEMO_GATEWAY_SECRET"  # noqa: S105 - the name of a variable
+SECRETS = {
+    "gateway_secret": "DEMO_GATEWAY_SECRET",
+    "agent_secret": "DEMO_AGENT_SECRET",
+    "session_key": "DEMO_SESSION_KEY",
+}
+"""What the configurations call each, and the variable that it is in."""
 
 CONFIGURATION = """\
 [serve]
@@ -44,7 +57,7 @@ upstream = "{api}"
 endpoint      = "{issuer}/introspect"
 issuer        = "{issuer}"
 client_id     = "gateway"
-client_secret = "env:{secret}"
+client_secret = "env:{gateway_secret}"
 
 [cache]
 max_age = "{max_age}s"        # also how long a revoked token may still be let in
@@ -73,6 +86,22 @@ path = "/api/me"
 [forward]
 claims = {{ "X-User" = "sub", "X-Scope" = "scope" }}
 """
+APP_CONFIGURATION = """\
+[session]
+keys                = ["env:{session_key}"]
+trusted_web_origins = ["{app}"]
+
+[agent]
+issuer        = "{issuer}"
+client_id     = "order-desk"
+client_secret = "env:{agent_secret}"
+algorithms    = ["ES256"]
+scope         = ["openid", "profile", "email", "read", "orders:write"]
+redirect_uri             = "{app}/"
+post_logout_redirect_uri = "{app}/"
+
+"""
+"""What the app's gateway and agent have besides that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +118,8 @@ class Demo:
     """Where the API is, for those who go past the gateway and are refused."""
     max_age: int
     configuration: str
+    app_url: str
+    """Where the single-page app is, with a gateway and an agent of its own."""
 
 
 @asynccontextmanager
@@ -103,36 +134,77 @@ async def running(
 
     *write* gets the lines of the gateway's log, standard error if it is not given.
     """
-    door = _door(port)
-    with closing(door):
-        here = origin(door)
-        gateway_secret = secrets.token_urlsafe(24)
+    door, app_door = _door(port), _door(port + 1 if port else 0)
+    async with AsyncExitStack() as stack:
+        stack.enter_context(closing(door))
+        stack.enter_context(closing(app_door))
+        here, app_url = origin(door), f"http://localhost:{app_door.getsockname()[1]}"
+        environ = {name: secrets.token_hex(32) for name in SECRETS.values()}
         service_secret = secrets.token_urlsafe(24)
         credentials = dict(client_secret_basic(SERVICE, service_secret).headers)
         server = DevelopmentServer(
-            [
-                Client("gateway", gateway_secret, introspects=True),
-                Client(SERVICE, service_secret, scopes=SCOPES),
-                Client(PAGE, scopes=SCOPES, redirect_uris=(here + "/",)),
-            ],
+            _clients(here, app_url, environ, service_secret),
             cache_control=f"max-age={MAX_AGE}",
             allowed_origins=[here],
             now=now,
         )
-        async with server.serving() as issuer:
-            api = SampleApi(issuer, issuer + "/jwks", prefix="/api", now=now)
-            async with api.serving() as upstream:
-                text = CONFIGURATION.format(issuer=issuer, api=upstream, secret=SECRET, max_age=MAX_AGE)
-                environ = {SECRET: gateway_secret}
-                wired = wire(_settings(text), "nonblocking", environ=environ, write=write, now=now, ticks=ticks)
-                gateway = RecordingGateway(wired, lambda: server.introspections)
-                site = Site(here, server, gateway, credentials, PAGE, MAX_AGE, text)
-                try:
-                    proxy = reverse_proxy(gateway, upstream, owned=tuple(wired.settings.forward.claims))
-                    async with serving(site.app(proxy), door, **SERVER_OPTIONS):
-                        yield Demo(here, server, api, credentials, upstream, MAX_AGE, text)
-                finally:
-                    await wired.close()
+        issuer = await stack.enter_async_context(server.serving())
+        api = SampleApi(issuer, issuer + "/jwks", prefix="/api", now=now)
+        upstream = await stack.enter_async_context(api.serving())
+        values = {**SECRETS, "issuer": issuer, "api": upstream, "app": app_url}
+        text = CONFIGURATION.format(**values, max_age=MAX_AGE)
+        demo = Demo(here, server, api, credentials, upstream, MAX_AGE, text, app_url)
+        how: dict[str, Any] = {"environ": environ, "write": write, "now": now, "ticks": ticks}
+        await stack.enter_async_context(_first_story(demo, door, how))
+        text = (APP_CONFIGURATION + CONFIGURATION).format(**values, max_age=APP_MAX_AGE)
+        await stack.enter_async_context(_second_story(demo, app_door, _settings(text), how))
+        yield demo
+
+
+def _clients(page: str, app: str, environ: Mapping[str, str], service_secret: str) -> list[Client]:
+    """Whom the authorization server knows; *page* and *app* are origins."""
+    return [
+        Client("gateway", environ[SECRETS["gateway_secret"]], introspects=True),
+        Client(SERVICE, service_secret, scopes=SCOPES),
+        Client(PAGE, scopes=SCOPES, redirect_uris=(page + "/",)),
+        Client(
+            APP,
+            environ[SECRETS["agent_secret"]],
+            scopes=SCOPES | {"openid", "profile", "email"},
+            redirect_uris=(app + "/",),
+            post_logout_redirect_uris=(app + "/",),
+            access_token_seconds=APP_TOKEN_SECONDS,
+        ),
+    ]
+
+
+@asynccontextmanager
+async def _first_story(demo: Demo, door: socket, how: dict[str, Any]) -> AsyncIterator[None]:
+    """The page with its gateway, whose decisions are recorded."""
+    wired = wire(_settings(demo.configuration), "nonblocking", **how)
+    try:
+        gateway = RecordingGateway(wired, lambda: demo.server.introspections)
+        proxy = reverse_proxy(gateway, demo.upstream, owned=tuple(wired.settings.forward.claims))
+        site = Site(
+            demo.url, demo.app_url, demo.server, gateway, demo.credentials, PAGE, demo.max_age, demo.configuration
+        )
+        async with serving(site.app(proxy), door, **SERVER_OPTIONS):
+            yield
+    finally:
+        await wired.close()
+
+
+@asynccontextmanager
+async def _second_story(demo: Demo, door: socket, settings: Settings, how: dict[str, Any]) -> AsyncIterator[None]:
+    """The single-page app with its gateway and its agent."""
+    wired, agent = wire(settings, "nonblocking", **how), wire_agent(settings, "nonblocking", **how)
+    try:
+        proxy = reverse_proxy(wired.gateway, demo.upstream, owned=tuple(settings.forward.claims))
+        async with serving(order_desk(demo.app_url, agent.agent, proxy), door, **SERVER_OPTIONS):
+            yield
+    finally:
+        await agent.close()
+        await wired.close()
 
 
 def _door(port: int) -> socket:

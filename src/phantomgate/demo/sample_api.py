@@ -6,6 +6,7 @@ It knows no phantomgate: an issuer, an audience and a JWKS address are all it ha
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from itertools import count
@@ -19,6 +20,7 @@ from phantomgate.demo.tokens import VerifiedJwt, verify
 
 SECRET_FIELDS = ("authorization", "proxy-authorization", "cookie")
 SHOWN = 8
+MOST_ORDERS, LONGEST_ITEM = 20, 60
 ORDERS = (
     {"id": 1001, "item": "A lantern", "status": "shipped"},
     {"id": 1002, "item": "Two yards of sheet", "status": "packed"},
@@ -27,7 +29,8 @@ ORDERS = (
 
 
 class SampleApi:
-    """What it holds: the issuer's keys, read once when the first request needs them, and a count of requests."""
+    """What it holds: the issuer's keys, read once when the first request needs them, the last orders, and a count of
+    requests."""
 
     def __init__(
         self,
@@ -49,6 +52,8 @@ class SampleApi:
         self._tick_seconds = tick_seconds
         self._now = now
         self._jwks: dict[str, Any] = {}
+        self._ordered: deque[tuple[Any, dict[str, Any]]] = deque(maxlen=MOST_ORDERS)
+        self._numbers = count(1001 + len(ORDERS))
 
     @asynccontextmanager
     async def serving(self, port: int = 0, host: str = "127.0.0.1") -> AsyncIterator[str]:
@@ -99,10 +104,14 @@ class SampleApi:
         return self._jwks
 
     async def _orders(self, request: web.Request, jwt: VerifiedJwt) -> web.Response:
-        return web.json_response({"orders": ORDERS, "received": await _received(request, jwt)})
+        mine = [order for who, order in self._ordered if who == jwt.claims.get("sub")]
+        return web.json_response({"orders": [*ORDERS, *mine], "received": await _received(request, jwt)})
 
     async def _order(self, request: web.Request, jwt: VerifiedJwt) -> web.Response:
-        return web.json_response({"accepted": True, "received": await _received(request, jwt)}, status=201)
+        order = {"id": next(self._numbers), "item": await _item(request), "status": "new"}
+        self._ordered.append((jwt.claims.get("sub"), order))
+        said = {"accepted": True, "order": order, "received": await _received(request, jwt)}
+        return web.json_response(said, status=201)
 
     async def _me(self, request: web.Request, jwt: VerifiedJwt) -> web.Response:
         return web.json_response({"you": jwt.claims.get("sub"), "received": await _received(request, jwt)})
@@ -135,6 +144,15 @@ def _bearer(request: web.Request) -> str:
     if scheme.lower() != "bearer" or not jwt:
         raise ValueError("Authorization is not a Bearer token")
     return jwt
+
+
+async def _item(request: web.Request) -> str:
+    """What is ordered, by the JSON of the body; it will be text on a page, and is not looked at."""
+    try:
+        item = (await request.json())["item"]
+    except (ValueError, TypeError, KeyError):
+        return "Something"
+    return str(item).strip()[:LONGEST_ITEM] or "Something"
 
 
 async def _received(request: web.Request, jwt: VerifiedJwt) -> dict[str, Any]:

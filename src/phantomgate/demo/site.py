@@ -29,6 +29,8 @@ class Site:
 
     origin: str
     """The page's own, as registered at the authorization server."""
+    app_url: str
+    """Where the second story is: the single-page app."""
     server: DevelopmentServer
     gateway: RecordingGateway
     credentials: Mapping[str, str] = field(repr=False)
@@ -85,6 +87,7 @@ class Site:
             "redirect_uri": self.origin + "/",
             "max_age": self.max_age,
             "down": self.server.down,
+            "app": self.app_url,
             "configuration": self.configuration,
         }
         return json_answer(facts, "no-store")

@@ -13,17 +13,14 @@ from typing import Any, TypeAlias
 
 from aiohttp import ClientError, ClientSession, ClientTimeout
 
-from phantomgate.core.errors import PhantomgateError
+from phantomgate.demo.browser import Browser
 from phantomgate.demo.run import SERVICE, Demo
 from phantomgate.demo.site import RECORD
+from phantomgate.demo.truth import Untrue, want
 
 SHOWN = 8
 PATIENCE = 10.0
 """Seconds beyond the revocation window after which a revoked token must have been refused."""
-
-
-class Untrue(PhantomgateError):
-    """Something did not happen as the story has it; says what did."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +35,14 @@ class Answer:
 
 
 class Telling:
-    """What it holds: the sockets, where lines go, and the token of the story once there is one."""
+    """What it holds: the sockets, where lines go, and the token or browser of the story once there is one."""
 
     def __init__(self, demo: Demo, http: ClientSession, tell: Callable[[str, str], None]) -> None:
         """*tell* takes a label and a text, or a heading with no text."""
         self.demo = demo
         self.token = ""
-        self._http = http
+        self.browser: Browser | None = None
+        self.http = http
         self._tell = tell
 
     def heading(self, text: str) -> None:
@@ -55,9 +53,9 @@ class Telling:
         """A new opaque token by client credentials, as any service gets one."""
         form = {"grant_type": "client_credentials", "scope": scope}
         url, headers = self.demo.server.issuer + "/token", self.demo.credentials
-        async with self._http.post(url, data=form, headers=headers) as reply:
+        async with self.http.post(url, data=form, headers=headers) as reply:
             token = str((await reply.json()).get("access_token", ""))
-        _want("an opaque token", len(token) > 20 and token.count(".") != 2, f"a token of {len(token)} characters")
+        want("an opaque token", len(token) > 20 and token.count(".") != 2, f"a token of {len(token)} characters")
         self._tell("opaque token out", f"{token[:SHOWN]}… ({len(token)} random characters), scope {scope}")
         return token
 
@@ -65,8 +63,8 @@ class Telling:
         """One request through the gateway, with what it did on the way."""
         headers = {"Authorization": f"Bearer {token}"} if token else {}
         url = self.demo.url + "/api/orders"
-        async with self._http.request(method, url, headers=headers) as reply:
-            async with self._http.get(f"{self.demo.url}/demo/decisions/{reply.headers.get(RECORD)}") as recorded:
+        async with self.http.request(method, url, headers=headers) as reply:
+            async with self.http.get(f"{self.demo.url}/demo/decisions/{reply.headers.get(RECORD)}") as recorded:
                 record = await recorded.json()
             given = reply.headers
             return Answer(
@@ -80,7 +78,7 @@ class Telling:
     async def past_the_gateway(self, token: str) -> int:
         """The status of the API's own answer to an opaque token."""
         url, headers = self.demo.upstream + "/api/orders", {"Authorization": f"Bearer {token}"}
-        async with self._http.get(url, headers=headers) as reply:
+        async with self.http.get(url, headers=headers) as reply:
             return reply.status
 
     def told(self, method: str, token: str, answer: Answer) -> None:
@@ -95,9 +93,7 @@ class Telling:
                     self._tell("not resolved", f"{source}: {step['text']}")
         received = answer.body.get("received")
         if received:
-            jwt = received["jwt"]
-            fields = {name.lower(): value for name, value in received["headers"]}
-            self._tell("JWT upstream", f"{fields['authorization'].removeprefix('Bearer ')} {_claims(jwt)}")
+            self._tell("JWT upstream", describe(received))
         else:
             self._tell("JWT upstream", "none: the API has not heard of this request")
         more = f", Retry-After {answer.retry_after}" if answer.retry_after else ""
@@ -111,14 +107,14 @@ class Telling:
 
     async def switch(self, down: bool) -> None:
         """The authorization server goes, or comes back."""
-        async with self._http.post(self.demo.url + "/demo/authorization-server", json={"down": down}) as reply:
-            _want("the switch to work", reply.status == 200, f"status {reply.status}")
+        async with self.http.post(self.demo.url + "/demo/authorization-server", json={"down": down}) as reply:
+            want("the switch to work", reply.status == 200, f"status {reply.status}")
 
     async def revoke(self, token: str) -> None:
         """The service takes its token back (RFC 7009)."""
         url, headers = self.demo.server.issuer + "/revoke", self.demo.credentials
-        async with self._http.post(url, data={"token": token}, headers=headers) as reply:
-            _want("revocation to work", reply.status == 200, f"status {reply.status}")
+        async with self.http.post(url, data={"token": token}, headers=headers) as reply:
+            want("revocation to work", reply.status == 200, f"status {reply.status}")
 
 
 Story: TypeAlias = Sequence[tuple[str, Callable[[Telling], Awaitable[None]]]]
@@ -148,10 +144,10 @@ async def _from_the_network(telling: Telling) -> None:
     answer = await telling.call("GET", telling.token)
     telling.told("GET", telling.token, answer)
     _status(answer, 200)
-    _want("an answer from the network", answer.record["source"] == "network", answer.record["source"])
+    want("an answer from the network", answer.record["source"] == "network", answer.record["source"])
     jwt = answer.body["received"]["jwt"]
-    _want("a signed access token upstream", jwt["header"].get("typ") == "at+jwt", jwt["header"])
-    _want("the service as its subject", jwt["claims"].get("sub") == SERVICE, jwt["claims"])
+    want("a signed access token upstream", jwt["header"].get("typ") == "at+jwt", jwt["header"])
+    want("the service as its subject", jwt["claims"].get("sub") == SERVICE, jwt["claims"])
 
 
 async def _from_memory(telling: Telling) -> None:
@@ -159,21 +155,21 @@ async def _from_memory(telling: Telling) -> None:
     answer = await telling.call("GET", telling.token)
     telling.told("GET", telling.token, answer)
     _status(answer, 200)
-    _want("an answer from memory", answer.record["source"] == "memory", answer.record["source"])
-    _want("nobody to be asked", telling.demo.server.introspections == asked, "another introspection")
+    want("an answer from memory", answer.record["source"] == "memory", answer.record["source"])
+    want("nobody to be asked", telling.demo.server.introspections == asked, "another introspection")
 
 
 async def _a_scope_is_missing(telling: Telling) -> None:
     answer = await telling.call("POST", telling.token)
     telling.told("POST", telling.token, answer)
     _status(answer, 403)
-    _want("the challenge to name the scope", 'scope="orders:write"' in answer.challenge, answer.challenge)
+    want("the challenge to name the scope", 'scope="orders:write"' in answer.challenge, answer.challenge)
 
 
 async def _past_the_gateway(telling: Telling) -> None:
     status = await telling.past_the_gateway(telling.token)
     telling.note("status", f"{status} from the API itself, to which an opaque token means nothing")
-    _want("status 401", status == 401, str(status))
+    want("status 401", status == 401, str(status))
 
 
 async def _no_token(telling: Telling) -> None:
@@ -181,7 +177,7 @@ async def _no_token(telling: Telling) -> None:
     telling.told("GET", "", answer)
     _status(answer, 401)
     plain = answer.challenge.startswith("Bearer") and "error" not in answer.challenge
-    _want("a challenge without an error", plain, answer.challenge)
+    want("a challenge without an error", plain, answer.challenge)
 
 
 async def _revoked(telling: Telling) -> None:
@@ -198,7 +194,7 @@ async def _revoked(telling: Telling) -> None:
     telling.note("let in", f"{let_in} more times, from memory; refused after {time.monotonic() - began:.1f} s")
     telling.told("GET", telling.token, answer)
     _status(answer, 401)
-    _want("invalid_token", answer.body.get("error") == "invalid_token", answer.body)
+    want("invalid_token", answer.body.get("error") == "invalid_token", answer.body)
 
 
 async def _server_down(telling: Telling) -> None:
@@ -210,7 +206,7 @@ async def _server_down(telling: Telling) -> None:
         await telling.switch(down=False)
     telling.told("GET", token, answer)
     _status(answer, 503)
-    _want("Retry-After", answer.retry_after.isdigit(), answer.retry_after)
+    want("Retry-After", answer.retry_after.isdigit(), answer.retry_after)
     answer = await telling.call("GET", token)
     telling.note("it is back", f"status {answer.status}")
     _status(answer, 200)
@@ -228,15 +224,14 @@ STORY: Story = (
 )
 
 
-def _claims(jwt: dict[str, Any]) -> str:
-    header, claims = jwt["header"], jwt["claims"]
-    return f"typ {header.get('typ')}, alg {header.get('alg')}, sub {claims.get('sub')}, scope {claims.get('scope')}"
+def describe(received: dict[str, Any]) -> str:
+    """The JWT of a request that the API received: how it begins, and what it says."""
+    fields = {name.lower(): value for name, value in received["headers"]}
+    header, claims = received["jwt"]["header"], received["jwt"]["claims"]
+    begin = fields["authorization"].removeprefix("Bearer ")
+    said = {"typ": header.get("typ"), "alg": header.get("alg"), "sub": claims.get("sub"), "scope": claims.get("scope")}
+    return f"{begin} {', '.join(f'{name} {value}' for name, value in said.items())}"
 
 
 def _status(answer: Answer, wanted: int) -> None:
-    _want(f"status {wanted}", answer.status == wanted, f"{answer.status} {answer.body.get('error', '')}".strip())
-
-
-def _want(what: str, true: bool, found: object) -> None:
-    if not true:
-        raise Untrue(f"wanted {what}, got {found}")
+    want(f"status {wanted}", answer.status == wanted, f"{answer.status} {answer.body.get('error', '')}".strip())

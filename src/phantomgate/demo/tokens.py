@@ -21,9 +21,9 @@ class SigningKey:
     algorithm: Algorithm
     key: ECKey | RSAKey = field(repr=False)
 
-    def sign(self, claims: Mapping[str, Any]) -> str:
-        """*claims* as a signed access token: `typ` is `at+jwt` (RFC 9068 §2.1)."""
-        header = {"alg": self.algorithm, "typ": "at+jwt", "kid": self.key.kid}
+    def sign(self, claims: Mapping[str, Any], typ: str = "at+jwt") -> str:
+        """*claims* as a signed JWT: an access token (RFC 9068 §2.1) unless *typ* says otherwise."""
+        header = {"alg": self.algorithm, "typ": typ, "kid": self.key.kid}
         return jwt.encode(header, dict(claims), self.key, algorithms=[self.algorithm])
 
     def public(self) -> dict[str, Any]:

@@ -52,11 +52,11 @@ def is_token(text: str) -> bool:
     return len(text) <= MAX_TOKEN_BYTES and _B64TOKEN(text) is not None
 
 
-def challenge(refuse: Refuse, realm: str) -> str:
+def challenge(refuse: Refuse, realm: str, resource_metadata: str = "") -> str:
     """The WWW-Authenticate value for *refuse* (RFC 6750 §3).
 
-    Without `error` when the request carried no credential (§3.1). *realm* and the scope are of the charset that
-    settings were checked for, so nothing needs quoting.
+    Without `error` when the request carried no credential (§3.1). *resource_metadata* is the URL of RFC 9728 §5.1, or
+    empty. It, *realm* and the scope are of the charset that settings were checked for, so nothing needs quoting.
     """
     parts = [f'Bearer realm="{realm}"']
     if refuse.reason is not Reason.MISSING_CREDENTIAL:
@@ -64,4 +64,6 @@ def challenge(refuse: Refuse, realm: str) -> str:
         parts.append(f'error_description="{refuse.reason.description}"')
     if refuse.scope:
         parts.append(f'scope="{refuse.scope}"')
+    if resource_metadata:
+        parts.append(f'resource_metadata="{resource_metadata}"')
     return ", ".join(parts)

@@ -31,7 +31,27 @@ class Metadata(NamedTuple):
     issuer: str
     jwks_uri: str = ""
     introspection_endpoint: str = ""
+    authorization_endpoint: str = ""
     token_endpoint: str = ""
+    pushed_authorization_request_endpoint: str = ""
+    userinfo_endpoint: str = ""
+    revocation_endpoint: str = ""
+    end_session_endpoint: str = ""
+    authorization_response_iss_parameter_supported: bool = False
+    """RFC 9207 §3: every authorization response names its issuer."""
+    require_pushed_authorization_requests: bool = False
+
+
+FOR_LOGIN = (
+    "jwks_uri",
+    "authorization_endpoint",
+    "token_endpoint",
+    "pushed_authorization_request_endpoint",
+    "userinfo_endpoint",
+    "revocation_endpoint",
+    "end_session_endpoint",
+)
+"""What an OAuth agent needs."""
 
 
 class NoMetadata(Refused):
@@ -70,7 +90,12 @@ def read_metadata(
     found = {
         name: read_endpoint(said, name, (issuer, *origins), allow_insecure_http=allow_insecure_http) for name in wanted
     }
-    return Metadata(issuer, **found)
+    return Metadata(
+        issuer,
+        **found,
+        authorization_response_iss_parameter_supported=_flag(said, "authorization_response_iss_parameter_supported"),
+        require_pushed_authorization_requests=_flag(said, "require_pushed_authorization_requests"),
+    )
 
 
 def read_document(reply: HttpReply, issuer: str) -> dict[str, Any]:
@@ -128,6 +153,13 @@ def _endpoint(said: Mapping[str, Any], name: str, allowed: Collection[str], allo
         _bad(f"{name} is at {origin}, which is neither the issuer's origin nor one of endpoint_origins")
     if insecure(value) and not allow_insecure_http:
         _bad(f"{name} is http, want https")
+    return value
+
+
+def _flag(said: Mapping[str, Any], name: str) -> bool:
+    value = said.get(name, False)
+    if not isinstance(value, bool):
+        _bad(f"{name} is neither true nor false")
     return value
 
 

@@ -16,7 +16,7 @@ import httptools
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
-from phantomgate.servers.rendering import KEYS_PATH, Endpoint, closing
+from phantomgate.servers.rendering import Endpoint, closing
 from phantomgate.servers.trampoline import continued
 
 if TYPE_CHECKING:
@@ -213,13 +213,14 @@ class Connection(asyncio.Protocol):
         return None
 
     def _publish(self, url: bytes, method: bytes, goes_on: bool) -> None:
-        """What is no decision: our public keys (RFC 7517 §5), or a path that we don't have."""
+        """What is no decision: a document that anybody may read, or a path that we don't have."""
         listener = self.listener
-        if url != KEYS_PATH or not listener.published_keys:
+        document = listener.published.get(url.decode("latin-1"))
+        if document is None:
             return self._write(*listener.rendering.plain(404), goes_on)
         if method not in (b"GET", b"HEAD"):
             return self._write(*listener.rendering.plain(405, "GET, HEAD"), goes_on)
-        head, body = listener.rendering.keys(listener.published_keys)
+        head, body = listener.rendering.published(document)
         return self._write(head, b"" if method == b"HEAD" else body, goes_on)
 
     async def _wait(

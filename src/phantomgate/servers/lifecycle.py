@@ -19,9 +19,9 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from phantomgate.config.log import Level, Log, frames, kinds_of
 from phantomgate.config.observe import Metrics
@@ -81,10 +81,17 @@ class Served:
 
 Build: TypeAlias = Callable[[Message, Log, Metrics], Awaitable[Served]]
 """From the supervisor's first message to what is served; raises SettingsError where that can't be."""
+Work: TypeAlias = Callable[[socket.socket, socket.socket, Log, Metrics], Coroutine[Any, Any, int]]
+"""What a worker does with its listening socket and its end of the channel; gives the exit code."""
 
 
 def run(descriptors: Sequence[str], build: Build) -> int:
-    """Be a worker on the given file descriptors: the listening socket's and the channel's. The exit code."""
+    """Be a worker that serves what *build* makes; *descriptors* as for `do`. The exit code."""
+    return do(descriptors, lambda listening, end, log, metrics: work(listening, end, build, log, metrics))
+
+
+def do(descriptors: Sequence[str], work: Work) -> int:
+    """Do *work* on the given file descriptors: the listening socket's and the channel's. The exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     listening, channel = (socket.socket(fileno=int(number)) for number in descriptors)
@@ -93,7 +100,7 @@ def run(descriptors: Sequence[str], build: Build) -> int:
     with asyncio.Runner(loop_factory=_fastest_loop()) as runner:
         log_what_others_say(log, runner.get_loop())
         try:
-            return runner.run(work(listening, channel, build, log, metrics))
+            return runner.run(work(listening, channel, log, metrics))
         except SettingsError as wrong:
             for problem in wrong.problems:
                 log.say(Level.ERROR, "settings", **problem._asdict(), pid=os.getpid())
@@ -117,8 +124,8 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     server = await accept(listener.protocol, sock=listening, backlog=BACKLOG)
     sweeping = loop.create_task(_sweep(listener))
     channel.send({"is": "ready"})
-    seconds = await _obey(channel, metrics)
-    answering = loop.create_task(_obey(channel, metrics))
+    seconds = await obey(channel, metrics)
+    answering = loop.create_task(obey(channel, metrics))
     try:
         listener.last_call()
         take_no_more(own)
@@ -141,7 +148,7 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     return 0
 
 
-async def _obey(channel: Channel, metrics: Metrics) -> float:
+async def obey(channel: Channel, metrics: Metrics) -> float:
     """Answer the supervisor until it wants an end; how many seconds requests in flight have then."""
     while (message := await channel.receive()) is not None:
         if message.get("do") == "count":

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
+from types import MappingProxyType
 
 from phantomgate.adapters.forward_auth import Read, read_decide, read_exchange
 from phantomgate.adapters.preflight import read_preflight
 from phantomgate.core.ports import Clock
 from phantomgate.gateway.gateway import Gateway
+from phantomgate.oauth.published import Published
 from phantomgate.servers.connection import Connection
 from phantomgate.servers.listening import Listening
 from phantomgate.servers.rendering import Rendering
@@ -28,8 +30,9 @@ class Limits:
 class Listener(Listening):
     """Everything the connections of one process share: the gateway, what was rendered, and who is connected.
 
-    Its state is that of `Listening`. *trusts* says whether a peer's forwarded fields are believed; *published_keys* is
-    a JWK Set, or empty; *preflights* is whether the gateway answers them.
+    Its state is that of `Listening`. *trusts* says whether a peer's forwarded fields are believed; *published* is what
+    anybody may read, by path; *resource_metadata* is the URL for challenges, or empty; *preflights* is whether the
+    gateway answers them.
     """
 
     def __init__(
@@ -42,7 +45,8 @@ class Listener(Listening):
         source: str = "auto",
         realm: str = "api",
         nginx: bool = False,
-        published_keys: bytes = b"",
+        published: Mapping[str, Published] = MappingProxyType({}),
+        resource_metadata: str = "",
         preflights: bool = False,
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
@@ -50,10 +54,10 @@ class Listener(Listening):
         super().__init__()
         self.gateway = gateway
         self.trusts = trusts
-        self.published_keys = published_keys
+        self.published = published
         self.limits = limits or Limits()
         self.max_headers = self.limits.max_headers
-        self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks)
+        self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks, resource_metadata=resource_metadata)
         self.read_decide: Read = read_decide(source)
         self.read_exchange: Read = read_exchange(source)
         self.read_preflight: Read | None = read_preflight(source) if preflights else None

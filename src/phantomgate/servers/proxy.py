@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import AsyncIterator, Callable, Collection
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 import aiohttp
@@ -23,7 +24,7 @@ from phantomgate.adapters.refusal import Refusal, write_refusal
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Metrics
 from phantomgate.core.model import Answer, Decision, Fields, Headers, Refuse, Request
-from phantomgate.servers.rendering import KEYS_FIELDS, KEYS_PATH
+from phantomgate.oauth.published import Published
 from phantomgate.servers.tunnel import Refusing, Tunnels
 
 CONNECT_SECONDS = 5.0
@@ -71,7 +72,8 @@ class Proxy:
 
     Its state: the pool of connections to the API, the WebSockets that are open, and whether we are to end. Make it
     within a running loop, let a server with `SERVER_OPTIONS` call `handle`, and `close` it. *owned* are the fields
-    that `gateway` sets besides Authorization; *published_keys* is a JWK Set that is answered here, or empty.
+    that `gateway` sets besides Authorization; *published* is what is answered here for anybody, by path;
+    *resource_metadata* is the URL for challenges, or empty.
     """
 
     def __init__(
@@ -86,7 +88,8 @@ class Proxy:
         max_header_bytes: int = 65536,
         connect_seconds: float = CONNECT_SECONDS,
         stall_seconds: float = STALL_SECONDS,
-        published_keys: bytes = b"",
+        published: Mapping[str, Published] = MappingProxyType({}),
+        resource_metadata: str = "",
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
         self.gateway = gateway
@@ -101,7 +104,8 @@ class Proxy:
         self._max_header_bytes = max_header_bytes
         self._stall = stall_seconds
         self._random = random
-        self._published_keys = published_keys
+        self._published = published
+        self._resource_metadata = resource_metadata
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
             cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
@@ -127,15 +131,19 @@ class Proxy:
         decision = await self.gateway.decide(asked)
         if not isinstance(decision, Refuse):
             raise RuntimeError("an unreadable request was allowed")
-        return self._answer(request, write_refusal(decision, self._realm))
+        return self._answer(request, self._refusal(decision))
 
     async def close(self) -> None:
         """Give back the connections to the API."""
         await self._session.close()
 
+    def _refusal(self, refuse: Refuse) -> Refusal:
+        return write_refusal(refuse, self._realm, resource_metadata=self._resource_metadata)
+
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        if self._published_keys and request.raw_path == KEYS_PATH.decode() and request.method in ("GET", "HEAD"):
-            return self._last_words(request, web.Response(body=self._published_keys, headers=CIMultiDict(KEYS_FIELDS)))
+        document = self._published.get(request.raw_path) if request.method in ("GET", "HEAD") else None
+        if document is not None:
+            return self._last_words(request, web.Response(body=document.body, headers=CIMultiDict(document.fields)))
         asked = read_proxied(
             request.method,
             request.raw_path,
@@ -146,7 +154,7 @@ class Proxy:
         )
         decision = await self.gateway.decide(asked)
         if isinstance(decision, Refuse):
-            return self._answer(request, write_refusal(decision, self._realm))
+            return self._answer(request, self._refusal(decision))
         if isinstance(decision, Answer):
             return self._answer(request, Refusal(decision.status, decision.headers, b""))
         url, fields = self._url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))

@@ -15,14 +15,12 @@ from phantomgate.adapters.forward_auth import write_exchange, write_memory
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.model import Allow, Answer, Decision, Fields, HeaderChange, Headers, Refuse
 from phantomgate.core.ports import Clock
+from phantomgate.oauth.published import Published
 
 Endpoint: TypeAlias = Literal["decide", "exchange", "preflight"]
 """What we were asked on: `/decide`, `/exchange` or `/preflight`."""
 
 REMEMBERED_ANSWERS = 4096
-KEYS_PATH = b"/.well-known/jwks.json"
-KEYS_FIELDS = (("Content-Type", "application/jwk-set+json"), ("Cache-Control", "public, max-age=300"))
-"""Our public keys are for everybody; an API may go by them for five minutes, which is what a rotation waits for."""
 
 
 class Rendering:
@@ -30,8 +28,9 @@ class Rendering:
     oldest goes first), and the current second's Date and what may be remembered how long, as bytes.
     """
 
-    def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock) -> None:
+    def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock, resource_metadata: str = "") -> None:
         self.realm = realm
+        self.resource_metadata = resource_metadata
         self.nginx = nginx
         self.now = now
         self.ticks = ticks
@@ -84,12 +83,12 @@ class Rendering:
 
     def refusal(self, refuse: Refuse) -> tuple[bytes, bytes]:
         """Head and body of any refusal."""
-        refusal = write_refusal(refuse, self.realm, self.nginx)
+        refusal = write_refusal(refuse, self.realm, self.nginx, resource_metadata=self.resource_metadata)
         return self._head(refusal.status, refusal.headers, len(refusal.body), self.now()), refusal.body
 
-    def keys(self, jwks: bytes) -> tuple[bytes, bytes]:
-        """Head and body of our public keys, *jwks*."""
-        return self._head(200, KEYS_FIELDS, len(jwks), self.now()), jwks
+    def published(self, document: Published) -> tuple[bytes, bytes]:
+        """Head and body of what anybody may read."""
+        return self._head(200, document.fields, len(document.body), self.now()), document.body
 
     def plain(self, status: int, allow: str = "GET, POST") -> tuple[bytes, bytes]:
         """Head and body for what is no decision: a path (404) or method (405; *allow* are ours) that we don't have."""

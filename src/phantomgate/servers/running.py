@@ -52,6 +52,10 @@ class Plan:
     """How many lines of *log* could not be written."""
     ticks: Clock
     jitter: Callable[[], float]
+    agent_listen: Bound | None = None
+    """Where the OAuth agent listens, if there is one."""
+    agent_command: Sequence[str] = ()
+    """Runs its one process."""
 
 
 class Run:
@@ -59,16 +63,10 @@ class Run:
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
-        self.supervisor = Supervisor(
-            plan.listen,
-            plan.workers,
-            command=plan.command,
-            environ=plan.environ,
-            start=plan.start,
-            log=plan.log,
-            ticks=plan.ticks,
-            jitter=plan.jitter,
-        )
+        self.supervisor = self._supervisor(plan.listen, plan.workers, plan.command)
+        self.agent: Supervisor | None = None
+        if plan.agent_listen is not None:
+            self.agent = self._supervisor(plan.agent_listen, 1, plan.agent_command)
         self.seen = False
         self.trouble = "not asked yet"
         self.code = 0
@@ -81,7 +79,7 @@ class Run:
     @property
     def restarts(self) -> int:
         """As `management.State`."""
-        return self.supervisor.restarts
+        return sum(one.restarts for one in self._supervisors())
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
@@ -93,6 +91,8 @@ class Run:
             return {"reason": "draining", "detail": "told to end; requests in flight are still answered"}
         if not self.supervisor.ready:
             return {"reason": "no_worker", "detail": "no worker accepts connections; the log says why"}
+        if self.agent is not None and not self.agent.ready:
+            return {"reason": "no_worker", "detail": "the OAuth agent accepts no connections; the log says why"}
         if not self.seen:
             return {"reason": "authorization_server", "detail": self.trouble}
         return {}
@@ -115,10 +115,11 @@ class Run:
             manage=plan.manage.name,
             workers=plan.workers,
             pid=os.getpid(),
+            **({"agent": plan.agent_listen.name} if plan.agent_listen is not None else {}),
         )
         probing = loop.create_task(self._probe_until_seen())
         try:
-            await self.supervisor.run()
+            await asyncio.gather(*(one.run() for one in self._supervisors()))
         finally:
             probing.cancel()
             with suppress(asyncio.CancelledError):
@@ -128,15 +129,33 @@ class Run:
         plan.log.say(Level.INFO, "stopped")
         return self.code
 
+    def _supervisor(self, listen: Bound, workers: int, command: Sequence[str]) -> Supervisor:
+        plan = self.plan
+        return Supervisor(
+            listen,
+            workers,
+            command=command,
+            environ=plan.environ,
+            start=plan.start,
+            log=plan.log,
+            ticks=plan.ticks,
+            jitter=plan.jitter,
+        )
+
+    def _supervisors(self) -> list[Supervisor]:
+        return [self.supervisor] if self.agent is None else [self.supervisor, self.agent]
+
     def _told(self, number: signal.Signals) -> None:
         """What a signal does: the first ends us in good order, the next at once."""
         if self.supervisor.draining.is_set():
             self.plan.log.say(Level.WARNING, "cut_short", signal=number.name)
             self.code = CUT_SHORT
-            self.supervisor.kill()
+            for one in self._supervisors():
+                one.kill()
             return
         self.plan.log.say(Level.INFO, "draining", signal=number.name, seconds=self.plan.drain)
-        self.supervisor.drain(self.plan.drain)
+        for one in self._supervisors():
+            one.drain(self.plan.drain)
 
     async def _probe_until_seen(self) -> None:
         """Ask the authorization server until it answers as it should; after that, requests will tell."""

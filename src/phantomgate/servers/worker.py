@@ -70,7 +70,8 @@ def _listener(wired: Wired) -> Served:
         source=serve.source,
         realm=serve.realm,
         nginx=serve.nginx,
-        published_keys=wired.published_keys,
+        published=wired.published,
+        resource_metadata=wired.resource_metadata,
         preflights=wired.settings.session.cors,
         limits=_limits(wired.settings),
         waiting=wired.metrics.waiting,
@@ -111,7 +112,8 @@ def _proxy(wired: Wired, log: Log) -> Served:
         metrics=wired.metrics,
         log=log,
         max_header_bytes=settings.serve.max_header_bytes,
-        published_keys=wired.published_keys,
+        published=wired.published,
+        resource_metadata=wired.resource_metadata,
     )
 
     async def close() -> None:

@@ -1,10 +1,12 @@
 // oidc-provider as the tests need it: opaque tokens by client credentials, introspection for the gateway, in memory.
 // With the argument `phantom_token`, its introspection answers carry a JWT in that member, by a feature of its own.
 // A second argument is JSON with more clients, each as their metadata (RFC 7591 and RFC 9701 §6); those whose name begins
-// with `gateway` may introspect.
+// with `gateway` may introspect, and those with redirect_uris log people in, by any name and password; their access tokens
+// last as many seconds as a third argument says, their refresh tokens rotate, and the second use of one ends everything.
 // A client that asks for `resource=https://api.example/RS256` (or ES256) gets a JWT for it (RFC 9068, RFC 8707), signed so.
 // POST /rotate makes new keys and publishes no other from then on.
-// Prints its issuer when it listens, and ends when its standard input does, so it never outlives the test.
+// Prints its issuer when it listens, then a line for each grant that it gave or refused and for each token. It ends when
+// its standard input does, so it never outlives the test.
 import { createServer } from 'node:http';
 import { SignJWT, exportJWK, generateKeyPair } from 'jose';
 import { Provider, errors } from 'oidc-provider';
@@ -15,6 +17,7 @@ const ACCESS_TOKEN = 'urn:ietf:params:oauth:token-type:access_token';
 const APIS = ['orders', 'stock'];
 const member = process.argv[2];
 const more = JSON.parse(process.argv[3] ?? '[]');
+const login = more.some(({ redirect_uris: pages }) => pages);
 const { privateKey } = await generateKeyPair('ES256');
 const RESOURCES = 'https://api.example/';
 let generation = 0;
@@ -48,10 +51,22 @@ async function provider(issuer) {
       ...more.map((metadata) => client(metadata.client_id, [], metadata)),
     ],
     jwks: { keys: signing },
-    scopes: ['read', 'write'],
+    scopes: login ? ['openid', 'offline_access', 'read', 'write', 'orders:write'] : ['read', 'write'],
+    claims: { openid: ['sub'], profile: ['name'], email: ['email'] },
+    cookies: { keys: ['for tests'] },
+    issueRefreshToken: (_, asker) => asker.grantTypeAllowed('refresh_token'),
+    rotateRefreshToken: true,
+    // Its own would not call loopback, where the client hears of a logout.
+    fetch: (url, { dispatcher, ...options }) => fetch(url, options),
+    findAccount: async (_, id) => ({
+      accountId: id, claims: async () => ({ sub: id, name: `Person ${id}`, email: `${id}@example.com` }),
+    }),
     features: {
       clientCredentials: { enabled: true },
-      devInteractions: { enabled: false },
+      devInteractions: { enabled: login },
+      rpInitiatedLogout: { enabled: login },
+      backchannelLogout: { enabled: login },
+      userinfo: { enabled: login },
       introspection: { enabled: true, allowedPolicy: (_, asker) => asker.clientId.startsWith('gateway') },
       revocation: { enabled: true },
       jwtIntrospection: { enabled: true },
@@ -73,10 +88,19 @@ async function provider(issuer) {
       introspectionEncryptionEncValues: ['A256GCM', 'A128CBC-HS256'],
       clientAuthSigningAlgValues: ['HS256', 'RS256', 'ES256', 'EdDSA'],
     },
-    ttl: { ClientCredentials: SECONDS },
+    ttl: {
+      ClientCredentials: SECONDS, AccessToken: Number(process.argv[4] ?? SECONDS), IdToken: SECONDS, RefreshToken: 3600,
+      Session: 3600, Interaction: 600, Grant: 3600,
+    },
     // For an opaque token these are told by introspection only.
     extraTokenClaims: async (_, token) => (member ? { [member]: await jwt(issuer, token) } : undefined),
   });
+  for (const event of ['success', 'error']) {
+    made.on(`grant.${event}`, (ctx) => console.log(`grant ${ctx.oidc.params?.grant_type} ${event}`));
+  }
+  for (const kind of ['access_token', 'refresh_token']) {
+    made.on(`${kind}.saved`, (token) => console.log(`given ${token.jti}`)); // of an opaque token, the token itself
+  }
   made.registerGrantType(EXCHANGE, exchange(made), [
     'subject_token', 'subject_token_type', 'requested_token_type', 'audience', 'resource', 'scope',
   ]);

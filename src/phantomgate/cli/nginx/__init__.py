@@ -62,9 +62,11 @@ def render(settings: Settings, nginx: Nginx) -> dict[str, str]:
         "requests": nginx.cached and bool(settings.routes),
         "session": bool(settings.session.keys),
         "cors": bool(settings.session.keys) and settings.session.cors,
+        "agent": bool(settings.agent.listen),
     }
     values = {
         "listen": _reachable(settings.serve.listen),
+        "agent": _reachable(settings.agent.listen) if settings.agent.listen else "",
         "bind": nginx.bind,
         "api": nginx.api,
         "cache": nginx.cache.rstrip("/"),
@@ -105,12 +107,11 @@ def _problems(settings: Settings, nginx: Nginx) -> Iterator[Problem]:
     if serve.source in ("forwarded", "path"):
         text = f'is "{serve.source}", and nginx says which request is judged in X-Original-*; write source = "original"'
         yield Problem("serve.source", text, settings.origin("serve.source"))
-    if serve.listen.endswith(":0"):
-        yield Problem(
-            "serve.listen", "has port 0, any that is free; nginx needs to know it", settings.origin("serve.listen")
-        )
-    if not _SAFE(serve.listen):
-        yield Problem("serve.listen", "has characters that mean something to nginx", settings.origin("serve.listen"))
+    for name, address in (("serve.listen", serve.listen), ("agent.listen", settings.agent.listen)):
+        if address.endswith(":0"):
+            yield Problem(name, "has port 0, any that is free; nginx needs to know it", settings.origin(name))
+        if address and not _SAFE(address):
+            yield Problem(name, "has characters that mean something to nginx", settings.origin(name))
     for name in settings.forward.claims:
         if not _HEADER(name):
             text = f'has "{name}", which nginx can\'t read from an answer; use letters, digits and "-"'

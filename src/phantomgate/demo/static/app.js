@@ -30,6 +30,7 @@ async function start() {
   drawAsks();
   about = await (await fetch("/demo/about")).json();
   $("config").textContent = about.configuration;
+  $("app").href = about.app;
   outageIs(about.down);
   $("as-service").onclick = () => getting(() => serviceToken(scope()));
   $("as-person").onclick = () => getting(() => logIn(about, scope()));

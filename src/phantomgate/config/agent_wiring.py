@@ -1,0 +1,265 @@
+"""From settings to the OAuth agent: everything that it is made of, joined.
+
+Rule: as `wiring`. What the agent remembers is made here, once, for one process.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from phantomgate.agent.agent import Agent, ways
+from phantomgate.agent.ending import Endings
+from phantomgate.agent.facts import Facts
+from phantomgate.agent.login import Logins
+from phantomgate.agent.logout import Logouts
+from phantomgate.agent.ports import Authenticate, Endpoints
+from phantomgate.agent.refresh import Refreshes
+from phantomgate.agent.server import Server
+from phantomgate.agent.session import Jar
+from phantomgate.backends.remembered import Remembered
+from phantomgate.config.agent_checks import discovers
+from phantomgate.config.agent_log import agent_observer
+from phantomgate.config.asking import certificates
+from phantomgate.config.authentication import authentication, certificate
+from phantomgate.config.checks import problems_between
+from phantomgate.config.family import BackEnds, Closable, Family, back_ends
+from phantomgate.config.loading import process_environ
+from phantomgate.config.observe import Metrics
+from phantomgate.config.probes import Probe
+from phantomgate.config.session import cookie_names, sealed_for, session_keys
+from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.wiring import Random, saying, stderr
+from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
+from phantomgate.core.ports import Clock, Http
+from phantomgate.oauth.client_auth import ClientAuth
+from phantomgate.oauth.discovery import FOR_LOGIN, Form, Metadata
+from phantomgate.oauth.id_token import MAX_BYTES, id_token_rules
+from phantomgate.oauth.jwt import Verified, verify
+from phantomgate.oauth.jwt_rules import Rules
+from phantomgate.oauth.logout_token import logout_token_rules
+from phantomgate.resolvers.client import Authenticate as ByAssertion
+from phantomgate.resolvers.held import Held
+from phantomgate.resolvers.keys import Keys, by_newest, endpoint_in, keys_at, keys_in, metadata_of
+
+if TYPE_CHECKING:
+    from phantomgate.config.log import LogLine
+
+NAME = "agent"
+"""What the provider is called in the log, and by `check`."""
+MOST = 100_000
+"""How many refreshes (for seconds) and used logins (for minutes) are remembered; of more, the oldest are forgotten."""
+MOST_ENDED = 1_000_000
+"""How many ended sessions are remembered, for as long as a session may last: some 200 MB. More are refused."""
+
+
+@dataclass(frozen=True, slots=True)
+class WiredAgent:
+    """An agent and what stands around it."""
+
+    agent: Agent
+    probe: Probe
+    closing: tuple[Closable, ...] = field(repr=False)
+
+    async def close(self) -> None:
+        """Give back the connections."""
+        for one in self.closing:
+            await one.close()
+
+
+def name_of(settings: Settings) -> str:
+    """What this agent is called among the processes of a machine: the same for the same client of the same provider."""
+    told = "\0".join((settings.agent.issuer, settings.agent.client_id, sealed_for(settings), *settings.session.keys))
+    return f"phantomgate-agent-{sha256(told.encode('utf-8')).hexdigest()}"
+
+
+def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
+    """What is wrong with the settings for an agent. That there is no gateway beside it isn't."""
+    problems = [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
+    if not settings.has_agent:
+        problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
+    if settings.introspection == Introspection() and not settings.issuers:
+        problems = [one for one in problems if not one.setting.startswith("introspection.")]
+    problems += session_keys(settings, environ)[1] + certificates(settings)
+    return problems + _client(settings, environ, time.time, os.urandom)[1]
+
+
+def wire_agent(
+    settings: Settings,
+    family: Family = "nonblocking",
+    *,
+    environ: Mapping[str, str] | None = None,
+    write: Callable[[LogLine], None] | None = None,
+    now: Clock = time.time,
+    ticks: Clock = time.monotonic,
+    random: Random = os.urandom,
+    http: Http | None = None,
+) -> WiredAgent:
+    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError."""
+    environ = process_environ() if environ is None else environ
+    ring, _ = session_keys(settings, environ)
+    authenticate, _ = _client(settings, environ, now, random)
+    problems = agent_problems(settings, environ)
+    if problems or ring is None:
+        raise SettingsError(problems)
+    write = write or stderr(settings, Metrics(), now)
+    asked, ends = settings.agent, back_ends(settings, family, ticks, http)
+    server, probe = _server(settings, ends, authenticate, write, now, ticks)
+    jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
+    used = Remembered(most=MOST, forgets=True, ticks=ticks)
+    endings = Endings(Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), now, asked.max_age)
+    answers = Remembered(most=MOST, forgets=True, ticks=ticks)
+    logins = Logins(
+        server,
+        jar,
+        endings,
+        used,
+        now,
+        random,
+        asked.redirect_uri,
+        " ".join(asked.scope),
+        asked.return_to,
+        frozenset(asked.extra_params),
+    )
+    refreshes = Refreshes(server, jar, endings, ends.once, answers, now, asked.refresh_window)
+    facts = Facts(server, endings, frozenset(asked.claims))
+    logouts = Logouts(server, jar, endings, used, asked.post_logout_redirect_uri, asked.id_token_hint, ends.later)
+    session = settings.session
+    agent = Agent(
+        ways(logins, refreshes, facts, logouts),
+        jar,
+        frozenset(session.trusted_web_origins),
+        session.allow_cross_site,
+        agent_observer(write, now=now, allowed=settings.log.allows),
+    )
+    return WiredAgent(agent, probe, tuple(ends.closing))
+
+
+def _client(
+    settings: Settings, environ: Mapping[str, str], now: Clock, random: Random
+) -> tuple[Authenticate, list[Problem]]:
+    """How we show who we are, and what is wrong with the secret or key for it."""
+    auth, wrong = authentication(settings.agent, environ, now=now, random=random)
+    problems = [Problem(f"{NAME}.{key}", text, settings.origin(f"{NAME}.{key}")) for key, text in wrong]
+    return _each_time(auth), problems
+
+
+def _each_time(auth: ClientAuth | ByAssertion) -> Authenticate:
+    async def authenticate() -> ClientAuth:
+        return auth if isinstance(auth, ClientAuth) else await auth()
+
+    return authenticate
+
+
+def _server(
+    settings: Settings,
+    ends: BackEnds,
+    authenticate: Authenticate,
+    write: Callable[[LogLine], None],
+    now: Clock,
+    ticks: Clock,
+) -> tuple[Server, Probe]:
+    asked, failed = settings.agent, saying(write, now)
+    http = ends.http(NAME, asked.ca_file, certificate(asked), asked.max_connections)
+
+    def held(what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
+        return Held(
+            f"{what} of {NAME}",
+            fetch,
+            ends.key_once,
+            ticks=ticks,
+            later=ends.later,
+            failed=lambda no, seconds: failed(NAME, what, no, seconds),
+        )
+
+    metadata: Held[Metadata] | None = None
+    if discovers(settings):
+        fetch = metadata_of(
+            http,
+            asked.issuer,
+            cast("tuple[Form, ...]", asked.discovery),
+            timeout=asked.timeout,
+            origins=asked.endpoint_origins,
+            allow_insecure_http=asked.allow_insecure_http,
+            wanted=FOR_LOGIN,
+        )
+        metadata = held("metadata", fetch)
+    keys: Keys = held("keys", _keys(settings, http, metadata))
+    endpoints = _endpoints(settings, metadata)
+
+    async def verify_jwt(jwt: str, rules: Rules) -> Verified:
+        said, _ = await by_newest(keys, lambda newest: verify(jwt, newest, rules, now(), max_bytes=MAX_BYTES))
+        return said
+
+    skew = settings.policy.clock_skew
+    server = Server(
+        asked.issuer,
+        asked.client_id,
+        http,
+        endpoints,
+        authenticate,
+        verify_jwt,
+        id_token_rules(asked.issuer, asked.client_id, skew),
+        logout_token_rules(asked.issuer, asked.client_id, skew),
+        asked.timeout,
+        cast('Literal["auto", "always", "never"]', asked.par),
+    )
+    return server, Probe(NAME, asked.issuer, _asking(endpoints, keys))
+
+
+def _keys(settings: Settings, http: Http, metadata: Held[Metadata] | None) -> Callable[[], Awaitable[Any]]:
+    asked = settings.agent
+    if asked.keys.startswith("file:"):
+        from pathlib import Path
+
+        name = asked.keys.removeprefix("file:")
+        return keys_in(Path(name).read_bytes, name, asked.algorithms)
+
+    async def configured() -> str:
+        return asked.keys
+
+    where = configured if asked.keys else endpoint_in(cast("Held[Metadata]", metadata), "jwks_uri")
+    return keys_at(http, where, asked.algorithms, timeout=asked.timeout)
+
+
+def _endpoints(settings: Settings, metadata: Held[Metadata] | None) -> Endpoints:
+    """What the metadata says; what the settings say comes first."""
+    asked = settings.agent
+    written = {
+        "authorization_endpoint": asked.authorization_endpoint,
+        "token_endpoint": asked.endpoint,
+        "pushed_authorization_request_endpoint": asked.par_endpoint,
+        "userinfo_endpoint": asked.userinfo_endpoint,
+        "revocation_endpoint": asked.revocation_endpoint,
+        "end_session_endpoint": asked.end_session_endpoint,
+    }
+    ours: dict[str, Any] = {name: url for name, url in written.items() if url}
+
+    async def endpoints() -> Metadata:
+        said = Metadata(asked.issuer) if metadata is None else (await metadata.get()).value
+        return said._replace(**ours)
+
+    return endpoints
+
+
+def _asking(endpoints: Endpoints, keys: Keys) -> Callable[[], Any]:
+    """Looks for what a login needs: both endpoints, and a key that can be used."""
+
+    async def ask() -> Refused | None:
+        try:
+            said, found = await endpoints(), (await keys.get()).value
+        except Refused as no:
+            return no
+        for name in ("authorization_endpoint", "token_endpoint"):
+            if not getattr(said, name):
+                return Refused(Reason.BAD_ANSWER, f"the metadata has no {name}")
+        if found.keys:
+            return None
+        why = f": {found.skipped[0].why}" if found.skipped else ""
+        return Refused(Reason.BAD_ANSWER, f"key set: none of its {len(found.skipped)} keys can be used{why}")
+
+    return ask

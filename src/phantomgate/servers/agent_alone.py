@@ -1,0 +1,45 @@
+"""One process serves the OAuth agent, and a second one is refused: what it remembers is in the memory of the first.
+
+Rule: a process that starts while its predecessor ends waits for that, and no longer than a reload takes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+from phantomgate.backends.alone import hold
+from phantomgate.config.agent_wiring import name_of
+from phantomgate.config.settings import Settings
+from phantomgate.core.errors import Problem, SettingsError
+
+PATIENCE = 10.0
+"""Seconds that a predecessor has to end."""
+_EVERY = 0.1
+
+
+async def be_alone(settings: Settings, seconds: float = PATIENCE) -> socket.socket:
+    """Holds the agent's name until what is returned is closed. Raises SettingsError when another process keeps it."""
+    name = name_of(settings)
+    for _ in range(max(int(seconds / _EVERY), 1)):
+        held = hold(name)
+        if held is not None:
+            return held
+        await asyncio.sleep(_EVERY)
+    raise SettingsError([served_elsewhere(settings)])
+
+
+def is_served(settings: Settings) -> bool:
+    """Whether another process on this machine serves this agent now."""
+    held = hold(name_of(settings))
+    if held is None:
+        return True
+    held.close()
+    return False
+
+
+def served_elsewhere(settings: Settings) -> Problem:
+    """That it is."""
+    text = "is 1, and another process on this machine serves this agent already; what it remembers is in the memory of \
+that one, so serve it in one process (uvicorn --workers 1), and end the other"
+    return Problem("agent.processes", text, settings.origin("agent.processes"))
