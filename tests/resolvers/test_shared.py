@@ -11,6 +11,7 @@ from phantomgate.backends.blocking import finish
 from phantomgate.backends.sealed import AHEAD, Sealed
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Source, Token
+from phantomgate.core.purge import Purge, mark_of
 from phantomgate.oauth.jwks import KeySet, read_key_set
 from phantomgate.resolvers.held import Fixed
 from phantomgate.resolvers.shared import Shared, SharedCounts
@@ -320,3 +321,11 @@ def test_a_record_that_is_none_of_ours_is_a_miss(drive, two, record):
     one, other, _server = two
     drive(one.sealed.keep(question(one), record, 100.0))
     assert Source.NETWORK is drive(other()).source
+
+
+def test_while_a_mark_lasts_what_another_was_told_is_not_believed(drive, two, clock):
+    one, other, server = two
+    drive(one())
+    other.resolver.marks.put(mark_of(Purge("sub", "of opaque", "main", clock.now()), b"", 300.0))
+    assert Source.NETWORK is drive(other()).source
+    assert 2 == len(server.asked)

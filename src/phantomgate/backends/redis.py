@@ -4,8 +4,8 @@ Rule: nothing that the store does is an error of ours, nor anybody's answer. It 
 and counted. After a failure it is left alone for a while, and then one caller at a time tries it again; what can't be
 counted on is never waited for by many. Values are bytes that we don't look at; `sealed` does.
 
-What an ACL user needs: +get +set +del +pttl +strlen +eval +ping on ~PREFIX:*, and in a cluster +cluster|slots,
-+cluster|shards, +readonly and +command.
+What an ACL user needs: +get +set +del +pttl +strlen +eval +ping +xadd +xrange on ~PREFIX:*, and in a
+cluster +cluster|slots, +cluster|shards, +readonly and +command.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ from phantomgate.core.ports import Clock
 
 MOST_BYTES = 65536
 """A longer value isn't fetched: whoever may write into the store can't fill our memory."""
+MOST_NOTES = 100_000
+"""How many purges are kept for machines that were away, about."""
 TRIAL_SECONDS = 0.25
 """How long the first command may take, or the first after a failure: it may have to connect and find the server."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
@@ -86,6 +88,7 @@ class RedisStore:
         self._act = act
         self._close = close
         self._value, self._claim = f"{prefix}:v1:".encode(), f"{prefix}:ask:".encode()
+        self._notes = f"{prefix}:purges".encode()
         self._timeout = timeout
         self._ticks = ticks
         self._counts = counts
@@ -124,6 +127,21 @@ class RedisStore:
         """Others may claim *key*."""
         with suppress(Fault):
             await self._try("DEL", self._claim + key)
+
+    async def tell(self, note: bytes) -> str | None:
+        """The name of *note*, which other machines can read now; None when they can't."""
+        with suppress(Fault):
+            name = await self._try("XADD", self._notes, "MAXLEN", "~", MOST_NOTES, "*", b"n", note)
+            if isinstance(name, bytes):
+                return name.decode("ascii", "replace")
+        return None
+
+    async def news(self, since: str) -> list[tuple[str, bytes]]:
+        """The notes newer than *since*, oldest first; none when the store can't be asked."""
+        with suppress(Fault, ValueError, TypeError, AttributeError):
+            found = await self._try("XRANGE", self._notes, f"({since}" if since != "0" else "-", "+", "COUNT", 1000)
+            return [(name.decode("ascii"), fields[b"n"]) for name, fields in found or () if b"n" in fields]
+        return []
 
     async def ask(self) -> str:
         """What is wrong with the store, or nothing."""

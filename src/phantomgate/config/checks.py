@@ -13,6 +13,7 @@ from phantomgate.config.asking_checks import missing, problems_of_asking, wants_
 from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.published import problems_of_resource
+from phantomgate.config.revoking import REVOCATION_CHECKS
 from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
 from phantomgate.config.sharing_checks import SHARING_CHECKS
@@ -160,6 +161,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
     *SESSION_CHECKS,
     *SHARING_CHECKS,
+    *REVOCATION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
 )

@@ -106,7 +106,7 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
         introspection=introspection,
     )
     remembered: list[Cached] = []
-    metadata = None if introspection.endpoint else _metadata(tools, one)
+    metadata = None if introspection.endpoint else metadata_of_issuer(tools, one)
     introspect = _introspect(tools, one, client, metadata, remembered)
     cached = _cached(tools, _shared(tools, introspect, None, introspect, one, _asked(one)), name, _asked(one))
     remembered.append(cached)
@@ -117,12 +117,12 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
     from phantomgate.config.issuer_checks import discovers, introspects, rules_of, verifies
     from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
 
-    metadata = _metadata(tools, one) if discovers(one) else None
+    metadata = metadata_of_issuer(tools, one) if discovers(one) else None
     context: tuple[str, ...] = ()
     remembered: list[Cached] = []
     verify = introspect = None
     if verifies(one):
-        keys = _keys(tools, one, metadata, remembered)
+        keys = keys_of(tools, one, metadata, remembered)
         rules = rules_of(one, tools.settings.policy.clock_skew)
         verify = Verify(
             keys,
@@ -195,7 +195,8 @@ def _asked(one: IssuerRule) -> tuple[str, ...]:
     return one.issuer, asked.endpoint, asked.client_id, asked.answer, *verified
 
 
-def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
+def metadata_of_issuer(tools: Tools, one: IssuerRule) -> Held[Metadata]:
+    """What this issuer publishes of itself."""
     from phantomgate.resolvers.keys import metadata_of
 
     fetch = metadata_of(
@@ -209,7 +210,8 @@ def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
     return _held(tools, one, "metadata", fetch)
 
 
-def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
+def keys_of(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
+    """The keys of this issuer, found as its settings say; what they have proved, *remembered* forgets with them."""
     from phantomgate.oauth.jwks import read_key_set
     from phantomgate.resolvers.held import Fixed
     from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in

@@ -17,7 +17,7 @@ from phantomgate.config.settings_agent import Agent
 from phantomgate.config.settings_resource import Resource
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
-from phantomgate.config.settings_shared import Redis
+from phantomgate.config.settings_shared import Redis, Revocation
 from phantomgate.config.vocabulary import (
     CLAIM,
     CLAIMS,
@@ -47,6 +47,7 @@ __all__ = [
     "Policy",
     "Redis",
     "Resource",
+    "Revocation",
     "RouteRule",
     "Serve",
     "Settings",
@@ -223,6 +224,7 @@ class Settings:
     introspection: Introspection = field(default_factory=Introspection)
     cache: Cache = field(default_factory=Cache)
     redis: Redis = field(default_factory=Redis)
+    revocation: Revocation = field(default_factory=Revocation)
     policy: Policy = field(default_factory=Policy)
     issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
@@ -245,6 +247,11 @@ class Settings:
     def exchanges(self) -> bool:
         """Whether tokens are exchanged."""
         return self.exchange != Exchange()
+
+    @property
+    def revokes(self) -> bool:
+        """Whether somebody may tell us that tokens are over."""
+        return bool(self.revocation.secret or self.revocation.audiences)
 
     @property
     def splits(self) -> bool:
@@ -273,6 +280,7 @@ SECTIONS: Mapping[str, type] = {
     "introspection": Introspection,
     "cache": Cache,
     "redis": Redis,
+    "revocation": Revocation,
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, choice, number, setting, words
-from phantomgate.config.vocabulary import FILE, NAME, NODES, SECRET
+from phantomgate.config.network import ADDRESS
+from phantomgate.config.vocabulary import ALGORITHMS_USED, FILE, NAME, NODES, SECRET, TEXTS
 
 _USER = words("text", r"[!-~]+", "the name of an ACL user, without spaces")
 
@@ -48,3 +49,25 @@ class Redis:
     """How long a look-up may take before we ask the authorization server instead."""
     connections: int = setting(number(1, 1024), 32)
     """How many look-ups of one worker may be under way; the others do without."""
+
+
+@dataclass(frozen=True, slots=True)
+class Revocation:
+    """Where we are told that tokens are over, so that no memory of ours outlives them: `/purge` (a signed call),
+    `/logout` (OpenID Connect back-channel logout) and `/events` (Security Event Tokens). Every worker here knows before
+    the answer, and with `[redis]` every other machine within a second."""
+
+    secret: str = setting(SECRET, "")
+    """What purge calls are signed with, `"env:NAME"` or `"file:PATH"`, of 32 characters or more. Empty: there
+    are none."""
+    audiences: tuple[str, ...] = setting(TEXTS, [])
+    """Who we are in logout tokens and events (`aud`): our `client_id` there. Empty: there are none. They are believed
+    when they are signed by the issuer of `[introspection]` or by one of `[[issuers]]`."""
+    algorithms: tuple[str, ...] = setting(ALGORITHMS_USED, ["RS256", "ES256", "EdDSA"])
+    """What they are signed by, where the issuer has no `algorithms` of its own."""
+    listen: str = setting(ADDRESS, "127.0.0.1:9093")
+    """Where it listens, in the supervisor. It speaks plain HTTP: where who calls is not on this machine, put TLS in
+    front."""
+    keep: float = setting(duration("1s", "24h"), "10m")
+    """How long what was purged is remembered, at least; as long as `cache.max_age` in any case. Where JWTs are verified
+    here, nobody is asked again: write how long your access tokens last."""

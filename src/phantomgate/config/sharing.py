@@ -14,7 +14,7 @@ from phantomgate.config.family import Family
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
-from phantomgate.core.ports import Clock, Pause, Resolver, SharedFacts
+from phantomgate.core.ports import Clock, Notes, Pause, Resolver, SharedFacts
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
@@ -46,6 +46,7 @@ class Sharing:
     now: Clock
     ticks: Clock
     where: str
+    notes: Notes
     trouble: Callable[[], Coroutine[Any, Any, str]] = field(repr=False)
     close: Callable[[], Coroutine[Any, Any, None]] = field(repr=False)
 
@@ -147,4 +148,4 @@ def sharing(
             say("shared_cache_forged", "a value that opens under no key of ours, written by somebody else")
 
     sealed = Sealed(store, secrets.secret.encode(), now=now, random=random, forged=forged)
-    return Sharing(sealed, counts, pause, now, ticks, rule.nodes[0], store.ask, store.close)
+    return Sharing(sealed, counts, pause, now, ticks, rule.nodes[0], store, store.ask, store.close)

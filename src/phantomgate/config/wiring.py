@@ -36,6 +36,7 @@ from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
+    from phantomgate.config.revoking import Revoking
     from phantomgate.config.session import Browsers
     from phantomgate.config.sharing import Secrets, Sharing
     from phantomgate.oauth.published import Published
@@ -74,6 +75,8 @@ class Wired:
     """What is shared with other machines, if anything is."""
     marks: Marks = field(repr=False)
     """What was purged lately."""
+    revoking: Revoking | None = field(repr=False)
+    """Who verifies what issuers tell us of tokens that are over."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -183,6 +186,11 @@ def wire(
         probes += (probe,)
     if keys or settings.exchanges:
         forward = still_good(marks, forward)
+    told = None
+    if settings.revocation.audiences:
+        from phantomgate.config.revoking import revoking
+
+        told = revoking(tools)
     gateway = Gateway(
         match=match_of(settings),
         find=find,
@@ -209,6 +217,7 @@ def wire(
         secret,
         shared,
         marks,
+        told,
     )
 
 

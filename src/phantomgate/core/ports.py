@@ -89,6 +89,18 @@ class SharedStore(Cache, Protocol):
         ...
 
 
+class Notes(Protocol):
+    """What machines tell each other: notes in one order, each with a name that is newer than those before."""
+
+    async def tell(self, note: bytes) -> str | None:
+        """The name under which others can read *note*; None when they can't."""
+        ...
+
+    async def news(self, since: str) -> list[tuple[str, bytes]]:
+        """The notes newer than *since* ("0" for all that are kept), oldest first; none when nobody can know."""
+        ...
+
+
 class SharedFacts(Protocol):
     """Packed facts that several machines share, found by nobody who doesn't hold the *question*, token and all."""
 

@@ -34,7 +34,7 @@ class Marks:
         """Whether there are any; nothing else need be looked at when there are not."""
         self.heard = 0
         self._ticks = ticks
-        self._secret = secret
+        self.secret = secret
         self._most = most
         self._kinds: dict[Kind, dict[bytes, tuple[int, float, float]]] = {kind: {} for kind in KINDS}
         self._all = (0, 0.0)
@@ -97,7 +97,7 @@ class Marks:
                 issuer = "" if kind == "token" else token.issuer
                 if kind == "issuer":
                     value = token.issuer
-                mark = kept.get(digest_of(self._secret, kind, issuer, value)) if value else None
+                mark = kept.get(digest_of(self.secret, kind, issuer, value)) if value else None
                 if mark is not None:
                     found.append((kind, mark))
         return found
