@@ -29,6 +29,7 @@ from pathlib import Path
 from asgi_middleware import asgi_middleware
 from cached_decision import cached_decision, cached_decision_million
 from jwt_verify import jwt_verify
+from lambda_cold_start import lambda_cold_start
 from measure import Missing
 from memory_per_token import memory_per_token
 from miss import miss
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "memory_per_token": memory_per_token,
     "cached_decision_million": cached_decision_million,
     "jwt_verify": jwt_verify,
+    "lambda_cold_start": lambda_cold_start,
     "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
 }
@@ -101,6 +103,7 @@ def machine() -> dict[str, str]:
         "load before": " ".join(f"{load:.2f}" for load in os.getloadavg()),
         "python": f"{platform.python_version()}, {_built()}",
         **{package: _version(package) for package in PACKAGES},
+        "node": _said("node", "--version"),
         "nginx": _said("nginx", "-v"),
         **{f"nginx {name}": _packaged(f"libnginx-mod-http-{name}") for name in ("lua", "js", "set-misc")},
         "wrk": _said("wrk", "-v"),

@@ -69,6 +69,8 @@ def loopback_server() -> Iterator[Server]:
         )
         thread = threading.Thread(target=http.serve_forever, args=(0.005,))
         thread.start()
-        yield known
-        http.shutdown()
-        thread.join()
+        try:
+            yield known
+        finally:
+            http.shutdown()
+            thread.join()

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from phantomgate.core.model import Headers
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import HttpCall, HttpReply
 
 T = TypeVar("T")

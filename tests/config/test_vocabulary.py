@@ -131,9 +131,17 @@ def test_whatever_stands_in_place_of_a_reference_is_not_repeated(value):
     assert "17" not in str(no.value)
 
 
-@pytest.mark.parametrize("reference", ["aws-sm:prod/gateway#secret", "aws-ssm:/prod/gateway"])
-def test_the_forms_for_lambda_are_known_and_refused_here(reference):
-    with pytest.raises(ValueError, match="is read on AWS Lambda only; not available in this release"):
+@pytest.mark.parametrize(
+    "reference",
+    ["aws-sm:prod/gateway#secret", "aws-sm:prod", "aws-ssm:/prod/gateway", "aws-sm:arn:aws:a:b:1:secret:x-Y"],
+)
+def test_secrets_kept_by_aws_are_references(reference):
+    assert reference == SECRET.read(reference)
+
+
+@pytest.mark.parametrize("reference", ["aws-sm:", "aws-ssm:", "aws-sm:a#", "aws-sm:a#b#c", "aws-ssm:a#b", "aws-sm:a b"])
+def test_what_aws_could_not_have_is_no_reference(reference):
+    with pytest.raises(ValueError, match="is not a reference"):
         SECRET.read(reference)
 
 

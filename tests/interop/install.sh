@@ -58,6 +58,18 @@ if has npm && ! cmp -s package-lock.json "$stamp"; then
         echo "could not install oidc-provider; the tests that need it will say so" >&2
     fi
 fi
+# The clients and servers of AWS that run without AWS: awslambdaric and moto, with hashes as above.
+cd "$here/aws" || exit 1
+stamp=.venv/.installed-requirements.txt
+if has python3 && ! cmp -s requirements.txt "$stamp"; then
+    echo "installing awslambdaric and moto for the tests (once)"
+    if { [ -x .venv/bin/python ] || python3 -m venv .venv; } &&
+        .venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.txt; then
+        cp requirements.txt "$stamp"
+    else
+        echo "could not install awslambdaric and moto; the tests that need them will say so" >&2
+    fi
+fi
 
 # Servers in Python, each in an environment of its own: what they need is not what we need. requirements.txt has the
 # versions and hashes, and its copy in the environment says that exactly these are installed.

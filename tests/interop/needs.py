@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 HERE = Path(__file__).parent
+AWS = HERE / "aws"
 MODULES = Path("/usr/lib/nginx/modules")
 GLEWLWYD_TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
 
@@ -53,6 +54,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Chromium": lambda: command("chromium"),
     "Redis": lambda: command("redis-server"),
     "wrk": lambda: command("wrk"),
+    "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
 }
 """Name -> whether it is here."""
 

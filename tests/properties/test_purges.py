@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.backends.sealed import Sealed
 from phantomgate.backends.single_flight import SingleFlight
+from phantomgate.config.revoking import mark_seconds
+from phantomgate.config.settings import Revocation, Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Token
 from phantomgate.core.purge import Purge, mark_of
@@ -21,6 +23,9 @@ from phantomgate.testing import FakeClock, FakeStore
 
 ROUTE = Route("policy")
 TOKENS = ("a1", "a2", "b1")
+LONGEST = 60.0
+"""Seconds that a question may take, which every client of ours bounds."""
+MARKED = mark_seconds(Settings(revocation=Revocation(keep=1.0)))
 
 
 @dataclass
@@ -31,17 +36,19 @@ class Server:
     lags: bool
     over: set[str] = field(default_factory=set)
     waiting: list[asyncio.Future] = field(default_factory=list)
+    asked_at: dict[asyncio.Future, float] = field(default_factory=dict)
 
     async def resolve(self, credential, route):
         token = credential.value
         active = self.lags or token not in self.over
         gate = asyncio.get_running_loop().create_future()
         self.waiting.append(gate)
+        self.asked_at[gate] = asked_at = self.clock.ticks()
         await gate
         if not active:
             raise Refused(Reason.INACTIVE, "over")
         claims = {"sub": token[0], "sid": token, "iat": self.clock.wall - 1000}
-        return Token("", claims, frozenset(), self.clock.now() + 600, self.clock.ticks() + 300, "main")
+        return Token("", claims, frozenset(), self.clock.now() + 600, asked_at + 300, "main")
 
 
 def machine(server, clock, store, shared):
@@ -67,7 +74,7 @@ STEPS = st.one_of(
     st.tuples(st.just("token"), st.just(0), st.sampled_from(TOKENS)),
     st.tuples(st.just("sid"), st.just(0), st.sampled_from(TOKENS)),
     st.tuples(st.just("sub"), st.just(0), st.sampled_from(TOKENS)),
-    st.tuples(st.just("wait"), st.integers(1, 299), st.just("")),
+    st.tuples(st.just("wait"), st.integers(1, 320), st.just("")),
 )
 
 
@@ -99,17 +106,22 @@ async def play(steps, lags, shared):
             for _ in range(number):
                 await asyncio.sleep(0)
         elif what == "wait":
+            for gate in [one for one in server.waiting if server.asked_at[one] + LONGEST < clock.ticks() + number]:
+                server.waiting.remove(gate)
+                gate.set_result(None)
+            for _ in range(20):
+                await asyncio.sleep(0)
             clock.advance(number)
         elif what in ("token", "sid", "sub"):
             over = [one for one in TOKENS if one == token or (what == "sub" and one[0] == token[0])]
             server.over.update(over)
             value = token[0] if what == "sub" else token
-            mark = mark_of(Purge(what, value, "" if what == "token" else "main", clock.now()), b"", 300.0)
+            mark = mark_of(Purge(what, value, "" if what == "token" else "main", clock.now()), b"", MARKED)
             for one in machines:
                 one.marks.put(mark)
             # it is over for good where the server knows, and for as long as the mark lasts where it lags
             for one in over:
-                purged[one] = max(purged.get(one, 0.0), clock.ticks() + 300.0 if lags else float("inf"))
+                purged[one] = max(purged.get(one, 0.0), clock.ticks() + MARKED if lags else float("inf"))
     while not all(task.done() for task in tasks):
         while server.waiting:
             server.waiting.pop().set_result(None)

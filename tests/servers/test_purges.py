@@ -275,7 +275,7 @@ def test_a_note_that_none_of_us_wrote_is_nobody_s(drive, clock, log, tmp_path):
 
 def test_marks_outlive_what_may_be_known():
     assert 600.0 == mark_seconds(Settings())
-    assert 3610.0 == mark_seconds(Settings(cache=Cache(max_age=3600.0)))
+    assert 3780.0 == mark_seconds(Settings(cache=Cache(max_age=3600.0)))
 
 
 def purge(environ, config, *words, stdin=""):

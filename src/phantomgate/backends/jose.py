@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from binascii import b2a_base64
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from joserfc import jwe
@@ -18,6 +17,7 @@ from joserfc.jwk import ECKey, OctKey, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 
 from phantomgate.core.base64url import base64url
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Sign
 from phantomgate.oauth.strict_json import read_object
 

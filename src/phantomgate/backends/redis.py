@@ -14,13 +14,13 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
 
 MOST_BYTES = 65536

@@ -1,4 +1,4 @@
-"""Secrets, read from where a setting says they are: a variable or a file.
+"""Secrets, read from where a setting says they are: a variable, a file, or AWS.
 
 Rule: what is read is returned and never kept, printed or repeated in an error. There is no default secret.
 """
@@ -11,7 +11,9 @@ _MOST_BYTES = 65536
 
 
 def read_secret(reference: str, environ: Mapping[str, str]) -> str:
-    """The secret that "env:NAME" or "file:PATH" refers to; one newline at a file's end is not part of it.
+    """The secret that "env:NAME", "file:PATH", "aws-sm:NAME#key" or "aws-ssm:NAME" refers to.
+
+    One newline at a file's end is not part of it.
 
     Raises ValueError, saying what to do, when it is not there, empty, or can't be a secret.
     """
@@ -33,8 +35,12 @@ def read_key(reference: str, environ: Mapping[str, str]) -> str:
         secret = _from_variable(place, environ)
     elif scheme == "file":
         secret = _from_file(place)
+    elif scheme in ("aws-sm", "aws-ssm"):
+        from phantomgate.backends.aws_secrets import fetch  # and with it a client for AWS
+
+        secret = fetch(reference, environ)
     else:
-        raise ValueError('is not a reference that can be read; write "env:NAME" or "file:PATH"')
+        raise ValueError('is not a reference that can be read; write "env:NAME", "file:PATH" or "aws-sm:NAME#key"')
     if not secret:
         raise ValueError(f"refers to {_name(scheme, place)}, which is empty; an empty secret is no secret")
     return secret
@@ -47,7 +53,10 @@ def named(reference: str) -> str:
 
 
 def _name(scheme: str, place: str) -> str:
-    return f"the {'variable' if scheme == 'env' else 'file'} {place}"
+    return f"the {_KINDS.get(scheme, 'file')} {place}"
+
+
+_KINDS = {"env": "variable", "aws-sm": "secret", "aws-ssm": "parameter"}
 
 
 def _from_variable(name: str, environ: Mapping[str, str]) -> str:

@@ -40,6 +40,10 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
         yield from problems_of_issuers(settings, unread)
+    if any(name.startswith("aws.") for name in settings.origins):
+        from phantomgate.config.aws_checks import problems_on_aws
+
+        yield from problems_on_aws(settings, unread)
     if not any(name.startswith("resource") for name in unread):
         yield from problems_of_resource(settings)
     for place, rule in enumerate(settings.routes, 1):
@@ -76,8 +80,8 @@ def _endpoint_is_there(settings: Settings) -> str:
 
 
 def _unused(settings: Settings) -> bool:
-    """Whether [introspection] says nothing, and [[issuers]] make up for it."""
-    return bool(settings.issuers) and settings.introspection == Introspection()
+    """Whether [introspection] says nothing, and [[issuers]] or [aws] keys make up for it."""
+    return bool(settings.issuers or settings.aws.keys) and settings.introspection == Introspection()
 
 
 def _client_is_there(settings: Settings) -> str:

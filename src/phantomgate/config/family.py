@@ -6,11 +6,11 @@ Rule: nothing is imported that the family doesn't need, so a cold start pays for
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Literal, Protocol, TypeAlias
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http, Later, Once
 
 Family: TypeAlias = Literal["blocking", "nonblocking"]

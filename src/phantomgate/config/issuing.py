@@ -7,7 +7,6 @@ the server of [introspection] alone costs a cold start no verifier.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
@@ -16,6 +15,7 @@ from phantomgate.config.family import HttpFor
 from phantomgate.config.probes import Probe, probe_introspection, probe_keys
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Refused
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
@@ -75,6 +75,8 @@ class Made(NamedTuple):
 def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     """The resolver that these settings describe. *clients* are what we are to each server, by its place."""
     settings = tools.settings
+    if settings.aws.keys:
+        return _of_key_set(tools)
     if not settings.issuers:
         cached, introspect, probe = _default(tools, settings.introspection.issuer, clients["introspection"])
         return Made(cached, introspect, (probe,))
@@ -91,6 +93,20 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     cached, introspect, probe = _default(tools, name, clients["introspection"])
     issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
     return Made(ByIssuer(issuers), introspect, (*probes, probe))
+
+
+def _of_key_set(tools: Tools) -> Made:
+    """The JWTs of [aws] keys, whoever issued them."""
+    from phantomgate.config.any_issuer import ALGORITHMS, NAME, any_issuer_rules
+    from phantomgate.resolvers.verify import Verify
+
+    settings = tools.settings
+    one = IssuerRule(name=NAME, keys=settings.aws.keys, algorithms=ALGORITHMS)
+    remembered: list[Cached] = []
+    keys, rules = keys_of(tools, one, None, remembered), any_issuer_rules(settings.policy.clock_skew)
+    verify = Verify(keys, rules, now=tools.now, ticks=tools.ticks, name=NAME, max_age=settings.cache.max_age)
+    remembered.append(_cached(tools, verify, NAME, ("aws.keys", one.keys)))
+    return Made(remembered[0], None, (probe_keys(one, keys),))
 
 
 def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspect, Probe]:

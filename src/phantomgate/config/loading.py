@@ -13,16 +13,16 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.checks import problems_between
 from phantomgate.config.kinds import Kind, found, from_json
 from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule, RouteRule, Settings
 from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.core.nouns import dataclass, field, fields
 
 if TYPE_CHECKING:
-    from pathlib import Path  # costs a cold start 5 ms, and is needed only where a file is looked for
+    from pathlib import Path
 
 PREFIX = "PHANTOMGATE__"
 CONFIG = "PHANTOMGATE_CONFIG"
@@ -66,26 +66,28 @@ def load_settings(path: Path | None, environ: Mapping[str, str]) -> Settings:
 
 def read_sources(path: Path | None, environ: Mapping[str, str]) -> Sources:
     """Read the file, once, and pick our variables. Raises SettingsError when the file can't be read."""
-    from pathlib import Path
+    named = str(path or environ.get(CONFIG) or "")
+    return read_file(named, "--config" if path else CONFIG, environ)
 
+
+def read_file(named: str, said_by: str, environ: Mapping[str, str], usual: str = USUAL_FILE) -> Sources:
+    """What `read_sources` reads: the file that *said_by* has *named*, or else the *usual* one, if it is there."""
     ours = {name: text for name, text in environ.items() if name.upper().startswith(PREFIX) or _single(name) in _SINGLE}
-    said_by = "--config" if path else CONFIG
-    path = path or (Path(environ[CONFIG]) if environ.get(CONFIG) else None)
+    name = named or usual
     try:
-        if path is None and not Path(USUAL_FILE).is_file():
-            return Sources(None, "environment", ours)
-        path = path or Path(USUAL_FILE)
-        with path.open("rb") as file:
+        with open(name, "rb") as file:  # noqa: PTH123 - pathlib costs a cold start 10 ms
             data = file.read(_MOST_BYTES + 1)
         if len(data) > _MOST_BYTES:
-            raise SettingsError([Problem(said_by, f"is over {_MOST_BYTES} bytes; is it the right file?", str(path))])
-        return Sources(data.decode(), str(path), ours)
+            raise SettingsError([Problem(said_by, f"is over {_MOST_BYTES} bytes; is it the right file?", name)])
+        return Sources(data.decode(), name, ours)
     except UnicodeDecodeError as no:
         text = f"is not UTF-8 (byte {no.start + 1}); save it as UTF-8"
-        raise SettingsError([Problem(said_by, text, str(path))]) from None
+        raise SettingsError([Problem(said_by, text, name)]) from None
     except (OSError, ValueError) as no:
+        if not named and isinstance(no, (FileNotFoundError, IsADirectoryError)):
+            return Sources(None, "environment", ours)
         why = no.strerror if isinstance(no, OSError) and no.strerror else str(no)
-        raise SettingsError([Problem(said_by, f"can't be read: {why}", str(path))]) from None
+        raise SettingsError([Problem(said_by, f"can't be read: {why}", name)]) from None
 
 
 def load(sources: Sources) -> Settings:

@@ -7,9 +7,9 @@ password. `ipaddress` is imported only when there is an address to look at.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 
 from phantomgate.config.kinds import Kind, found, text_of
+from phantomgate.core.nouns import dataclass
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
 
 __all__ = [
@@ -57,7 +57,7 @@ def read_address(text: str) -> Address:
 
 def _is_host(host: str, six: str | None) -> bool:
     """Whether *host* is a name or a valid IP address; all digits and dots must be IPv4."""
-    if six is None and not re.fullmatch(r"[0-9.]+", host):
+    if six is None and (host == "127.0.0.1" or not re.fullmatch(r"[0-9.]+", host)):  # the default spares the import
         return True
     from ipaddress import IPv4Address, IPv6Address
 

@@ -1,7 +1,4 @@
-"""What can be asked of an issuer to see whether it is there, and whether it takes us for who we are.
-
-Rule: harmless questions, whose good answers are known beforehand.
-"""
+"""What can be asked of an issuer to see whether it is there: harmless questions, whose good answers are known."""
 
 from __future__ import annotations
 

@@ -12,13 +12,13 @@ import inspect
 import json
 import sys
 from collections.abc import Iterator
-from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from phantomgate.config.loading import variable
 from phantomgate.config.settings import LISTS, SECTIONS, Introspection, IssuerRule
+from phantomgate.core.nouns import fields
 
 _REQUIRED = "Required."
 _AFTER = {"introspection": "issuers", "policy": "routes"}
@@ -41,7 +41,8 @@ written there with commas between or as JSON, tables, `[[issuers]]` (`PHANTOMGAT
 that is wrong at once.
 
 Durations have a unit: `"500ms"`, `"2s"`, `"5m"`, `"1h"`. Sizes are bytes, or have one: `"64KiB"`, `"512MiB"`. A secret
-is never written in a setting, only where it is kept: `"env:NAME"` or `"file:/run/secrets/NAME"`. Editors that know
+is never written in a setting, only where it is kept: `"env:NAME"`, `"file:/run/secrets/NAME"`, `"aws-sm:NAME#key"`
+(AWS Secrets Manager; without `#key`, the whole secret) or `"aws-ssm:NAME"` (Parameter Store). Editors that know
 JSON Schema can check a file against [settings.schema.json](settings.schema.json).
 
 ```toml

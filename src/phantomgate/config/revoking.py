@@ -6,13 +6,13 @@ Rule: a logout token or an event is believed when the issuer that it names signe
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from phantomgate.backends.secrets import named, read_secret
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import IssuerRule, Revocation, Settings
 from phantomgate.core.errors import Problem, Reason, Refused
+from phantomgate.core.nouns import dataclass, field, replace
 from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Purge
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 LEAST_SECRET = 32
 """Characters: who guesses it can log people out."""
+
+ON_ITS_WAY = 180.0
+"""Seconds that an answer may be on its way at most: no timeout may be set beyond a minute, and keys are fetched first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +102,7 @@ def names_of(settings: Settings) -> tuple[str, ...]:
 
 def mark_seconds(settings: Settings) -> float:
     """How long a mark lasts: longer than anything that may have been known before it."""
-    return max(settings.revocation.keep, settings.cache.max_age + 10.0)
+    return max(settings.revocation.keep, settings.cache.max_age + ON_ITS_WAY)
 
 
 def revocation_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[str, list[Problem]]:

@@ -8,50 +8,24 @@ from __future__ import annotations
 from typing import cast
 
 from phantomgate.config.issuing import DEFAULT_NAME
-from phantomgate.config.settings import RouteRule, Settings
+from phantomgate.config.settings import Settings
+from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.ports import Clock, Match, Policy
 from phantomgate.gateway import judge
-from phantomgate.gateway.routes import Rule, policy_only, route_table
+from phantomgate.gateway.routes import policy_only, route_table
 
 
 def match_of(settings: Settings) -> Match:
     """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
-    policy = _policy_route(settings)
-    if not settings.routes:
-        return policy_only(policy)
-    return route_table([Rule(rule.path, rule.methods, _route(rule, policy)) for rule in settings.routes], policy)
-
-
-def _policy_route(settings: Settings) -> Route:
-    policy = settings.policy
-    return Route(
-        "policy",
-        frozenset(policy.scopes),
-        frozenset(policy.any_scopes),
-        frozenset(policy.issuers),
-        frozenset(policy.audiences),
-    )
-
-
-def _route(rule: RouteRule, policy: Route) -> Route:
-    """One line of the table. Where both it and the policy name alternatives, `policies_of` judges by each."""
-    return Route(
-        f"{','.join(rule.methods) or '*'} {rule.path}",
-        policy.scopes | frozenset(rule.scopes),
-        frozenset(rule.any_scopes) or policy.any_scopes,
-        policy.issuers,
-        frozenset(rule.audiences) or policy.audiences,
-        rule.issuer,
-        rule.upstream_audience,
-        of_table=True,
-    )
+    policy = policy_route(settings)
+    return route_table(rules_of(settings), policy) if settings.routes else policy_only(policy)
 
 
 def policies_of(settings: Settings, now: Clock) -> dict[str, Policy]:
     """The checks that these settings need, by name, in the order in which they run."""
     policy, routes = settings.policy, settings.routes
-    everywhere = _policy_route(settings)
+    everywhere = policy_route(settings)
     scopes = judge.scopes(cast("ScopeStrategy", policy.scope_strategy))
     policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
     if policy.issuers:

@@ -8,12 +8,12 @@ settings say together, `loading` where they come from. Durations are held in sec
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 
 from phantomgate.config.durations import duration, size
 from phantomgate.config.kinds import SWITCH, choice, number, setting
 from phantomgate.config.network import ADDRESS, NETWORKS, url
 from phantomgate.config.settings_agent import Agent
+from phantomgate.config.settings_aws import Aws
 from phantomgate.config.settings_resource import Resource
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
@@ -32,6 +32,7 @@ from phantomgate.config.vocabulary import (
     SECRETS,
     TEXTS,
 )
+from phantomgate.core.nouns import dataclass, field
 
 __all__ = [
     "LISTS",
@@ -236,6 +237,7 @@ class Settings:
     session: Session = field(default_factory=Session)
     agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
+    aws: Aws = field(default_factory=Aws)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -290,6 +292,7 @@ SECTIONS: Mapping[str, type] = {
     "session": Session,
     "agent": Agent,
     "log": Log,
+    "aws": Aws,
 }
 """The sections that are tables."""
 

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
 from phantomgate.config.network import OPTIONAL_ADDRESS, keys_source, origin, url
 from phantomgate.config.settings_servers import AsClient
 from phantomgate.config.vocabulary import ALGORITHMS_USED, CLAIM, FORMS, ISSUER, RETURN_TO, SCOPES, page_parameter
+from phantomgate.core.nouns import dataclass
 
 _ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/token"')
 _KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')

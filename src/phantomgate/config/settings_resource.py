@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.kinds import list_of, setting, words
 from phantomgate.config.network import url
 from phantomgate.config.vocabulary import ISSUER, SCOPES
+from phantomgate.core.nouns import dataclass
 
 _IDENTIFIER = url(query=False, want='a URL such as "https://api.example/mcp"')
 _DOCUMENTATION = url(query=True, want='a URL such as "https://api.example/docs"')

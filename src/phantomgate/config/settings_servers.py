@@ -5,8 +5,6 @@ Rule: as `settings`, which gives these on; whoever reads settings imports them f
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
 from phantomgate.config.network import keys_source, origin, url
@@ -25,6 +23,7 @@ from phantomgate.config.vocabulary import (
     TEXTS,
     TYPES,
 )
+from phantomgate.core.nouns import dataclass, field
 
 _ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/oauth-introspect"')
 _KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')

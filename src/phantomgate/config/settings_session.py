@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, list_of, setting
 from phantomgate.config.network import web_origin
 from phantomgate.config.vocabulary import COOKIE_PREFIX, DOMAIN, HEADER_NAMES, ISSUER, METHODS, SECRETS
+from phantomgate.core.nouns import dataclass
 
 _ORIGINS = list_of(web_origin(want='an origin such as "https://www.example.com"'), want='["https://www.example.com"]')
 

@@ -5,12 +5,11 @@ Rule: as `settings`, which gives these on; whoever reads settings imports them f
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, choice, number, setting, words
 from phantomgate.config.network import ADDRESS
 from phantomgate.config.vocabulary import ALGORITHMS_USED, FILE, NAME, NODES, SECRET, TEXTS
+from phantomgate.core.nouns import dataclass
 
 _USER = words("text", r"[!-~]+", "the name of an ACL user, without spaces")
 

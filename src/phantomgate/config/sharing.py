@@ -6,7 +6,6 @@ Rule: the library is imported only where something is shared, and the store is n
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, cast
 
 from phantomgate.backends.secrets import named, read_secret
@@ -14,6 +13,7 @@ from phantomgate.config.family import Family
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Notes, Pause, Resolver, SharedFacts
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks

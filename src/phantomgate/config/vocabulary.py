@@ -136,15 +136,17 @@ KEY_SET = Kind("table", _key_set, {"type": "object"}, from_json)
 _KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
 
 
+_REFERENCE = re.compile(
+    r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+"
+    r"|aws-sm:[A-Za-z0-9/_+=.@:-]{1,2048}(?:#[^#\x00-\x1f]{1,256})?|aws-ssm:[A-Za-z0-9/_.:-]{1,2048}"
+)
+
+
 def _secret(value: object) -> str:
     """A reference to a secret; whatever else is there is never repeated."""
     if not isinstance(value, str):
         raise ValueError(f"is not text; {_KEPT}")
-    if value.startswith(("aws-sm:", "aws-ssm:")):
-        raise ValueError(
-            f'"{value.partition(":")[0]}:" is read on AWS Lambda only; not available in this release; {_KEPT}'
-        )
-    if value and not re.fullmatch(r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+", value):
+    if value and not _REFERENCE.fullmatch(value):
         raise ValueError(
             f"is not a reference, perhaps the secret itself, which belongs in no setting or its variable; {_KEPT}"
         )
@@ -189,5 +191,5 @@ COPIED_CLAIMS = list_of(Kind("claim", _copied, {"type": "string"}), want='["tena
 
 NODES = list_of(ADDRESS, want='["10.0.0.7:6379"]')
 
-SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file):.+$"})
+SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file|aws-sm|aws-ssm):.+$"})
 SECRETS = list_of(SECRET, want='["file:/etc/phantomgate/mint.pem"]')

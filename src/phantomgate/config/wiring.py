@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeAlias
 
 from phantomgate.backends.memory import MemoryCache
@@ -25,6 +24,7 @@ from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Store
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt

@@ -7,12 +7,12 @@ Frozen, slotted, and secrets never print. Times are seconds: `expires_at` on the
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from enum import Enum
 from math import inf
 from typing import Any, Literal, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.nouns import dataclass, field
 
 
 class Headers:

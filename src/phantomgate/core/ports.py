@@ -7,10 +7,10 @@ Everything here is `async def` in one colour: a back end that blocks simply neve
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
 
 from phantomgate.core.model import Answer, Credential, Decision, Fields, HeaderChange, Headers, Request, Route, Token
+from phantomgate.core.nouns import dataclass, field
 
 T = TypeVar("T")
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+
+from phantomgate.core.nouns import dataclass, field
 
 Kind: TypeAlias = Literal["token", "sid", "sub", "client_id", "issuer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

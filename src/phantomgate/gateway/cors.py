@@ -8,9 +8,9 @@ whether one may pass is `find`'s and the policies' to say, and a refusal is read
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from phantomgate.core.model import Answer, Fields, Request
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Respond
 
 _VARY: Fields = (("Vary", "Origin"),)

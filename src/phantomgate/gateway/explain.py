@@ -7,10 +7,10 @@ credential, token and headers: whoever prints them masks them.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
 from typing import Literal, TypeVar
 
 from phantomgate.core.model import Credential, HeaderChange, Request, Route, Token
+from phantomgate.core.nouns import dataclass, field, replace
 from phantomgate.core.ports import Clock, Policy, Resolver
 from phantomgate.gateway.gateway import Gateway
 

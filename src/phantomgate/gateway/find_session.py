@@ -11,11 +11,11 @@ of one is passed over because its cookie is known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unreadable
 from phantomgate.core.model import Credential, Headers, Request
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Find
 from phantomgate.gateway.remembering import remembering
 from phantomgate.oauth.bearer import is_token

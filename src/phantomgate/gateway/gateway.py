@@ -7,10 +7,10 @@ cancellation and its kin, an exception that the caller answers by closing. Nothi
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Answer, Decision, Fields, Refuse, Request
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Find, Forward, Match, Observer, Policy, Resolver, Respond
 
 

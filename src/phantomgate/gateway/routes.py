@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Request, Route
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Match
 
 # What two servers read in two ways: empty and dot segments, path parameters, backslashes, what is not visible ASCII, a
@@ -65,11 +65,11 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
         if _PLAIN(path) is None and (not path.startswith("/") or _AMBIGUOUS(path)):
             raise Refused(Reason.MALFORMED_REQUEST, "the path can be read in more than one way")
         if "%" in path:
-            path = _capital(path)
+            path = capital(path)
         route = first(request.method, path)
         if route is None:
             raise Refused(Reason.NO_ROUTE, "no route matches this method and path")
-        if "%" in path and first(request.method, _decoded(path)) is not route:
+        if "%" in path and first(request.method, decoded(path)) is not route:
             raise Refused(Reason.MALFORMED_REQUEST, "the path's encoded letters lead to another rule when decoded")
         return route
 
@@ -82,25 +82,24 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
     return match
 
 
-def _capital(path: str) -> str:
+def capital(path: str) -> str:
     """RFC 3986 §6.2.2.1: the case of hexadecimal digits says nothing."""
     return _HEX(lambda found: found[0].upper(), path)
 
 
-def _decoded(path: str) -> str:
+def decoded(path: str) -> str:
+    """*path* without encodings of what may stand in it as it is."""
     return _ENCODED(lambda found: chr(int(found[1], 16)), path)
 
 
 def _compiled(template: str) -> Callable[[str], re.Match[str] | None]:
     if not _TEMPLATE(template) or _AMBIGUOUS(template.replace("**", "x")):
         raise ValueError(f'"{template}" is not a path template; want segments like /orders/{{id}}/*/**')
-    if _decoded(template) != template:
-        raise ValueError(
-            f'"{template}" is a path template with letters in percent-encoding; write {_decoded(template)}'
-        )
+    if decoded(template) != template:
+        raise ValueError(f'"{template}" is a path template with letters in percent-encoding; write {decoded(template)}')
     if template.count("**") > 1:  # more than one, and matching a long path could take quadratic time
         raise ValueError(f'"{template}" has more than one "**"')
-    template = _capital(template)
+    template = capital(template)
     pieces = []
     below = template.endswith("/**")
     for segment in template.removesuffix("/**")[1:].split("/") if template != "/**" else ():

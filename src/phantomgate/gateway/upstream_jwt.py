@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import replace
 from typing import NamedTuple
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Route, Token
+from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock, Forward, MakeJwt
 
 REMEMBERED_TOKENS = 4096

@@ -7,9 +7,9 @@ is a pair for it: the claims to be signed, and the `ClientAuth` that carries wha
 from __future__ import annotations
 
 from binascii import b2a_base64
-from dataclasses import dataclass, field
 from typing import Any
 
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.oauth.form import form_value
 
 

@@ -7,12 +7,12 @@ sender's own is only noted: no key and no address in a header is ever used.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
 from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.oauth.quoting import shown, why
 from phantomgate.oauth.strict_json import read_object
 

@@ -9,10 +9,10 @@ first that the issuer signs with. Looking a key up is by (`kid`, `alg`), so a ke
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Any, NamedTuple
 
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.oauth.jose_header import Header
 from phantomgate.oauth.jwa import ALGORITHMS, Check, fitting, make_verifier
 from phantomgate.oauth.quoting import listed, shown, why

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.nouns import dataclass
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.jose_header import Header, media_type
 from phantomgate.oauth.quoting import listed, shown

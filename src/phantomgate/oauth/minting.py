@@ -7,10 +7,10 @@ source. Whoever judges has judged the facts before; here nothing is judged again
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.nouns import dataclass
 
 AT_JWT = "at+jwt"
 # What we say ourselves, and what would make it another kind of token: bound to a key, an ID token, a logout token, a

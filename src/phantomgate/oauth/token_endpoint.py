@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from phantomgate.core.errors import PhantomgateError, Refused, Unavailable
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import HttpCall, HttpReply
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body

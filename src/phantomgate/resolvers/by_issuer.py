@@ -11,11 +11,11 @@ and what that one does proves it or refuses. Whatever is not a JWT by our strict
 from __future__ import annotations
 
 from collections.abc import Coroutine, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Token
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Resolver
 from phantomgate.oauth.quoting import shown
 from phantomgate.oauth.unverified import read_unverified

@@ -10,10 +10,10 @@ from __future__ import annotations
 import hmac
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, replace
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Source, Token
+from phantomgate.core.nouns import dataclass, replace
 from phantomgate.core.ports import Cache, Clock, Once, Resolver
 from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.records import pack, unpack

@@ -13,10 +13,10 @@ back takes them along.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Credential, Route, Source, Token
+from phantomgate.core.nouns import dataclass, replace
 from phantomgate.core.ports import Clock, Pause, Resolver, SharedFacts
 from phantomgate.resolvers.cached import Counts, measured
 from phantomgate.resolvers.keys import Keys

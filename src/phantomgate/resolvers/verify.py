@@ -7,10 +7,10 @@ key that the issuer takes back is trusted for no longer than it allowed its key 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from phantomgate.core.model import Credential, Route, Source, Token
+from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock, Resolver
 from phantomgate.oauth.claims import read_scopes, read_time
 from phantomgate.oauth.jose_header import Header

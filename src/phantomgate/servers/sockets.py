@@ -13,9 +13,10 @@ import stat
 import struct
 import sys
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from phantomgate.core.nouns import dataclass, field
 
 _ATTACH_FILTER = 26  # SO_ATTACH_FILTER, which Python's socket module doesn't name
 _DROP_SYN = ((0x30, 0, 0, 13), (0x45, 0, 1, 0x02), (0x06, 0, 0, 0), (0x06, 0, 0, 0xFFFFFFFF))

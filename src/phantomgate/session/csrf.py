@@ -11,9 +11,9 @@ pair of cookie and header along. Format v1 has no session id, so there only the 
 from __future__ import annotations
 
 import hmac
-from dataclasses import dataclass, field
 
 from phantomgate.core.errors import Reason, Refused, Unreadable
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.session.keys import KeyRing
 from phantomgate.session.sealing import Random, open_sealed, seal
 

@@ -10,8 +10,9 @@ from __future__ import annotations
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 from hashlib import sha256
+
+from phantomgate.core.nouns import dataclass, field
 
 KEY_ID_BYTES = 4
 

@@ -14,12 +14,12 @@ tried than the one it names.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from phantomgate.core.base64url import base64url, base64url_text
 from phantomgate.core.errors import Unreadable
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.session.keys import KEY_ID_BYTES, KeyRing, SessionKey
 
 if TYPE_CHECKING:

@@ -1,0 +1,95 @@
+"""The settings of a Lambda function: its environment, the files bundled with it, and the Node authorizers' variables.
+
+Rule: the environment wins over a bundled `.env`, our own words are never mixed with theirs, and every problem is said
+at once, by the name of the variable that whoever deployed it has written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from phantomgate.config.aws_checks import problems_on_aws
+from phantomgate.config.drop_in import DropIn, drop_in
+from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_file
+from phantomgate.config.settings import Settings
+from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.core.nouns import dataclass, field, replace
+
+TASK_ROOT = "LAMBDA_TASK_ROOT"
+_MOST_BYTES = 65536
+_SECRETS = ("SECRET", "PASSWORD", "ENCRYPTION_KEY", "PRIVATE_KEY")
+
+
+@dataclass(frozen=True, slots=True)
+class Function:
+    """What one function is to do, where its secrets are looked up, and what it should be warned of."""
+
+    settings: Settings
+    environ: Mapping[str, str] = field(repr=False)
+    warnings: tuple[Problem, ...]
+
+
+def load_function(environ: Mapping[str, str]) -> Function:
+    """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
+    root = environ.get(TASK_ROOT, "")
+    bundled = _dotenv(f"{root}/.env") if root else {}
+    merged = {**bundled, **environ}
+    sources = read_file(merged.get(CONFIG, ""), CONFIG, merged, f"{root}/{USUAL_FILE}" if root else USUAL_FILE)
+    theirs = drop_in(merged, lambda: _says_who(sources.toml_text))
+    own_ca = bundled.get("SSL_CERT_FILE", "")
+    if own_ca and "SSL_CERT_FILE" not in environ and theirs.variables:  # OpenSSL reads the environment alone
+        theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
+    settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
+    if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
+        problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings)]
+    if theirs.problems:  # what follows from them helps nobody
+        raise SettingsError(theirs.problems)
+    if problems:
+        raise SettingsError([_by_their_names(problem, theirs) for problem in problems])
+    return Function(settings, merged, (*theirs.warnings, *_bundled_secrets(bundled, environ)))
+
+
+def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:
+    return problem._replace(origin=theirs.names.get(problem.origin, problem.origin))
+
+
+def _bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
+    text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
+    names = [name for name in bundled if name not in environ and name.upper().endswith(_SECRETS)]
+    return [Problem(name, text, ".env") for name in names if bundled[name]]
+
+
+def _says_who(toml_text: str | None) -> bool:
+    """Whether the file names a server or keys; what is wrong with it is told by whoever reads all of it."""
+    if toml_text is None:
+        return False
+    import tomllib  # only with a file
+
+    try:
+        tables = tomllib.loads(toml_text)
+    except (ValueError, RecursionError):
+        return False
+    introspection, aws = tables.get("introspection"), tables.get("aws")
+    return (
+        "issuers" in tables
+        or (isinstance(introspection, dict) and bool({"endpoint", "issuer"} & introspection.keys()))
+        or (isinstance(aws, dict) and "keys" in aws)
+    )
+
+
+def _dotenv(path: str) -> Mapping[str, str]:
+    try:
+        with open(path, "rb") as file:  # noqa: PTH123 - pathlib costs a cold start 10 ms
+            data = file.read(_MOST_BYTES + 1)
+    except FileNotFoundError:
+        return {}
+    except OSError as no:
+        raise SettingsError([Problem(".env", f"can't be read: {no.strerror}", path)]) from None
+    if len(data) > _MOST_BYTES:
+        raise SettingsError([Problem(".env", f"is over {_MOST_BYTES} bytes; is it the right file?", path)])
+    from phantomgate.config.dotenv import read_dotenv
+
+    try:
+        return read_dotenv(data.decode())
+    except UnicodeDecodeError:
+        raise SettingsError([Problem(".env", "is not UTF-8; save it as UTF-8", path)]) from None

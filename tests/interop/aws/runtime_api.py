@@ -1,0 +1,83 @@
+"""The Lambda Runtime API, as AWS documents it for custom runtimes: what `awslambdaric` asks for events."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, NamedTuple
+
+
+class Outcome(NamedTuple):
+    """What the runtime reported for one event: whether it was an error, and the JSON as it came."""
+
+    error: bool
+    text: str
+
+    @property
+    def value(self) -> Any:
+        return json.loads(self.text)
+
+
+class RuntimeApi:
+    """Hands out events and keeps what came of them."""
+
+    def __init__(self, port: int) -> None:
+        self.address = f"127.0.0.1:{port}"
+        self.events: queue.Queue[bytes] = queue.Queue()
+        self.outcomes: queue.Queue[Outcome] = queue.Queue()
+
+    def invoke(self, event: object) -> Outcome:
+        """The outcome of *event*."""
+        self.events.put(json.dumps(event).encode())
+        return self.outcomes.get(timeout=30)
+
+
+@contextmanager
+def runtime_api() -> Iterator[RuntimeApi]:
+    """The API, as long as the block runs."""
+
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self):  # /2018-06-01/runtime/invocation/next
+            event = api.events.get()
+            deadline = str(int(time.time() * 1000) + 10_000)
+            arn = "arn:aws:lambda:eu-west-1:123456789012:function:f"
+            fields = {
+                "Aws-Request-Id": "8476a536-e9f4-11e8-9739-2dfe598c3fcd",
+                "Deadline-Ms": deadline,
+                "Invoked-Function-Arn": arn,
+            }
+            self._send(200, event, {f"Lambda-Runtime-{name}": value for name, value in fields.items()})
+
+        def do_POST(self):  # .../invocation/1/response, .../invocation/1/error, .../init/error
+            text = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            api.outcomes.put(Outcome(self.path.endswith("/error"), text))
+            self._send(202, b"", {})
+
+        def _send(self, status, body, fields):
+            self.send_response(status)
+            for name, value in {**fields, "Content-Type": "application/json", "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *args):
+            """Quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
+        http.daemon_threads = True
+        api = RuntimeApi(http.server_port)
+        thread = threading.Thread(target=http.serve_forever, args=(0.005,))
+        thread.start()
+        try:
+            yield api
+        finally:
+            api.events.put(b"{}")  # whoever still waits for an event gets one
+            http.shutdown()
+            thread.join()

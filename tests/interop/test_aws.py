@@ -1,0 +1,148 @@
+"""The handler under the real Lambda client, and secrets from moto in the place of AWS."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from interop.aws.runtime_api import runtime_api
+from interop.needs import AWS, needs
+from interop.processes import free_port, listens, process
+from lambdas import rest, sample
+from loopback_server import SECRET, TOKEN, loopback_server
+from phantomgate.backends.aws_secrets import fetch
+from phantomgate.backends.sigv4 import Credentials, signed
+
+pytestmark = pytest.mark.interop
+PYTHON = AWS / ".venv" / "bin" / "python"
+SOURCE = Path(__file__).parents[2] / "src"
+AS_ANYBODY = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/key+1"}
+
+
+@pytest.fixture(autouse=True)
+def here():
+    needs("awslambdaric and moto")
+
+
+@pytest.fixture
+def moto(tmp_path):
+    """moto's server, which keeps secrets and parameters as AWS does."""
+    port = free_port()
+    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
+    with process(command, tmp_path / "moto.log", ready=lambda: listens(port)):
+        yield {**AS_ANYBODY, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+
+
+def boto(environ: dict[str, str], code: str) -> str:
+    """What *code* prints, run beside boto3."""
+    script = (
+        "import boto3, json, os\n"
+        "def client(name):\n"
+        "    return boto3.client(name, endpoint_url=os.environ.get('AWS_ENDPOINT_URL'), region_name='eu-west-1')\n"
+    )
+    done = subprocess.run([PYTHON, "-c", script + code], capture_output=True, text=True, check=True, env=environ)
+    return done.stdout
+
+
+def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):
+    with loopback_server() as server, runtime_api() as api:
+        environ = {
+            **server.environ(PHANTOMGATE__POLICY__SCOPES="read"),
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_LAMBDA_FUNCTION_NAME": "f",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "AWS_REGION": "eu-west-1",
+            "LAMBDA_TASK_ROOT": str(tmp_path),
+            "PYTHONPATH": str(SOURCE),
+        }
+        command = [PYTHON, "-m", "awslambdaric", "phantomgate.aws.handler"]
+        log = tmp_path / "function.log"
+        with process(command, log, ready=lambda: True, environ=environ):
+            allowed = api.invoke(rest("GET", "/orders/1", TOKEN))
+            refused = api.invoke(rest("GET", "/orders/1", "nobody-knows-this"))
+            unknown = api.invoke(sample("iot_mqtt"))
+            server.answer = lambda form: (503, "", "")
+            trouble = api.invoke(rest("GET", "/orders/1", "another"))
+
+    assert not allowed.error, allowed.text
+    assert "ann" == allowed.value["principalId"]
+    assert allowed.value["context"]["Authorization"].startswith("Bearer eyJ")
+    assert refused.error
+    assert "Unauthorized" == refused.value["errorMessage"]
+    assert unknown.error
+    assert "no event that we know" in unknown.value["errorMessage"]
+    assert trouble.error
+    assert trouble.value["errorMessage"].startswith("temporarily_unavailable")
+    for outcome in (unknown, trouble):
+        assert "Unauthorized" not in outcome.text
+    told = log.read_text()
+    for secret in (TOKEN, SECRET, "nobody-knows-this"):
+        assert secret not in told + refused.text + trouble.text
+    lines = [json.loads(line) for line in told.splitlines() if line.startswith('{"time"')]
+    assert ["inactive", "unavailable"] == [line["reason"] for line in lines if line["event"] == "decision"]
+    assert ["unknown_event"] == [line["event"] for line in lines if line["event"] != "decision"]
+
+
+def test_secrets_and_parameters_are_read_from_what_boto3_wrote(moto):
+    boto(
+        moto,
+        "client('secretsmanager').create_secret(Name='prod/gateway', SecretString=json.dumps({'key': 's3cr&t +ü'}))\n"
+        "client('ssm').put_parameter(Name='/prod/gateway', Value='parameter', Type='SecureString')\n",
+    )
+
+    assert "s3cr&t +ü" == fetch("aws-sm:prod/gateway#key", moto)
+    assert "parameter" == fetch("aws-ssm:/prod/gateway", moto)
+    boto(moto, "client('secretsmanager').put_secret_value(SecretId='prod/gateway', SecretString='{\"key\": \"new\"}')")
+    assert "new" == fetch("aws-sm:prod/gateway#key", moto)
+
+
+def test_a_secret_that_is_not_there_has_awss_own_name_for_that(moto):
+    with pytest.raises(ValueError, match="ResourceNotFoundException"):
+        fetch("aws-sm:none", moto)
+    with pytest.raises(ValueError, match="ParameterNotFound"):
+        fetch("aws-ssm:/none", moto)
+
+
+@pytest.mark.parametrize("token", ["", "session/token+="])
+def test_a_signature_is_the_one_that_botocore_makes(token):
+    code = f"""
+import datetime
+from botocore.auth import SigV4Auth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+import botocore.compat
+class Fixed(datetime.datetime):
+    @classmethod
+    def utcnow(cls): return cls(2026, 11, 22, 5, 6, 7)
+    @classmethod
+    def now(cls, tz=None): return cls(2026, 11, 22, 5, 6, 7, tzinfo=tz)
+import botocore.auth
+if hasattr(botocore.auth, 'get_current_datetime'):
+    botocore.auth.get_current_datetime = lambda remove_tzinfo=True: Fixed(2026, 11, 22, 5, 6, 7)
+else:
+    botocore.auth.datetime.datetime = Fixed
+request = AWSRequest('POST', 'https://ssm.eu-west-1.amazonaws.com/', data=b'{{"Name": "/a"}}',
+                     headers={{'Content-Type': 'application/x-amz-json-1.1', 'X-Amz-Target': 'AmazonSSM.GetParameter'}})
+SigV4Auth(Credentials('AKIDEXAMPLE', 'secret/key+1', {token!r} or None), 'ssm', 'eu-west-1').add_auth(request)
+print(request.headers['Authorization'])
+"""
+    theirs = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    fields = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": "AmazonSSM.GetParameter"}
+    credentials = Credentials("AKIDEXAMPLE", "secret/key+1", token)
+    host = "ssm.eu-west-1.amazonaws.com"
+    ours = signed(credentials, "eu-west-1", "ssm", "20261122T050607Z", host, fields, b'{"Name": "/a"}')
+
+    assert theirs == ours["authorization"]
+
+
+def test_the_client_imports_what_the_benchmark_calls_preloaded():
+    code = "import sys, awslambdaric.bootstrap; print(' '.join(sorted(sys.modules)))"
+    loaded = subprocess.run([PYTHON, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+
+    assert {"json", "logging", "http.client", "traceback"} & set(loaded) >= {"json", "logging", "traceback"}
+    assert sys.version_info >= (3, 11)
