@@ -146,3 +146,10 @@ def test_the_shared_store_is_greeted_too(server, capsys, there):
         assert there != ("Requests are decided without it" in err)
         found = json.loads(check(server.environ(SHARED="x" * 32, **shared), capsys, "--json")[1])
         assert (there, there) == (found["good"], found["shared_store"]["good"])
+
+
+@pytest.mark.parametrize(
+    ("downstream", "text"), [("true", "(together 600 s)"), ("false", "let in for at most 300 s\n")]
+)
+def test_how_long_a_revoked_token_is_let_in_is_said(server, capsys, downstream, text):
+    assert text in check(server.environ(PHANTOMGATE__CACHE__DOWNSTREAM=downstream), capsys)[1]

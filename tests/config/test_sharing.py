@@ -8,7 +8,8 @@ import pytest
 
 from phantomgate.config.advice import warnings
 from phantomgate.config.checks import problems_between
-from phantomgate.config.settings import Introspection, Redis, Settings
+from phantomgate.config.revoking import revocation_secret
+from phantomgate.config.settings import Introspection, Redis, Revocation, Settings
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import SettingsError
 from processes import python
@@ -85,3 +86,30 @@ wire(Settings(introspection=asked), environ={"C": "s"})
 print(sorted(name for name in sys.modules if "redis" in name or name.endswith((".sharing", ".shared", ".sealed"))))
 """
     assert "[]\n" == python("-c", code).stdout
+
+
+ISSUER = replace(SETTINGS, introspection=replace(SETTINGS.introspection, endpoint="", issuer="https://as.example"))
+
+
+@pytest.mark.parametrize(
+    ("settings", "revocation", "setting", "text"),
+    [
+        (SETTINGS, Revocation(keep=1.0), "revocation.secret", "nobody could tell us anything"),
+        (SETTINGS, Revocation("env:SHARED", ("gate",)), "revocation.audiences", "needs an issuer"),
+        (ISSUER, Revocation("env:SHARED", listen="127.0.0.1:9091"), "revocation.listen", "another listener"),
+        (ISSUER, Revocation("env:SHARED", ("gate",)), "", ""),
+        (SETTINGS, Revocation("env:SHARED"), "", ""),
+    ],
+)
+def test_each_problem_of_revocation_is_said_with_its_remedy(settings, revocation, setting, text):
+    found = dict(problems_between(replace(settings, redis=Redis(), revocation=revocation)))
+    assert ([setting] if setting else []) == list(found)
+    assert text in found.get(setting, "")
+
+
+def test_the_secret_of_purge_calls_is_read_or_told():
+    assert ("x" * 32, []) == revocation_secret(replace(SETTINGS, revocation=Revocation("env:SHARED")), ENVIRON)
+    for name, text in (("SHORT", "shorter than 32"), ("GONE", "is not set")):
+        secret, (problem,) = revocation_secret(replace(SETTINGS, revocation=Revocation(f"env:{name}")), ENVIRON)
+        assert ("", "revocation.secret") == (secret, problem.setting)
+        assert text in problem.message

@@ -347,3 +347,13 @@ def test_nobody_there_is_1(tmp_path):
 
 def test_the_verifier_shows_no_keys():
     assert "canary" not in repr(Revoking({"canary": ("n", None)}, frozenset(), 5.0, lambda: 0.0))
+
+
+def test_without_downstream_a_gateway_remembers_nothing(tmp_path):
+    with authorization_server() as endpoint:
+        text = settings(endpoint) + "[cache]\ndownstream = false\n"
+        with serving(tmp_path, text) as service:
+            service.until_ready()
+            status, headers, _ = service.get("/decide", "good")
+            assert (200, "0") == (status, headers["X-Accel-Expires"])
+            assert 0 == json.loads(service.get("/exchange", "good", method="POST")[2])["expires_in"]

@@ -68,6 +68,8 @@ class Findings:
     servers: tuple[Server, ...] = ()
     store: Server | None = None
     """What [redis] names, if anything."""
+    window: str = ""
+    """For how long a revoked token may still be let in."""
 
     @property
     def exit_code(self) -> int:
@@ -88,6 +90,7 @@ class Findings:
             "warnings": [warning._asdict() for warning in self.warnings],
             "authorization_server": self.servers[0].as_json() if len(self.servers) == 1 else None,
             "authorization_servers": [server.as_json() for server in self.servers],
+            "revoked_tokens": self.window,
             "shared_store": None if self.store is None else self.store.as_json(),
         }
 
@@ -97,6 +100,8 @@ class Findings:
             print(SettingsError(self.problems), file=sys.stderr)
         else:
             print(f"settings: good ({self.origin})")
+        if self.window:
+            print(f"revoked tokens: {self.window}")
         for setting, text, origin in self.warnings:
             print(f"warning: {setting} {text} ({origin})", file=sys.stderr)
         if not self.servers:
@@ -150,7 +155,7 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     problems += unmet(settings, environ)
     if problems:
         return Findings(sources.origin, tuple(problems))
-    return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ))
+    return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ), window(settings))
 
 
 def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[Server, ...], Server | None]:
@@ -176,3 +181,13 @@ def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[Server, .
         found.append(Server(agent.probe.name, agent.probe.where, time.monotonic() - began, trouble))
         finish(agent.close())
     return tuple(found), store
+
+
+def window(settings: Settings) -> str:
+    """For how long a revoked token may still be let in: here, and where a gateway remembers what we said."""
+    here = settings.cache.max_age
+    told = ", or until we are told at [revocation]" if settings.revokes else ""
+    said = f"let in for at most {here:g} s{told}"
+    if settings.serve.upstream or not settings.cache.downstream:
+        return said
+    return f"{said}; a gateway that remembers decisions adds at most {here:g} s (together {2 * here:g} s)"

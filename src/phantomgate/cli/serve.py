@@ -63,7 +63,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _allow_descriptors()
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ) + _agent_cant_be_served(settings) + revocation_secret(settings, environ)[1]
+    problems += unmet(settings, environ) + _agent_cant_be_served(settings)
     if problems:
         raise SettingsError(problems)
     return asyncio.run(_serve(settings, sources, _bind(settings), environ))

@@ -25,7 +25,7 @@ LEAST_SECRET = 32
 """Characters: who guesses it can log people out."""
 
 ON_ITS_WAY = 180.0
-"""Seconds that an answer may be on its way at most: no timeout may be set beyond a minute, and keys are fetched first."""
+"""Seconds that an answer may be on its way: no timeout may be set beyond a minute, and keys may be fetched first."""
 
 
 @dataclass(frozen=True, slots=True)

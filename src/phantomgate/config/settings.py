@@ -112,6 +112,9 @@ class Cache:
     """How many answers are kept, in all workers together."""
     max_bytes: int = setting(size("64KiB", "1024GiB"), "512MiB")
     """How much memory they may take, in all workers together; whichever bound is reached first."""
+    downstream: bool = setting(SWITCH, True)
+    """Whether a gateway may remember a decision for as long as we may remember what it is made of. `false` tells it not
+    to (N = 0), so that what is revoked here is over there too."""
     negative_max_age: float = setting(duration("0s", "5s"), "5s")
     """How long "this token is not active" is remembered, at most `"5s"`; `"0s"` asks every time."""
 

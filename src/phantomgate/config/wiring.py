@@ -226,6 +226,10 @@ def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
     problems += certificates(settings) + mint_keys(settings, environ)[1]
     problems += _shared_secrets(settings, environ)[1]
+    if settings.revocation.secret:
+        from phantomgate.config.revoking import revocation_secret
+
+        problems += revocation_secret(settings, environ)[1]
     return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
 
 

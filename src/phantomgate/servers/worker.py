@@ -80,6 +80,7 @@ def _listener(wired: Wired) -> Served:
         nginx=serve.nginx,
         published=wired.published,
         resource_metadata=wired.resource_metadata,
+        downstream=wired.settings.cache.downstream,
         preflights=wired.settings.session.cors,
         limits=_limits(wired.settings),
         waiting=wired.metrics.waiting,
