@@ -273,6 +273,30 @@ def test_a_note_that_none_of_us_wrote_is_nobody_s(drive, clock, log, tmp_path):
     assert 4 == (tmp_path / "log").read_text().count("shared_cache_forged")
 
 
+def test_what_goes_wrong_while_listening_doesn_t_end_it(clock, log, tmp_path):
+    class Broken(Shelf):
+        looks = 0
+
+        async def news(self, since):
+            self.looks += 1
+            if self.looks == 1:
+                raise RuntimeError("canary")
+            return await super().news(since)
+
+    async def play():
+        shelf, told = Broken(), []
+        await shelf.tell(write_note([MARK], b"s"))
+        listening = asyncio.create_task(machine(shelf, log, clock, told).listen())
+        while not told:  # noqa: ASYNC110 - a list tells nobody
+            await asyncio.sleep(0.01)
+        listening.cancel()
+        await asyncio.wait([listening])
+        return told
+
+    assert [MARK] == asyncio.run(play())
+    assert "RuntimeError" in (tmp_path / "log").read_text()
+
+
 def test_marks_outlive_what_may_be_known():
     assert 600.0 == mark_seconds(Settings())
     assert 3780.0 == mark_seconds(Settings(cache=Cache(max_age=3600.0)))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
-from phantomgate.config.log import Level, Log
+from phantomgate.config.log import Level, Log, frames, kinds_of
 from phantomgate.core.ports import Clock, Notes
 from phantomgate.core.purge import Mark, read_note, write_note
 
@@ -55,23 +55,30 @@ class Fleet:
     async def listen(self) -> None:
         """Hear of what others purge, until cancelled."""
         while self._notes is not None:
-            await self.look()
-            await asyncio.sleep(LOOK_EVERY)
+            try:
+                more = await self.look()
+            except Exception as bug:  # noqa: BLE001 - whoever stops listening would believe what others have purged
+                self._log.say(Level.ERROR, "bug", what="fleet", cause=kinds_of(bug), trace=frames(bug))
+                more = False
+            if not more:
+                await asyncio.sleep(LOOK_EVERY)
 
-    async def look(self) -> None:
-        """Read what others have written since the last look, and tell the workers."""
+    async def look(self) -> bool:
+        """Read what others have written since the last look, and tell the workers; whether there was anything."""
         if self._notes is None:
-            return
-        for name, note in await self._notes.news(self._newest):
+            return False
+        news = await self._notes.news(self._newest)
+        for name, note in news:
             self._newest = name
             if name in self._ours:
                 self._ours.discard(name)
                 continue
-            age = self._now() - int(name.partition("-")[0]) / 1000
             try:
+                age = self._now() - int(name.partition("-")[0]) / 1000
                 marks = [mark for mark in read_note(note, self._secret) if age < mark.seconds + _SKEW]
             except ValueError:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue
             if marks:
                 await self._tell(marks)
+        return bool(news)

@@ -31,6 +31,8 @@ STEADY_SECONDS = 30.0
 ASK_EVERY, SILENT = 2.0, 15
 """How often every worker is asked for its counts, in seconds, and after how many of these rounds without a word from it
 a worker counts as stuck and is killed."""
+MOST_MARKS = 100_000
+"""How many purges a worker that starts anew is told of: the newest."""
 GRACE_SECONDS = 3.0
 """What a worker has beyond the drain to end by itself."""
 
@@ -133,7 +135,8 @@ class Supervisor:
         One that dies meanwhile knows nothing, and its successor is told when it starts.
         """
         now = self._ticks()
-        self._purged = [one for one in self._purged if now < one[0]] + [(now + mark.seconds, mark) for mark in marks]
+        told = [one for one in self._purged if now < one[0]] + [(now + mark.seconds, mark) for mark in marks]
+        self._purged = told[-MOST_MARKS:]
         message = {"do": "purge", "marks": [write_mark(mark) for mark in marks]}
         asked = [self._send(worker, worker.channel, message) for worker in self.workers if worker.channel is not None]
         return not asked or not (await asyncio.wait(asked, timeout=seconds))[1]
