@@ -7,6 +7,7 @@ import contextlib
 import io
 import json
 import os
+import signal
 import time
 
 import pytest
@@ -356,7 +357,11 @@ def test_a_worker_that_starts_anew_knows_what_was_purged(tmp_path):
             (tmp_path / "token").write_text("good0")
             assert 0 == purge({"PURGE": SECRET}, tmp_path / "one.toml", "--token-file", str(tmp_path / "token"))[0]
             (worker,) = service.workers
-            os.kill(worker, 9)
+            os.kill(worker, signal.SIGSTOP)  # what it hasn't confirmed isn't acknowledged
+            assert 1 == purge({"PURGE": SECRET}, tmp_path / "one.toml", "--sid", "s1")[0]
+            os.kill(worker, signal.SIGCONT)
+            assert 0 == purge({"PURGE": SECRET}, tmp_path / "one.toml", "--sid", "s1")[0]
+            os.kill(worker, signal.SIGKILL)
             service.until(lambda: len(service.lines("worker_ready")) == 2)
             assert (401, 200) == (service.get("/decide", "good0")[0], service.get("/decide", "good1")[0])
 
