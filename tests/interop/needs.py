@@ -66,6 +66,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "promtool": lambda: command("promtool"),
     "Prometheus": lambda: command("prometheus"),
     "systemd-analyze": lambda: command("systemd-analyze"),
+    "Redis": lambda: command("redis-server"),
     "wrk": lambda: command("wrk"),
     "curl": lambda: command("curl"),
     "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
