@@ -60,7 +60,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without h
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    $$( case $$name in dev) echo --all-extras;; demo) echo --extra demo;; *) echo --extra agent --extra otel;; esac ) pyproject.toml -o requirements/$$name.txt; done
 	@$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	  --extra jwt pyproject.toml -o src/phantomgate/cli/packaging/libraries.txt
+	  --extra jwt --extra redis pyproject.toml -o src/phantomgate/cli/packaging/libraries.txt
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
 	@for name in django_oauth_toolkit canaille sam traefik caddy envoy kong; do \

@@ -79,6 +79,24 @@ class DictCache:
         self.records.pop(key, None)
 
 
+@dataclass
+class FakeStore(DictCache):
+    """A store that machines share, with its own clock."""
+
+    claims: dict[bytes, float] = field(default_factory=dict)
+
+    async def claim(self, key: bytes, seconds: float) -> bool:
+        """Whether nobody has claimed *key* in the last *seconds*."""
+        if self.claims.get(key, 0.0) > self.ticks():
+            return False
+        self.claims[key] = self.ticks() + seconds
+        return True
+
+    async def release(self, key: bytes) -> None:
+        """Others may claim *key*."""
+        self.claims.pop(key, None)
+
+
 async def each_by_itself(key: bytes, fill: Callable[[], Awaitable[T]]) -> T:  # noqa: ARG001 - the shape of `Once`
     """A `Once` that shares nothing: enough where there is no concurrency."""
     return await fill()

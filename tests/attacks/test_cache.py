@@ -274,8 +274,9 @@ class _Bomb:
         b"\x00" * 100,
         b"\x01" + b"\x00" * 8,
         b"\x01\x41\xdb\x4f\x43\x80\x00\x00\x00not.a.jwt",
-        b"\x02\x41\xdb\x4f\x43\x80\x00\x00\x00" + jwt({"exp": NOW + 300}).encode(),
-        b"\x01\x41\xdb\x4f\x43\x80\x00\x00\x00" + jwt({"exp": NOW + 300, "scope": 1}).encode(),
+        b"\x01\x41\xdb\x4f\x43\x80\x00\x00\x00" + bytes(8) + b"not.a.jwt",
+        b"\x02\x41\xdb\x4f\x43\x80\x00\x00\x00" + bytes(8) + jwt({"exp": NOW + 300}).encode(),
+        b"\x01\x41\xdb\x4f\x43\x80\x00\x00\x00" + bytes(8) + jwt({"exp": NOW + 300, "scope": 1}).encode(),
     ],
 )
 def test_what_somebody_planted_in_the_cache_is_a_miss_and_is_never_run(case, planted, serve, authority, clock, store):

@@ -16,7 +16,7 @@ from lambdas import sample
 from loopback_server import SECRET, TOKEN, loopback_server
 from phantomgate.cli.main import main
 from phantomgate.cli.package import PYTHONS
-from phantomgate.cli.packaging.libraries import CRYPTOGRAPHY, JOSERFC, LOCK, locked, needed
+from phantomgate.cli.packaging.libraries import CRYPTOGRAPHY, JOSERFC, LOCK, REDIS, locked, needed
 from phantomgate.config.settings import Settings
 from phantomgate.config.settings_aws import Aws
 
@@ -212,6 +212,7 @@ def test_each_setting_that_verifies_or_signs_brings_its_library():
     assert {CRYPTOGRAPHY} == of('[introspection]\nverify = "signature"\n')
     assert {CRYPTOGRAPHY} == of('[introspection]\nanswer = "signed"\n')
     assert {CRYPTOGRAPHY} == of('[session]\nkeys = ["env:K"]\n')
+    assert {CRYPTOGRAPHY, REDIS} == of('[redis]\nnodes = ["10.0.0.7:6379"]\n')
     assert {CRYPTOGRAPHY, JOSERFC} == of('[mint]\nkeys = ["env:K"]\n')
     assert {CRYPTOGRAPHY, JOSERFC} == of('[introspection]\nclient_auth = "private_key_jwt"\n')
     assert {CRYPTOGRAPHY, JOSERFC} == of('[introspection]\ndecryption_key = "env:K"\n')

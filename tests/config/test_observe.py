@@ -14,6 +14,7 @@ from phantomgate.config.observe import BUCKETS, Metrics, ended, merge, observer
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, HeaderChange, Headers, Refuse, Request, Route, Token
 from phantomgate.resolvers.breaker import State
+from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.guarded import Calls
 
 TOKEN = "canary-0123456789"
@@ -180,13 +181,9 @@ def test_a_latency_falls_into_the_first_bucket_that_holds_it(seconds, bucket):
     assert seconds == metrics.latency_sum
 
 
-class Counts:
-    hits, misses, negatives, stale, ahead = 3, 2, 1, 5, 4
-
-
 def test_cache_counts_are_read_when_a_snapshot_is_taken():
     metrics = Metrics()
-    metrics.caches["memory"] = Counts()
+    metrics.caches["memory"] = Counts(3, 2, 1, 5, 4)
 
     assert {"memory": {"hit": 3, "miss": 2, "negative": 1}} == metrics.snapshot()["cache"]
     assert (5, 4) == (metrics.snapshot()["stale"], metrics.snapshot()["ahead"])
@@ -220,7 +217,7 @@ def test_snapshots_survive_json_and_add_up():
     one.timed(0.2)
     other.timed(0.2)
     one.in_flight = 4
-    one.caches["memory"] = Counts()
+    one.caches["memory"] = Counts(3, 2, 1, 5, 4)
     one.upstream_failures["timeout"] = 1
 
     total = merge(json.loads(json.dumps(metrics.snapshot())) for metrics in (one, other))

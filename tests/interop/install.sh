@@ -21,6 +21,7 @@ has varnishd || need varnish
 has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
+has redis-server || need redis-server
 has wrk || need wrk
 has curl || need curl
 has promtool || need prometheus

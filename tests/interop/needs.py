@@ -66,6 +66,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "promtool": lambda: command("promtool"),
     "Prometheus": lambda: command("prometheus"),
     "systemd-analyze": lambda: command("systemd-analyze"),
+    "Redis": lambda: command("redis-server"),
     "wrk": lambda: command("wrk"),
     "cfn-lint": lambda: installed("sam"),
     "curl": lambda: command("curl"),

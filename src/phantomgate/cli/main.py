@@ -29,6 +29,7 @@ COMMANDS = {
     "init": "write the configuration of a gateway from the settings",
     "doctor": "send the known bypasses through a real gateway, and see what reaches the API",
     "package": "make the zip of an AWS Lambda authorizer",
+    "purge": "have tokens forgotten and refused, everywhere, now",
     "keygen": "make a key",
     "demo": "the phantom token pattern at work, with a development authorization server",
 }

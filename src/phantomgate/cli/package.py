@@ -18,7 +18,7 @@ from phantomgate.cli.options import add_config
 from phantomgate.cli.packaging.authorities import folder_of
 from phantomgate.cli.packaging.code import INDEX, code
 from phantomgate.cli.packaging.compiled import compiled
-from phantomgate.cli.packaging.libraries import CRYPTOGRAPHY, JOSERFC, NotFetched, fetch, needed
+from phantomgate.cli.packaging.libraries import CRYPTOGRAPHY, JOSERFC, REDIS, NotFetched, fetch, needed
 from phantomgate.cli.packaging.literal import in_dotenv, in_toml
 from phantomgate.cli.packaging.zipped import zipped
 from phantomgate.config.function import TASK_ROOT, load_function
@@ -72,9 +72,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         dest="libraries",
         action="append",
         default=[],
-        choices=[CRYPTOGRAPHY, JOSERFC],
+        choices=[CRYPTOGRAPHY, JOSERFC, REDIS],
         help="put this in, whatever the settings here need: cryptography verifies JWTs and opens cookies, joserfc "
-        "signs and decrypts too",
+        "signs and decrypts too, redis is for a shared cache",
     )
     parser.add_argument(
         "--ca", metavar="FILE", help='the certificate authorities, in PEM; "none" for none (default: this system\'s)'

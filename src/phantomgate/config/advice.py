@@ -11,6 +11,7 @@ from phantomgate.config.agent_checks import agent_warnings
 from phantomgate.config.network import insecure, read_address
 from phantomgate.config.session_checks import session_warnings
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing_checks import sharing_warnings
 from phantomgate.core.errors import Problem
 
 
@@ -75,6 +76,7 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     yield from _of_issuers(settings)
     yield from session_warnings(settings)
+    yield from sharing_warnings(settings)
     yield from agent_warnings(settings)
     yield from _too_open(settings)
 

@@ -13,8 +13,10 @@ from phantomgate.config.asking_checks import missing, problems_of_asking, wants_
 from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.published import problems_of_resource
+from phantomgate.config.revoking import REVOCATION_CHECKS
 from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
+from phantomgate.config.sharing_checks import SHARING_CHECKS
 from phantomgate.config.splitting import problems_of_splitting
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
@@ -197,6 +199,8 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("cache.stale_if_error", ("policy.allow_stale", "routes"), _stale_is_allowed_somewhere),
     ("policy.allow_stale", ("cache.stale_if_error",), _stale_is_for_some_time),
     *SESSION_CHECKS,
+    *SHARING_CHECKS,
+    *REVOCATION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
     ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),

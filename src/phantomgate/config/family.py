@@ -91,6 +91,8 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
 
     askers = [settings.introspection, *(one.introspection for one in settings.issuers)]
     asking = max(settings.exchange.timeout, *(asked.timeout for asked in askers))
+    if settings.redis.nodes:
+        asking *= 1.5  # another machine may ask already, and is waited for
     # The longest way to the keys: two forms of metadata, and the keys themselves
     found = (settings.introspection, settings.exchange)
     keys = max(*(2 * asked.timeout for asked in found), *(3 * one.timeout for one in settings.issuers))

@@ -39,11 +39,9 @@ LEVELS = {
 class CacheCounts(Protocol):
     """What a cached resolver counts by itself."""
 
-    hits: int
-    misses: int
-    negatives: int
-    stale: int
-    ahead: int
+    def results(self) -> dict[str, int]:
+        """Each result of a look-up, and how often it came."""
+        ...
 
 
 class Metrics:
@@ -107,12 +105,9 @@ class Metrics:
             "latency_sum": self.latency_sum,
             "lines_dropped": self.lines_dropped,
             "upstream_failures": dict(self.upstream_failures),
-            "cache": {
-                level: {"hit": counts.hits, "miss": counts.misses, "negative": counts.negatives}
-                for level, counts in self.caches.items()
-            },
-            "stale": sum(counts.stale for counts in self.caches.values()),
-            "ahead": sum(counts.ahead for counts in self.caches.values()),
+            "cache": {level: counts.results() for level, counts in self.caches.items()},
+            "stale": sum(getattr(counts, "stale", 0) for counts in self.caches.values()),
+            "ahead": sum(getattr(counts, "ahead", 0) for counts in self.caches.values()),
             "servers": {name: _told(calls) for name, calls in self.servers.items()},
         }
 

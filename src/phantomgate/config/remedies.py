@@ -62,6 +62,14 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
                 "http?"
             ),
         ),
+        (
+            "the shared store",
+            (
+                "Requests are decided without it, each machine asking for itself. Is it up, and are redis.nodes, mode, "
+                "password and tls right? AuthenticationError: the user or its password; ResponseError: what its ACL "
+                "allows."
+            ),
+        ),
         ("key file", "The file that keys names must be there and readable for the user that phantomgate runs as."),
         (
             "answered 429",

@@ -18,6 +18,7 @@ from phantomgate.config.settings_resource import Resource
 from phantomgate.config.settings_running import Log, Resilience, Traces
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
+from phantomgate.config.settings_shared import Redis, Revocation
 from phantomgate.config.vocabulary import (
     CLAIM,
     CLAIMS,
@@ -46,8 +47,10 @@ __all__ = [
     "Log",
     "Mint",
     "Policy",
+    "Redis",
     "Resilience",
     "Resource",
+    "Revocation",
     "RouteRule",
     "Serve",
     "Settings",
@@ -112,6 +115,9 @@ class Cache:
     """How many answers are kept, in all workers together."""
     max_bytes: int = setting(size("64KiB", "1024GiB"), "512MiB")
     """How much memory they may take, in all workers together; whichever bound is reached first."""
+    downstream: bool = setting(SWITCH, True)
+    """Whether a gateway may remember a decision for as long as we may remember what it is made of. `false` tells it not
+    to (N = 0), so that what is revoked here is over there too."""
     negative_max_age: float = setting(duration("0s", "5s"), "5s")
     """How long "this token is not active" is remembered, at most `"5s"`; `"0s"` asks every time."""
     refresh_ahead: bool = setting(SWITCH, True)
@@ -226,6 +232,8 @@ class Settings:
     introspection: Introspection = field(default_factory=Introspection)
     cache: Cache = field(default_factory=Cache)
     resilience: Resilience = field(default_factory=Resilience)
+    redis: Redis = field(default_factory=Redis)
+    revocation: Revocation = field(default_factory=Revocation)
     policy: Policy = field(default_factory=Policy)
     issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
@@ -250,6 +258,11 @@ class Settings:
     def exchanges(self) -> bool:
         """Whether tokens are exchanged."""
         return self.exchange != Exchange()
+
+    @property
+    def revokes(self) -> bool:
+        """Whether somebody may tell us that tokens are over."""
+        return bool(self.revocation.secret or self.revocation.audiences)
 
     @property
     def splits(self) -> bool:
@@ -278,6 +291,8 @@ SECTIONS: Mapping[str, type] = {
     "introspection": Introspection,
     "cache": Cache,
     "resilience": Resilience,
+    "redis": Redis,
+    "revocation": Revocation,
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,

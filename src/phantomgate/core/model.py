@@ -116,6 +116,8 @@ class Source(Enum):
 
     NETWORK = "network"
     MEMORY = "memory"
+    REDIS = "redis"
+    """Another process asked, and shared what it was told."""
     SIGNATURE = "signature"
     """Verified here, with the issuer's keys."""
     STALE = "stale"
@@ -141,6 +143,10 @@ class Token:
     """The token as the client presented it, which [exchange] may need."""
     made: str = ""
     """How `jwt` came to be, where it was made for upstream; empty: it came with the facts."""
+    heard: int = 0
+    """How many purges had been heard of when these facts were asked for."""
+    private: bool = False
+    """Whether the server allows only whoever asked to remember this (RFC 9111 §5.2.2.7)."""
 
     def lifetime(self, now: float, ticks: float) -> int:
         """How many whole seconds a gateway may keep an answer made from this token; 0 means not at all.

@@ -19,10 +19,13 @@ from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.nouns import dataclass, replace
 from phantomgate.core.ports import Clock, Later, Once, Resolver, Store
+from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.records import pack, unpack
 
 HOT_TOKENS = 4096
 NEGATIVE_TOKENS = 4096
+ATTEMPTS = 3
+"""How often one request asks, when each time a purge comes before the answer."""
 DUE = 0.8
 """The part of the time that facts are fresh for, after which those that are used again are asked for anew."""
 AHEAD_AT_ONCE = 16
@@ -48,6 +51,10 @@ class Counts:
         """What was known was used once more."""
         self.hits += 1
 
+    def results(self) -> dict[str, int]:
+        """Each result of a look-up, and how often it came."""
+        return {"hit": self.hits, "miss": self.misses, "negative": self.negatives}
+
 
 class Cached:
     """A resolver around *inner* that asks it once per token and freshness.
@@ -55,9 +62,9 @@ class Cached:
     Its state: parsed tokens for the credentials seen lately (`hot`, bounded), and tokens that the server called
     inactive (`negative`, bounded, at most *negative_seconds* each, 5 at the most). *secret* keys the HMAC; *context*
     is what else the answer depends on: issuer, endpoint, client, answer format, or the rules it was verified by.
-    *issuer* is the configured issuer's name; *counts* may be shared with others. *later* asks ahead for what is used
-    much; without it, nobody does. *stale_seconds* is for how long past their time facts may be used, never past `exp`,
-    while the server can't be asked, and only on routes that allow it.
+    *issuer* is the configured issuer's name; *counts* and *marks*, of what was purged, may be shared with others.
+    *later* asks ahead for what is used much; without it, nobody does. *stale_seconds* is for how long past their time
+    facts may be used, never past `exp`, while the server can't be asked, and only on routes that allow it.
     """
 
     def __init__(
@@ -73,6 +80,7 @@ class Cached:
         negative_seconds: float = 5.0,
         issuer: str = "",
         counts: Counts | None = None,
+        marks: Marks | None = None,
         later: Later | None = None,
         stale_seconds: float = 0.0,
     ) -> None:
@@ -84,10 +92,11 @@ class Cached:
         self.negative_seconds = min(negative_seconds, 5.0)
         self.issuer = issuer
         self.counts = Counts() if counts is None else counts
+        self.marks = Marks(ticks=ticks) if marks is None else marks
         self.later = later
         self.stale_seconds = min(stale_seconds, MOST_STALE)
         self._secret = secret
-        self._context = b"".join(_measured(part.encode("utf-8")) for part in context)
+        self._context = b"".join(measured(part.encode("utf-8")) for part in context)
         self._generation = 0
         self._prefix = self._context + bytes(8)
         self._hot: OrderedDict[Credential, tuple[Token, float]] = OrderedDict()  # and when to look further than here
@@ -96,16 +105,39 @@ class Cached:
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
         """The facts about *credential*, remembered or fresh. Raises Refused as *inner* does."""
-        hot = self._hot.get(credential)
-        if hot is not None and self.ticks() < hot[1] and self.now() < hot[0].expires_at:
+        hot, marks = self._hot.get(credential), self.marks
+        if (
+            hot is not None
+            and self.ticks() < hot[1]
+            and self.now() < hot[0].expires_at
+            and (not marks.live or marks.clears(hot[0]))
+        ):
             self.counts.hits += 1
             return hot[0]
-        generation = self._generation
-        key = self._key(credential)
+        for again in range(ATTEMPTS):
+            generation = self._generation
+            key = self._key(credential)
+            token, ahead = await self._resolve(key, credential, route, None if hot is None else hot[0], again=again > 0)
+            if marks.live and not marks.clears(token):
+                if marks.denies(token):
+                    marks.check(token)
+                continue  # it was asked for before somebody purged it
+            if self.ticks() < token.fresh_until and generation == self._generation and not self._is_negative(key):
+                self._keep_hot(credential, token, asked_ahead=ahead)
+            return token
+        raise Unavailable(f"purged {ATTEMPTS} times while it was asked for", retry_after=1)
+
+    async def _resolve(
+        self, key: bytes, credential: Credential, route: Route, hot: Token | None, *, again: bool
+    ) -> tuple[Token, bool]:
+        """The facts about *credential*, which nobody has looked at yet, and whether they are being asked for ahead.
+
+        *hot* is what was at hand and is due; *again*: not those that are remembered.
+        """
         if self._is_negative(key):
             self.counts.negatives += 1
             raise Refused(Reason.INACTIVE, "the authorization server said lately that the token is not active")
-        token = await self._remembered(key)
+        token = None if again else await self._remembered(key)
         ahead = False
         if token is None:
             self.counts.misses += 1
@@ -118,13 +150,10 @@ class Cached:
                 self.counts.stale += 1
         else:
             self.counts.hits += 1
-            ahead = hot is not None and token.fresh_until < hot[0].fresh_until + 1.0  # else somebody has asked since
+            ahead = hot is not None and token.fresh_until < hot.fresh_until + 1.0  # else somebody has asked since
             if ahead:
                 self._ask_ahead(key, credential, route)
-        token = replace(token, presented=credential.value)  # whoever shares the answer presented the same
-        if self.ticks() < token.fresh_until and generation == self._generation and not self._is_negative(key):
-            self._keep_hot(credential, token, asked_ahead=ahead)
-        return token
+        return replace(token, presented=credential.value), ahead  # whoever shares the answer presented the same
 
     def forget(self) -> None:
         """Find nothing again that is remembered now, nor what is on its way: a key that proved it was taken back."""
@@ -134,7 +163,7 @@ class Cached:
 
     def _key(self, credential: Credential) -> bytes:
         # Every part is preceded by its length, so ("ab", "c") and ("a", "bc") are two questions.
-        return hmac.digest(self._secret, self._prefix + _measured(credential.value.encode("ascii")), "sha256")
+        return hmac.digest(self._secret, self._prefix + measured(credential.value.encode("ascii")), "sha256")
 
     async def _remembered(self, key: bytes) -> Token | None:
         found = await self.cache.get(key)
@@ -149,6 +178,7 @@ class Cached:
 
     def _fill(self, key: bytes, credential: Credential, route: Route) -> Callable[[], Awaitable[Token]]:
         async def fill() -> Token:
+            heard = self.marks.heard
             try:
                 token = await self.inner.resolve(credential, route)
             except Refused as no:
@@ -158,6 +188,8 @@ class Cached:
                     await self.cache.forget(key)  # its word of now counts, whatever it said before
                     await self.cache.forget(self._spare(key))
                 raise
+            if heard and token.source is not Source.REDIS:  # who knows when that was asked for
+                token = replace(token, heard=heard)
             left = token.expires_at - self.now()
             fresh = token.fresh_until - self.ticks()
             if min(fresh, left) > 0:
@@ -221,5 +253,6 @@ class Cached:
         self._hot[credential] = token, due
 
 
-def _measured(part: bytes) -> bytes:
+def measured(part: bytes) -> bytes:
+    """*part* behind its length, so that no two sequences of parts are one."""
     return len(part).to_bytes(8, "big") + part

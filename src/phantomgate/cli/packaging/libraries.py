@@ -16,9 +16,13 @@ from tempfile import TemporaryDirectory
 from phantomgate.config.settings import Settings
 
 LOCK = Path(__file__).with_name("libraries.txt")
-CRYPTOGRAPHY, JOSERFC = "cryptography", "joserfc"
+CRYPTOGRAPHY, JOSERFC, REDIS = "cryptography", "joserfc", "redis"
 _MACHINES = {"x86_64": "x86_64", "arm64": "aarch64"}
-_WITH = {CRYPTOGRAPHY: (CRYPTOGRAPHY, "cffi"), JOSERFC: (CRYPTOGRAPHY, "cffi", JOSERFC)}
+_WITH = {
+    CRYPTOGRAPHY: (CRYPTOGRAPHY, "cffi"),
+    JOSERFC: (CRYPTOGRAPHY, "cffi", JOSERFC),
+    REDIS: (CRYPTOGRAPHY, "cffi", REDIS),
+}
 _LEFT_OUT = re.compile(r"bin/|cffi/|.*\.dist-info/(?:RECORD|INSTALLER|REQUESTED|WHEEL|sboms/.*)$|.*\.(?:pyi|h|pyc)$")
 """cffi's Python part makes bindings; using them takes `_cffi_backend` alone."""
 
@@ -41,7 +45,9 @@ def needed(settings: Settings) -> frozenset[str]:
         or any(one.mode != "introspect" for one in settings.issuers)
         or any(one.verify == "signature" or one.answer == "signed" for one in asked)
     )
-    return frozenset([JOSERFC, CRYPTOGRAPHY] if signs else [CRYPTOGRAPHY] if verifies else [])
+    shares = bool(settings.redis.nodes)  # what is shared is sealed
+    wanted = {CRYPTOGRAPHY: signs or verifies or shares, JOSERFC: signs, REDIS: shares}
+    return frozenset(name for name, wants in wanted.items() if wants)
 
 
 def locked(wanted: Collection[str], lock: str) -> str:
