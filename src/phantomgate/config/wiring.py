@@ -28,7 +28,7 @@ from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Match, Policy, Store
 from phantomgate.gateway import judge
-from phantomgate.gateway.find import find_bearer
+from phantomgate.gateway.find import find_bearer, find_nothing
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.routes import policy_only, route_table
@@ -148,11 +148,17 @@ def wire(
         kept_halves(settings, ticks),
         split,
     )
-    made = make(tools, ours)
+    if settings.aws.forward_sealed:
+        from phantomgate.config.sealed import make_sealed
+
+        made = make_sealed(tools, ours)
+    else:
+        made = make(tools, ours)
     probes = made.probes
     policies = _policies(settings, now)
     if pages:
-        owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
+        owned = (pages.rules.names.csrf_header,)
+        find = pages.find(find_bearer() if settings.aws.bearer_tokens else find_nothing)
         forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left())
     else:
         find, forward = find_bearer(), forward_jwt(settings.forward.claims)

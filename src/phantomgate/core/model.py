@@ -109,6 +109,8 @@ class Credential:
     """What was found in the request: the access token as presented. Compared by identity, so it can key a memo."""
 
     value: str = field(repr=False)
+    sealed: bool = False
+    """Whether a session's cookie sealed it: by us or an OAuth agent of ours, and not by whoever sent it."""
 
 
 class Source(Enum):
@@ -118,6 +120,8 @@ class Source(Enum):
     MEMORY = "memory"
     SIGNATURE = "signature"
     """Verified here, with the issuer's keys."""
+    SEALED = "sealed"
+    """Nobody was asked: what a cookie sealed goes upstream as it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
