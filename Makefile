@@ -37,9 +37,10 @@ servers: $(VENV)/.dev
 test: $(VENV)/.dev servers  ## the whole test suite
 	@$(BIN)/python -m pytest $(ARGS)
 
-interop: $(VENV)/.dev servers  ## the real servers alone, and the table in docs/reference/interop.md of what ran
-	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py $(ARGS)
+interop: $(VENV)/.dev servers  ## the real servers alone, and the tables in docs/reference of what ran
+	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py --ignore=tests/interop/test_contract_table.py $(ARGS)
 	@PYTHONPATH=tests $(BIN)/python -m interop.matrix
+	@PYTHONPATH=tests $(BIN)/python -m interop.contract_table
 
 check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	@$(BIN)/ruff check .
@@ -60,7 +61,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without h
 	    $$( [ $$name = dev ] && echo --all-extras || echo --extra $$name ) pyproject.toml -o requirements/$$name.txt; done
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
-	@for name in django_oauth_toolkit canaille; do \
+	@for name in django_oauth_toolkit canaille traefik caddy envoy kong; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    tests/interop/$$name/requirements.in -o tests/interop/$$name/requirements.txt; done
 

@@ -42,13 +42,13 @@ def nginx_throughput(run: Run) -> Report:
         by_tcp = up.enter_context(phantomgate(folder, authority.port, nginx=True))
         socket = folder / "phantomgate.sock"
         by_unix = up.enter_context(phantomgate(folder, authority.port, nginx=True, listen=f"unix:{socket}"))
-        api = _nginx(up, folder, "api", "upstream.conf", status=200)
+        api = front_nginx(up, folder, "api", "upstream.conf", status=200)
         common = f"upstream api {{ server 127.0.0.1:{api.port}; keepalive 64; keepalive_requests 1000000000; }}"
 
         def front(name: str, template: str, decision: str = "", *options: str) -> Server:
-            deploy = _deploy(folder, name, decision, options) if decision else ""
+            deploy = deployed(folder, name, decision, options) if decision else ""
             status = 200 if name == NONE else 401
-            return _nginx(up, folder, name, template, status=status, COMMON=common, TABLE=table, DEPLOY=deploy)
+            return front_nginx(up, folder, name, template, status=status, COMMON=common, TABLE=table, DEPLOY=deploy)
 
         tcp = f"127.0.0.1:{by_tcp.port}"
         fronts = {
@@ -97,7 +97,7 @@ def nginx_throughput(run: Run) -> Report:
     return Report("nginx_throughput", columns, rows, floors, notes)
 
 
-def _nginx(up: ExitStack, folder: Path, name: str, template: str, *, status: int, **values: object) -> Server:
+def front_nginx(up: ExitStack, folder: Path, name: str, template: str, *, status: int, **values: object) -> Server:
     port = free_port()
     site = fill(PEERS / template, PORT=port, PEERS=PEERS, **values)
     ready: Callable[[], bool] = lambda: answers(port, "/orders/17", status=status)  # noqa: E731 - one line says it
@@ -108,7 +108,7 @@ def _file_name(name: str) -> str:
     return re.sub("[^a-z]+", "-", name.lower())
 
 
-def _deploy(folder: Path, name: str, decision: str, options: Sequence[str]) -> Path:
+def deployed(folder: Path, name: str, decision: str, options: Sequence[str]) -> Path:
     """The folder that `phantomgate init nginx` wrote for *decision*, and in it the same without asking anybody."""
     short = _file_name(name)
     settings = next(path for path in folder.glob("phantomgate-*.toml") if f'"{decision}"' in path.read_text())

@@ -26,8 +26,7 @@ SETTINGS = """\
 listen = "{listen}"
 manage = "127.0.0.1:{manage}"
 workers = 1
-source = "original"
-nginx = {nginx}
+{asked_by}
 
 [introspection]
 endpoint = "http://127.0.0.1:{introspection}/introspect"
@@ -74,8 +73,12 @@ def phantomgate(
     entries: int = 1_000_000,
     megabytes: int = 512,
     nginx: bool = False,
+    asked_by: str = "",
 ) -> Iterator[Server]:
-    """`phantomgate serve` on *listen* (default: a loopback port), asking the server at port *introspection*."""
+    """`phantomgate serve` on *listen* (default: a loopback port), asking the server at port *introspection*.
+
+    *asked_by* are the lines of `[serve]` that say how it is asked; default: as nginx does.
+    """
     port, manage = free_port(), free_port()
     listen = listen or f"127.0.0.1:{port}"
     settings = folder / f"phantomgate-{port}.toml"
@@ -87,7 +90,7 @@ def phantomgate(
             client_id=CLIENT_ID,
             entries=entries,
             megabytes=megabytes,
-            nginx=str(nginx).lower(),
+            asked_by=asked_by or f'source = "original"\nnginx = {str(nginx).lower()}',
         )
     )
     argv = python("-m", "phantomgate", "serve", "--config", str(settings))

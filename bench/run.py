@@ -28,6 +28,7 @@ from pathlib import Path
 
 from asgi_middleware import asgi_middleware
 from cached_decision import cached_decision, cached_decision_million
+from gateways import gateways
 from jwt_verify import jwt_verify
 from lambda_cold_start import lambda_cold_start
 from measure import Missing
@@ -47,6 +48,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "lambda_cold_start": lambda_cold_start,
     "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
+    "gateways": gateways,
 }
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc", "starlette")
@@ -107,6 +109,8 @@ def machine() -> dict[str, str]:
         "nginx": _said("nginx", "-v"),
         **{f"nginx {name}": _packaged(f"libnginx-mod-http-{name}") for name in ("lua", "js", "set-misc")},
         "wrk": _said("wrk", "-v"),
+        "haproxy": _said("haproxy", "-v"),
+        "grpcio": _version("grpcio"),
     }
 
 

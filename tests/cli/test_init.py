@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from phantomgate.backends.blocking import finish
-from phantomgate.cli.init import disk_under
+from phantomgate.cli.gateways.nginx import disk_under
 from phantomgate.cli.main import main
 from phantomgate.core.model import Route, Token, plain_name
 from phantomgate.gateway.forward import forward_jwt
@@ -37,29 +37,6 @@ def init(tmp_path):
         return code, found
 
     return run
-
-
-@pytest.mark.parametrize(
-    ("variant", "options", "settings"),
-    [
-        ("direct", [], "phantomgate.toml"),
-        ("cached", ["--cached"], "phantomgate.toml"),
-        ("cached-set-misc", ["--cached", "--hash", "set-misc"], "phantomgate.toml"),
-        ("session", [], "session.toml"),
-        ("spa", [], "spa.toml"),
-    ],
-)
-def test_the_shipped_files_are_what_init_writes(tmp_path, variant, options, settings):
-    config = str(SHIPPED / settings)
-    assert 0 == main(["init", "nginx", "--config", config, "--output", str(tmp_path), *options], {})
-    written = {file.name: file.read_text() for file in tmp_path.iterdir()}
-    assert {file.name: file.read_text() for file in (SHIPPED / variant).iterdir()} == written
-
-
-@pytest.mark.parametrize("settings", ["phantomgate.toml", "session.toml", "spa.toml"])
-def test_the_shipped_settings_need_no_advice(tmp_path, capsys, settings):
-    main(["init", "nginx", "--config", str(SHIPPED / settings), "--output", str(tmp_path)], {})
-    assert "" == capsys.readouterr().err
 
 
 @pytest.mark.parametrize("more", ["", '[[routes]]\npath = "/**"\n', '[forward]\nclaims = { "X-User" = "sub" }\n'])

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from phantomgate.config.checks import problems_between
-from phantomgate.config.settings import Introspection, RouteRule, Serve, Settings
+from phantomgate.config.settings import Introspection, IssuerRule, RouteRule, Serve, Settings
 
 GOOD = Settings(
     introspection=Introspection(endpoint="https://as.example/", client_id="gateway", client_secret="env:SECRET")
@@ -102,3 +102,12 @@ def test_nothing_is_concluded_from_what_could_not_be_read():
         "routes[1].path",
     }
     assert dict(problems_between(settings, unread)) == {}
+
+
+def test_grpc_listens_on_an_address_and_serves_checks_alone():
+    assert told({"protocol": "grpc"}) == {}
+    for also in ({"listen": "unix:/run/x.sock"}, {"upstream": "http://127.0.0.1:8000"}):
+        assert "grpc" in told({"protocol": "grpc", **also})["serve.protocol"]
+        assert "serve.protocol" not in told(also)
+    split = (IssuerRule(name="a", issuer="https://as.example", mode="split"),)
+    assert "split tokens" in told({"protocol": "grpc"}, issuers=split)["serve.protocol"]

@@ -12,7 +12,7 @@ from phantomgate.config.advice import warnings
 from phantomgate.config.checks import problems_between
 from phantomgate.config.loading import Sources, draft, load
 from phantomgate.config.session import cookie_names, sealed_for
-from phantomgate.config.settings import ForwardRule, Introspection, IssuerRule, Policy, Serve, Session, Settings
+from phantomgate.config.settings import ForwardRule, Introspection, IssuerRule, Policy, Session, Settings
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Reason, SettingsError
 from phantomgate.core.model import Allow, Answer, Headers, Request
@@ -147,13 +147,6 @@ def test_a_session_is_whole_or_absent(session, blamed):
     settings = replace(SETTINGS, session=session, forward=ForwardRule({"X_Own_CSRF": "sub"}))
 
     assert {name for name, _ in problems_between(settings)} == blamed
-
-
-def test_a_gateway_that_can_not_be_told_which_cookies_are_left_is_a_problem():
-    settings = replace(SETTINGS, serve=Serve(protocol="spop"))
-
-    assert [name for name, _ in problems_between(settings)] == ["session.keys"]
-    assert [] == list(problems_between(replace(settings, session=Session())))
 
 
 @pytest.mark.parametrize(

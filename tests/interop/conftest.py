@@ -2,44 +2,54 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
+from interop.contract_table import Contract
 from interop.matrix import Matrix
 from interop.needs import command, needs
 
 HERE = Path(__file__).parent
 RECORDED = pytest.StashKey[Matrix]()
+CONTRACT = pytest.StashKey[Contract]()
 LEFT_OUT = pytest.StashKey[list[str]]()
 
 
 def pytest_configure(config):
     config.stash[RECORDED] = Matrix()
+    config.stash[CONTRACT] = Contract()
     config.stash[LEFT_OUT] = [argument for argument in config.args if "::" in argument]
 
 
 def pytest_collection_modifyitems(items):
-    items.sort(key=lambda item: item.path == HERE / "test_matrix.py")  # stable, so only these move: to the end
+    last = ("test_matrix.py", "test_contract_table.py")
+    items.sort(key=lambda item: item.path.name in last)  # stable, so only these move: to the end
 
 
 def pytest_deselected(items):
     for item in items:
-        if "matrix" in item.fixturenames:
+        if {"matrix", "contract"} & set(item.fixturenames):
             item.config.stash[LEFT_OUT].append(item.nodeid)
 
 
 def pytest_collection_finish(session):
     collected = {item.path for item in session.items}
     session.config.stash[LEFT_OUT] += [
-        path.name
-        for path in HERE.glob("test_*.py")
-        if path not in collected and "matrix.record(" in path.read_text(encoding="utf-8")
+        path.name for path in HERE.glob("test_*.py") if path not in collected and _records(path)
     ]
+
+
+def _records(path):
+    return re.search(r"\brecord\(", path.read_text(encoding="utf-8"))
 
 
 def pytest_sessionfinish(session):
     matrix = session.config.stash[RECORDED]
+    contract = session.config.stash[CONTRACT]
+    if contract.cells:
+        contract.keep(complete=not session.config.stash[LEFT_OUT] and not session.testsfailed)
     if matrix.rows:
         matrix.keep(complete=not session.config.stash[LEFT_OUT] and not session.testsfailed)
 
@@ -48,6 +58,12 @@ def pytest_sessionfinish(session):
 def matrix(request):
     """Where a test says what it ran, when it ran well."""
     return request.config.stash[RECORDED]
+
+
+@pytest.fixture(scope="session")
+def contract(request):
+    """Where the contract suite says what came of a case at a gateway."""
+    return request.config.stash[CONTRACT]
 
 
 @pytest.fixture(scope="session")

@@ -25,12 +25,23 @@ class DecisionStub:
     """Close without an answer."""
     seen: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
 
+    awake: threading.Event = field(default_factory=threading.Event)
+    """Unset while it answers nothing."""
     issued: dict[int, float] = field(default_factory=dict)
     """When it answered, by number (monotonic clock)."""
 
     def says(self, status: int, *fields: tuple[str, str], body: bytes = b"") -> None:
         """From now on, this."""
         self.status, self.fields, self.body, self.closes = status, list(fields), body, False
+        self.wake()
+
+    def hang(self) -> None:
+        """From now on, nothing, until `wake`."""
+        self.awake.clear()
+
+    def wake(self) -> None:
+        """Answer again, what still waits too."""
+        self.awake.set()
 
 
 class Server(ThreadingHTTPServer):
@@ -44,6 +55,7 @@ class Server(ThreadingHTTPServer):
 def running() -> Iterator[DecisionStub]:
     """The stub, in a thread, while the block runs."""
     stub = DecisionStub()
+    stub.wake()
     counting = threading.Lock()
 
     class Decide(BaseHTTPRequestHandler):
@@ -59,6 +71,10 @@ def running() -> Iterator[DecisionStub]:
                 )
                 number = str(len(stub.seen))
                 stub.issued[len(stub.seen)] = time.monotonic()
+            if not stub.awake.is_set():
+                stub.awake.wait()
+                self.close_connection = True
+                return
             if stub.closes:
                 self.close_connection = True
                 return
@@ -70,7 +86,7 @@ def running() -> Iterator[DecisionStub]:
             if self.command != "HEAD":
                 self.wfile.write(stub.body)
 
-        do_GET = do_POST = do_HEAD = answer  # noqa: N815
+        do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer  # noqa: N815
 
     server = Server(("127.0.0.1", 0), Decide)
     stub.port = server.server_address[1]
@@ -79,6 +95,7 @@ def running() -> Iterator[DecisionStub]:
     try:
         yield stub
     finally:
+        stub.wake()
         server.shutdown()
         thread.join()
         server.server_close()

@@ -13,9 +13,16 @@ has nginx || need nginx
 [ -f /usr/lib/nginx/modules/ngx_http_js_module.so ] || need libnginx-mod-http-js
 [ -f /usr/lib/nginx/modules/ngx_http_set_misc_module.so ] || need libnginx-mod-http-set-misc
 [ -f /usr/lib/nginx/modules/ngx_http_lua_module.so ] || need libnginx-mod-http-lua
+has caddy || need caddy
+has apache2 || need apache2
+[ -d /usr/share/lua/5.1/socket ] || need lua-socket
+has varnishd || need varnish
+[ -f /usr/lib/x86_64-linux-gnu/lua/5.1/cjson.so ] || need lua-cjson
+has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
 has wrk || need wrk
+has curl || need curl
 has node || need nodejs
 has npm || need npm
 
@@ -91,4 +98,9 @@ install_python_server() {
 }
 install_python_server django_oauth_toolkit django-oauth-toolkit
 install_python_server canaille Canaille
+# Gateways that Debian lacks or has in an old version, as others have packed them: pinned, for tests alone.
+install_python_server traefik Traefik
+install_python_server caddy "a current Caddy"
+install_python_server envoy Envoy
+install_python_server kong "Kong's Python plugin server"
 exit 0

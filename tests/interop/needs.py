@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ import pytest
 HERE = Path(__file__).parent
 AWS = HERE / "aws"
 MODULES = Path("/usr/lib/nginx/modules")
+LUA_SOCKET = Path("/usr/share/lua/5.1/socket")
 GLEWLWYD_TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
 
 
@@ -46,6 +48,15 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "nginx's JavaScript module": (MODULES / "ngx_http_js_module.so").is_file,
     "nginx's set-misc module": (MODULES / "ngx_http_set_misc_module.so").is_file,
     "nginx's Lua module": (MODULES / "ngx_http_lua_module.so").is_file,
+    "Traefik": lambda: installed("traefik"),
+    "Caddy": lambda: command("caddy"),
+    "a current Caddy": lambda: installed("caddy"),
+    "Envoy": lambda: installed("envoy"),
+    "Apache": lambda: command("apache2") and LUA_SOCKET.is_dir(),
+    "Varnish": lambda: command("varnishd") and command("cc"),
+    "HAProxy": lambda: command("haproxy"),
+    "Kong's Python plugin server": lambda: installed("kong"),
+    "grpcio": lambda: find_spec("grpc"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
@@ -53,6 +64,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Canaille": lambda: installed("canaille"),
     "Chromium": lambda: command("chromium"),
     "wrk": lambda: command("wrk"),
+    "curl": lambda: command("curl"),
     "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
 }
 """Name -> whether it is here."""

@@ -18,6 +18,7 @@ from interop.asking import ask
 from interop.processes import free_port, listens, process, until
 
 ENVIRON = {"GATEWAY_SECRET": "gateway-secret"}
+NGINX = 'source = "original"\nnginx = true'
 
 
 @dataclass
@@ -83,9 +84,11 @@ class Phantomgate:
 
 @contextmanager
 def phantomgate(
-    folder: Path, more: str, *, listen: str = "", environ: Mapping[str, str] = ENVIRON
+    folder: Path, more: str, *, listen: str = "", environ: Mapping[str, str] = ENVIRON, source: str = NGINX
 ) -> Iterator[Phantomgate]:
-    """phantomgate for nginx while the block runs; *more* is all of the settings but `[serve]`."""
+    """phantomgate while the block runs, for nginx unless *source* says so; *more* is all of the settings but
+    `[serve]`.
+    """
     listen = listen or f"127.0.0.1:{free_port()}"
     manage = free_port()
     settings = folder / "phantomgate.toml"
@@ -94,8 +97,7 @@ def phantomgate(
 [serve]
 listen = "{listen}"
 manage = "127.0.0.1:{manage}"
-source = "original"
-nginx = true
+{source}
 {more}
 """
     )

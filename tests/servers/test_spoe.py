@@ -36,6 +36,7 @@ def packed(fields) -> bytes:
 def notify(number, *fields, method=b"GET", path=b"/a", name=b"decide", kind=spop.NOTIFY, **more):
     arguments = {b"method": method, b"path": path, b"query": None, b"headers": packed(fields)}
     arguments.update({key.encode(): value for key, value in more.items()})
+    arguments = {key: value for key, value in arguments.items() if value is not Ellipsis}
     pairs = b"".join(
         text(key) + (b"\0" if value is None else b"\x08" + text(value)) for key, value in arguments.items()
     )
@@ -44,6 +45,12 @@ def notify(number, *fields, method=b"GET", path=b"/a", name=b"decide", kind=spop
 
 def bearer(number, token, *fields, **more):
     return notify(number, (b"authorization", b"Bearer " + token.encode()), *fields, **more)
+
+
+def plain(number, authorization=None, **more):
+    """The message of few words."""
+    value = b"Bearer " + authorization if isinstance(authorization, bytes) else authorization
+    return notify(number, name=b"decide-plain", **{"headers": Ellipsis, "authorization": value, **more})
 
 
 def hello(**changed):
@@ -182,6 +189,66 @@ def test_a_refusal_says_what_the_client_is_to_hear(on_loop, asked, status):
         assert "authorization" not in variables
 
     on_loop(story())
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (plain(1, b"now"), 200),
+        (plain(1), 401),
+        (plain(1, b"bad"), 401),
+        (plain(1, b"now, Bearer now"), 400),
+        (plain(1, b"now", path=b"/b"), 403),
+        (plain(1, b"now", query=b"access_token=x"), 400),
+        (plain(1, b"now", method=None), 400),
+        (plain(1, b"now", path=Ellipsis), 400),
+        (plain(1, authorization=Ellipsis), 400),
+    ],
+)
+def test_a_message_of_few_words_is_judged_the_same(on_loop, asked, status):
+    async def story():
+        async with Service() as service:
+            proxy, _ = await service.greeted()
+            _, _, _, variables = await proxy.says(asked)
+        assert status == variables["status"]
+        assert ("authorization" in variables) == (status == 200)
+
+    on_loop(story())
+
+
+def test_where_there_are_sessions_a_message_without_cookies_is_none(on_loop):
+    async def story():
+        async with Service(sessions=True) as service:
+            proxy, _ = await service.greeted()
+            kind, _, _, said = await proxy.says(plain(1, b"now"))
+        assert (spop.AGENT_DISCONNECT, INVALID, []) == (kind, said["status-code"], service.decisions)
+
+    on_loop(story())
+
+
+def test_answers_to_frames_that_came_together_go_out_together(on_loop):
+    async def story():
+        async with Service() as service:
+            proxy, _ = await service.greeted()
+            (connection,) = service.agent.connections
+            written = []
+            write = connection.transport.write
+            connection.transport = Transport(connection.transport, lambda data: (written.append(data), write(data)))
+            proxy.send(plain(1, b"now") + plain(2, b"now") + plain(3, b"bad"))
+            assert [1, 2, 3] == [(await proxy.frame())[1] for _ in range(3)]
+            assert 1 == len(written)
+
+    on_loop(story())
+
+
+class Transport:
+    """A transport whose writes are seen."""
+
+    def __init__(self, real, write):
+        self._real, self.write = real, write
+
+    def __getattr__(self, name):
+        return getattr(self._real, name)
 
 
 def test_answers_overtake_each_other_and_name_their_request(on_loop):

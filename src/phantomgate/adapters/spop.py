@@ -7,7 +7,6 @@ no fragments and announce none, so that a frame is always one request or one ans
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
 
 from phantomgate.adapters.spop_data import (
     Malformed,
@@ -34,17 +33,10 @@ LEAST_FRAME = 256
 """Bytes: no peer may want smaller frames (§3.2.4)."""
 
 
-class Frame(NamedTuple):
-    """A frame: its type, whose request it is about, and where in its bytes the payload begins."""
-
-    kind: int
-    stream_id: int
-    frame_id: int
-    payload: int
-
-
-def read_frame(data: bytes) -> Frame:
-    """What stands before the payload of the frame *data*, its length left out. Raises Malformed."""
+def read_frame(data: bytes) -> tuple[int, int, int, int]:
+    """What stands before the payload of the frame *data*, its length left out: its type, whose request it is about
+    (stream and frame), and where in *data* the payload begins. Raises Malformed.
+    """
     if len(data) < 7:
         raise Malformed("a frame shorter than its header")
     kind = data[0]
@@ -55,7 +47,7 @@ def read_frame(data: bytes) -> Frame:
         raise Malformed("a fragment", FRAGMENTED)
     stream_id, at = read_varint(data, 5)
     frame_id, at = read_varint(data, at)
-    return Frame(kind, stream_id, frame_id, at)
+    return kind, stream_id, frame_id, at
 
 
 def read_pairs(data: bytes, at: int = 0) -> dict[bytes, Value]:
@@ -66,6 +58,13 @@ def read_pairs(data: bytes, at: int = 0) -> dict[bytes, Value]:
         name, at = read_string(data, at)
         if name in pairs:
             raise Malformed("a name twice")
+        if data[at : at + 1] == b"\x08":  # nearly all are short strings, so `read_value` is written out for them
+            short = at + 2
+            end = short + (data[at + 1] if short <= size else 255)
+            if end <= size and data[at + 1] < 240:
+                pairs[name] = data[short:end]
+                at = end
+                continue
         pairs[name], at = read_value(data, at)
     return pairs
 

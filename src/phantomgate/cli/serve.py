@@ -47,6 +47,8 @@ exit codes:
   2  the settings have problems, or an address can't be listened on
 """
 
+_WORKERS = dict.fromkeys(("http", "spop"), "phantomgate.servers.worker") | {"grpc": "phantomgate.servers.grpc_worker"}
+
 
 def add(parser: argparse.ArgumentParser) -> None:
     """`--config`."""
@@ -60,7 +62,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _allow_descriptors()
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ) + _agent_cant_be_served(settings)
+    problems += unmet(settings, environ) + _agent_cant_be_served(settings) + _grpc_is_missing(settings)
     if problems:
         raise SettingsError(problems)
     return asyncio.run(_serve(settings, sources, _bind(settings), environ))
@@ -74,6 +76,13 @@ def _agent_cant_be_served(settings: Settings) -> list[Problem]:
         return [served_elsewhere(settings)] if is_served(settings) else []
     text = "needs uvicorn, which isn't installed: pip install 'phantomgate[agent]'"
     return [Problem("agent.listen", text, settings.origin("agent.listen"))]
+
+
+def _grpc_is_missing(settings: Settings) -> list[Problem]:
+    if settings.serve.protocol != "grpc" or find_spec("grpc"):
+        return []
+    text = "is \"grpc\", which needs grpcio: pip install 'phantomgate[grpc]'"
+    return [Problem("serve.protocol", text, settings.origin("serve.protocol"))]
 
 
 async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], environ: Mapping[str, str]) -> int:
@@ -92,7 +101,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         manage=bound["serve.manage"],
         workers=settings.serve.workers,
         drain=settings.serve.drain,
-        command=worker_command("phantomgate.servers.worker", sys.path, str(Path.cwd())),
+        command=worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd())),
         environ=dict(environ),
         start={"sources": asdict(sources)},
         probe=probe,
@@ -121,7 +130,12 @@ def _bind(settings: Settings) -> dict[str, Bound]:
     for name, text, count in wanted:
         address = read_address(text)
         try:
-            one = bind_unix(address.unix) if address.unix else bind_tcp(address.host, address.port, count)
+            listens = name != "serve.listen" or serve.protocol != "grpc"
+            one = (
+                bind_unix(address.unix)
+                if address.unix
+                else bind_tcp(address.host, address.port, count, listens=listens)
+            )
             bound[name] = one
         except OSError as no:
             told = f'is "{text}", where we can\'t listen: {why(no)}'

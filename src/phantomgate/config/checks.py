@@ -116,6 +116,20 @@ write trusted_proxies = ["10.0.0.0/8"] with your gateway\'s network (or, where s
 allow_any_caller = true)'
 
 
+def _grpc_can_serve_this(settings: Settings) -> str:
+    """grpcio binds its own socket, and its workers serve checks and nothing else."""
+    serve = settings.serve
+    if serve.protocol != "grpc":
+        return ""
+    if read_address(serve.listen).unix:
+        return f'is "grpc" and serve.listen is "{serve.listen}"; write an address such as "127.0.0.1:9090"'
+    if serve.upstream:
+        return 'is "grpc", and the reverse proxy of serve.upstream speaks http; leave one of them out'
+    if settings.splits:
+        return 'is "grpc", whose workers receive no parts of split tokens; have Envoy ask over http'
+    return ""
+
+
 def _listeners_are_apart(settings: Settings) -> str:
     manage = read_address(settings.serve.manage)
     if read_address(settings.serve.listen) != manage or (not manage.unix and manage.port == 0):
@@ -165,5 +179,6 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     *SESSION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
+    ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),
 )
 """(the setting that is blamed, the others it looks at, the check)."""

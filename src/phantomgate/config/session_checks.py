@@ -27,13 +27,6 @@ def _pages_are_named(settings: Settings) -> str:
     return 'is missing, so no page could use a session; write trusted_web_origins = ["https://www.example.com"]'
 
 
-def _gateway_strips_cookies(settings: Settings) -> str:
-    if not settings.session.keys or settings.serve.protocol != "spop":
-        return ""
-    return 'can\'t be used with serve.protocol = "spop", which has no word for the cookies that may go to the API; \
-have HAProxy ask over HTTP, or be the gateway with serve.upstream'
-
-
 def _csrf_header_is_not_forwarded(settings: Settings) -> str:
     """A claim in the header that we strip would be the claim of nobody."""
     header = f"x-{settings.session.cookie_prefix}-csrf".lower()
@@ -44,7 +37,6 @@ def _csrf_header_is_not_forwarded(settings: Settings) -> str:
 
 SESSION_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("session.keys", (), _keys_are_there),
-    ("session.keys", ("serve.protocol",), _gateway_strips_cookies),
     ("session.trusted_web_origins", ("session.keys",), _pages_are_named),
     ("session.cookie_prefix", ("session.keys", "forward.claims"), _csrf_header_is_not_forwarded),
 )

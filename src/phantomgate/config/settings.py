@@ -63,9 +63,9 @@ class Serve:
     name the callers, or `allow_any_caller`."""
     manage: str = setting(ADDRESS, "127.0.0.1:9091")
     """The management listener: `/healthz`, `/readyz` and `/metrics`."""
-    protocol: str = setting(choice("http", "spop"), "http")
-    """What the decision listener speaks: `http` (`/decide` and `/exchange`), or `spop`, HAProxy's stream processing
-    offload protocol, for HAProxy alone."""
+    protocol: str = setting(choice("http", "spop", "grpc"), "http")
+    """What the decision listener speaks: `http` (`/decide` and `/exchange`), `spop`, HAProxy's stream processing
+    offload protocol, for HAProxy alone, or `grpc`, Envoy's `ext_authz` over gRPC, which needs grpcio."""
     workers: int = setting(number(1, 256), 1)
     """How many processes decide. Each is one event loop on one CPU; they share the listener and divide the cache."""
     trusted_proxies: tuple[str, ...] = setting(NETWORKS, ["127.0.0.0/8", "::1/128"])

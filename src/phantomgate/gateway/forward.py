@@ -21,7 +21,7 @@ _PLAIN_VALUE = re.compile(r"(?:[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?)?").fu
 
 # What a client may not send upstream past us: the credential, what it may be mistaken for, and what could change
 # which request the API believes it got.
-_NEVER_FROM_CLIENTS = (
+NEVER_FROM_CLIENTS = (
     "authorization",
     "proxy-authorization",
     "x-authorization",
@@ -36,6 +36,7 @@ _NEVER_FROM_CLIENTS = (
     "x-rewrite-url",
     "x-envoy-original-path",
 )
+"""In lower case. Gateways are told these names one by one, see `cli/gateways/headers.py`."""
 
 
 def forward_jwt(
@@ -49,7 +50,7 @@ def forward_jwt(
     *also_owned* are further fields that a client may not send upstream, and *cookies* says which of its cookies may go.
     The rendering is remembered per `Token` object, bounded; the oldest goes first.
     """
-    owned = frozenset(plain_name(name) for name in (*_NEVER_FROM_CLIENTS, *claims, *also_owned))
+    owned = frozenset(plain_name(name) for name in (*NEVER_FROM_CLIENTS, *claims, *also_owned))
     wanted = tuple(claims.items())
     rendered: OrderedDict[Token, HeaderChange] = OrderedDict()
 

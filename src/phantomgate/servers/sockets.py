@@ -45,13 +45,15 @@ class Bound:
     sockets: list[socket.socket]
     _file: tuple[Path, int, int] | None = field(default=None, repr=False)
     _where: tuple[int, Any] | None = field(default=None, repr=False)
+    _listens: bool = True
 
     def socket(self, worker: int) -> socket.socket:
         """The socket of *worker*; bound anew when it was released. Raises OSError."""
         place = worker % len(self.sockets)
         if self._where is not None and self.sockets[place].fileno() < 0:
             self.sockets[place] = _tcp(*self._where, shared=True)
-            self.sockets[place].listen(BACKLOG)
+            if self._listens:
+                self.sockets[place].listen(BACKLOG)
         return self.sockets[place]
 
     def release(self, worker: int) -> None:
@@ -95,8 +97,11 @@ def why(error: OSError) -> str:
     return f"{words}: {remedy}" if remedy else words
 
 
-def bind_tcp(host: str, port: int, count: int) -> Bound:
-    """*count* sockets on *host* and *port* (0: any that is free), listening. Raises OSError."""
+def bind_tcp(host: str, port: int, count: int, *, listens: bool = True) -> Bound:
+    """*count* sockets on *host* and *port* (0: any that is free), listening. Raises OSError.
+
+    Unless they *listen*, they only keep the port, for whoever binds it by itself (with SO_REUSEPORT, as we do).
+    """
     found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)  # for a name with both, IPv4
     sockets: list[socket.socket] = []
@@ -109,14 +114,14 @@ def bind_tcp(host: str, port: int, count: int) -> Bound:
             one = _tcp(family, where, shared=True)
             sockets.append(one)
             where = one.getsockname()
-        for one in sockets:
+        for one in sockets if listens else ():
             one.listen(BACKLOG)
     except OSError:
         for one in sockets:
             one.close()
         raise
     host = f"[{where[0]}]" if family == socket.AF_INET6 else where[0]
-    return Bound(f"{host}:{where[1]}", sockets, _where=(family, where))
+    return Bound(f"{host}:{where[1]}", sockets, _where=(family, where), _listens=listens)
 
 
 def _tcp(family: int, where: Any, *, shared: bool) -> socket.socket:

@@ -14,11 +14,10 @@ from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from phantomgate.adapters import spop
-from phantomgate.adapters.haproxy import MESSAGE, read_message, write_allow, write_refuse
+from phantomgate.adapters import haproxy, spop
 from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason
-from phantomgate.core.model import Answer, Decision, HeaderChange, Refuse
+from phantomgate.core.model import Answer, Decision, HeaderChange, Headers, Refuse, Request
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.listener import Limits
 from phantomgate.servers.listening import Listening
@@ -31,6 +30,7 @@ class Agent(Listening):
     """What the connections from HAProxy share. Its state, besides theirs: what was rendered, by header change.
 
     *max_waiting* requests of one connection may wait at a time; HAProxy's own `max-waiting-frames` is 20 as it comes.
+    With *sessions*, only the message with all header fields is taken, since cookies are among what is judged then.
     *waiting* hears of each request that begins (1) or ends (-1) to wait, *complain* of each answer that was too long.
     """
 
@@ -42,6 +42,7 @@ class Agent(Listening):
         realm: str = "api",
         limits: Limits | None = None,
         max_waiting: int = 1024,
+        sessions: bool = False,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
         complain: Callable[[Refuse], None] = lambda no: None,  # noqa: ARG005 - nobody listens
     ) -> None:
@@ -53,6 +54,9 @@ class Agent(Listening):
         # The whole header section is in one frame, and a little more
         self.max_frame = self.limits.max_header_bytes + 1024
         self.max_waiting = max_waiting
+        self.readers = {haproxy.WHOLE: haproxy.read_message}
+        if not sessions:
+            self.readers[haproxy.PLAIN] = haproxy.read_plain
         self.waiting = waiting
         self.complain = complain
         self._allowed: OrderedDict[HeaderChange, bytes] = OrderedDict()
@@ -61,18 +65,20 @@ class Agent(Listening):
         """A protocol for one more connection."""
         return Connection(self)
 
-    def actions(self, decision: Decision) -> bytes:
-        """*decision* as the payload of an ACK."""
+    def actions(self, decision: Decision, headers: Headers) -> bytes:
+        """*decision* about the request with *headers* as the payload of an ACK."""
         if isinstance(decision, Refuse):
-            return spop.write_variables(write_refuse(decision, self.realm))
-        if isinstance(decision, Answer):  # HAProxy would have to pass it on, and our requests don't say that it can
-            raise RuntimeError("an answer to a preflight for HAProxy")
+            return spop.write_variables(haproxy.write_refuse(decision, self.realm))
+        if isinstance(decision, Answer):
+            return spop.write_variables(haproxy.write_answer(decision))
         change = decision.upstream
         made = self._allowed.get(change)
         if made is None:
             if len(self._allowed) >= REMEMBERED_ANSWERS:
                 self._allowed.popitem(last=False)
-            made = self._allowed[change] = spop.write_variables(write_allow(decision))
+            made = self._allowed[change] = spop.write_variables(haproxy.write_upstream(change))
+        if change.cookies is not None:
+            made += spop.write_variables(haproxy.write_for_request(decision, headers))
         return made
 
     def too_long(self, size: int, most: int) -> bytes:
@@ -80,7 +86,7 @@ class Agent(Listening):
         detail = f"an answer of {size} bytes, and HAProxy takes {most}; raise its tune.bufsize"
         no = Refuse(Reason.SERVER_ERROR, self.gateway.new_id(), detail)
         self.complain(no)
-        return spop.write_variables(write_refuse(no, self.realm))
+        return spop.write_variables(haproxy.write_refuse(no, self.realm))
 
 
 class Connection(asyncio.Protocol):
@@ -95,6 +101,8 @@ class Connection(asyncio.Protocol):
         self.max_frame = 0  # nothing was agreed yet
         self.tasks: set[asyncio.Task[None]] = set()
         self.ending = False
+        self.reading = False
+        self.answers: list[bytes] = []  # of the frames that are being read: one write for them all
 
     # -- asyncio.Protocol ---------------------------------------------------------------------------------------
 
@@ -121,6 +129,7 @@ class Connection(asyncio.Protocol):
         data = self.left + data if self.left else data
         at, size = 0, len(data)
         most = self.max_frame or self.agent.max_frame
+        self.reading = True
         try:
             while size - at >= 4:
                 length = int.from_bytes(data[at : at + 4])
@@ -139,6 +148,9 @@ class Connection(asyncio.Protocol):
         except BaseException:
             self.abort()
             raise
+        finally:
+            self.reading = False
+            self._flush()
         self.left = data[at:]
 
     def pause_writing(self) -> None:
@@ -154,9 +166,10 @@ class Connection(asyncio.Protocol):
         kind, stream_id, frame_id, at = spop.read_frame(data)
         if kind == spop.NOTIFY and self.max_frame:
             name, arguments = spop.read_message(data, at)
-            if name != MESSAGE:
-                raise Malformed("a message that is not ours")
-            return self._take(stream_id, frame_id, arguments)
+            read = self.agent.readers.get(name)
+            if read is None:
+                raise Malformed("a message that is not ours, or has too little in it for sessions")
+            return self._take(stream_id, frame_id, read(arguments, self.peer))
         if kind == spop.HAPROXY_HELLO and not self.max_frame:
             return self._greet(spop.read_pairs(data, at))
         if kind == spop.HAPROXY_DISCONNECT:
@@ -186,28 +199,30 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         return not self.ending
 
-    def _take(self, stream_id: int, frame_id: int, arguments: dict[bytes, Value]) -> bool:
+    def _take(self, stream_id: int, frame_id: int, request: Request) -> bool:
         """Decide what was asked: at once if nothing has to be waited for, else in a task."""
-        deciding = self.decide(read_message(arguments, self.peer))
+        deciding = self.decide(request)
         try:
             future = deciding.send(None)
         except StopIteration as done:
-            self._answer(stream_id, frame_id, done.value)
+            self._answer(stream_id, frame_id, done.value, request.headers)
             return True
         if len(self.tasks) >= self.agent.max_waiting:
             deciding.close()
             raise Malformed("too many requests that wait", spop.OUT_OF_ROOM)
         self.agent.waiting(1)
-        task = self.loop.create_task(self._wait(stream_id, frame_id, deciding, future))
+        task = self.loop.create_task(self._wait(stream_id, frame_id, request.headers, deciding, future))
         self.tasks.add(task)
         task.add_done_callback(self._waited)
         return True
 
-    async def _wait(self, stream_id: int, frame_id: int, deciding: Coroutine[Any, Any, Decision], future: Any) -> None:
+    async def _wait(
+        self, stream_id: int, frame_id: int, headers: Headers, deciding: Coroutine[Any, Any, Decision], future: Any
+    ) -> None:
         try:
             decision = await continued(deciding, future)
             if not self.transport.is_closing():
-                self._answer(stream_id, frame_id, decision)
+                self._answer(stream_id, frame_id, decision, headers)
         except BaseException:
             self.abort()  # no answer is a refusal too
             raise
@@ -218,17 +233,26 @@ class Connection(asyncio.Protocol):
         if self.ending or self.agent.draining:
             self.close_if_idle()
 
-    def _answer(self, stream_id: int, frame_id: int, decision: Decision) -> None:
-        frame = spop.write_frame(spop.ACK, stream_id, frame_id, self.agent.actions(decision))
+    def _answer(self, stream_id: int, frame_id: int, decision: Decision, headers: Headers) -> None:
+        frame = spop.write_frame(spop.ACK, stream_id, frame_id, self.agent.actions(decision, headers))
         if len(frame) - 4 > self.max_frame:
             # Silence would do, but then nobody would know why
             payload = self.agent.too_long(len(frame) - 4, self.max_frame)
             frame = spop.write_frame(spop.ACK, stream_id, frame_id, payload)
-        self.transport.write(frame)
+        if self.reading:
+            self.answers.append(frame)
+        else:
+            self.transport.write(frame)
+
+    def _flush(self) -> None:
+        if self.answers and not self.transport.is_closing():
+            self.transport.write(b"".join(self.answers))
+        self.answers.clear()
 
     def _disconnect(self, status: int, why: str) -> None:
         """AGENT-DISCONNECT (§3.2.9), and no more."""
         self.ending = True
+        self._flush()
         pairs: dict[str, str | int] = {"status-code": status, "message": why}
         self.transport.write(spop.write_frame(spop.AGENT_DISCONNECT, 0, 0, spop.write_pairs(pairs)))
         self.transport.close()

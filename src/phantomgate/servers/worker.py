@@ -49,7 +49,8 @@ async def _pushed_to(wired: Wired, halves: Store, served: Served) -> Served:
     return Served(served.listener, close)
 
 
-def _limits(settings: Settings) -> Limits:
+def limits_of(settings: Settings) -> Limits:
+    """What one connection may cost, by the settings."""
     serve = settings.serve
     return Limits(
         max_headers=serve.max_headers,
@@ -73,7 +74,7 @@ def _listener(wired: Wired) -> Served:
         published=wired.published,
         resource_metadata=wired.resource_metadata,
         preflights=wired.settings.session.cors,
-        limits=_limits(wired.settings),
+        limits=limits_of(wired.settings),
         waiting=wired.metrics.waiting,
     )
     return Served(listener, wired.close)
@@ -91,7 +92,8 @@ def _agent(wired: Wired, log: Log) -> Served:
         wired.gateway,
         trusts=trusted_peers(serve.trusted_proxies),
         realm=serve.realm,
-        limits=_limits(wired.settings),
+        limits=limits_of(wired.settings),
+        sessions=bool(wired.settings.session.keys),
         waiting=wired.metrics.waiting,
         complain=complain,
     )
@@ -120,7 +122,7 @@ def _proxy(wired: Wired, log: Log) -> Served:
         await proxy.close()
         await wired.close()
 
-    return Served(ProxyListener(proxy, _limits(settings)), close)
+    return Served(ProxyListener(proxy, limits_of(settings)), close)
 
 
 if __name__ == "__main__":

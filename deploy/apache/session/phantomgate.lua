@@ -1,0 +1,127 @@
+-- phantomgate behind Apache. Written by `phantomgate init apache`; write it again when the settings change.
+-- May this request pass? Whatever goes wrong here, Apache answers 500 or what is said below, and the API hears nothing.
+
+local http = require "socket.http"
+local ltn12 = require "ltn12"
+
+local DECISION = "http://127.0.0.1:9090"
+http.TIMEOUT = 5
+
+-- What is judged, besides method and path.
+local JUDGED = { "Authorization", "Cookie", "Origin", "Sec-Fetch-Site", "x-example-csrf" }
+-- What a client may not say about itself.
+local DROPPED = {
+    "X-User",
+    "Proxy-Authorization",
+    "X-Authorization",
+    "X-Forwarded-Authorization",
+    "X-Original-Authorization",
+    "X-Http-Method",
+    "X-Http-Method-Override",
+    "X-Method-Override",
+    "X-Original-Method",
+    "X-Original-Uri",
+    "X-Original-Url",
+    "X-Rewrite-Url",
+    "X-Envoy-Original-Path",
+    "Forwarded",
+    "X-Forwarded-Method",
+    "X-Forwarded-Prefix",
+    "X-Forwarded-Server",
+    "X-Forwarded-Uri",
+    "X-Forwarded-User",
+    "X-Original-Host",
+    "X-Original-Proto",
+    "X-Forwarded-For",
+    "X-Forwarded-Host",
+    "X-Forwarded-Port",
+    "X-Real-IP",
+}
+-- What phantomgate says about the user.
+local CLAIMS = { "X-User" }
+-- What the client is told.
+local TOLD = { "www-authenticate", "retry-after", "cache-control", "access-control-allow-origin", "access-control-allow-credentials", "access-control-allow-methods", "access-control-allow-headers", "access-control-expose-headers", "access-control-max-age", "vary" }
+local REFUSALS = { [400] = true, [401] = true, [403] = true, [500] = true, [502] = true, [503] = true }
+
+local function ask(r, method, path, headers)
+    headers["X-Forwarded-Method"] = r.method
+    headers["X-Forwarded-Uri"] = r.unparsed_uri
+    local body = {}
+    local ok, status, fields = http.request {
+        url = DECISION .. path, method = method, headers = headers, sink = ltn12.sink.table(body), redirect = false,
+    }
+    if not ok then
+        return 503, {}, ""
+    end
+    return status, fields, table.concat(body)
+end
+
+local function tell(r, fields)
+    for _, name in ipairs(TOLD) do
+        if fields[name] then
+            r.err_headers_out[name] = fields[name]
+        end
+    end
+end
+
+local function answer(r, status, fields, body)
+    tell(r, fields)
+    r.status = status
+    r.content_type = fields["content-type"] or "text/plain"
+    r:puts(body)
+    return apache2.DONE
+end
+
+function judge(r)
+    local given = r.headers_in
+    local question = {}
+    for _, name in ipairs(JUDGED) do
+        question[name] = given[name]
+    end
+    if r.method == "OPTIONS" and given["Origin"] and given["Access-Control-Request-Method"] then
+        -- May a page send such a request at all? phantomgate knows, and its answer is the browser's.
+        local status, fields, body = ask(r, "OPTIONS", "/preflight", {
+            Origin = given["Origin"],
+            ["Access-Control-Request-Method"] = given["Access-Control-Request-Method"],
+        })
+        return answer(r, status, fields, body)
+    end
+    local status, fields, body = ask(r, "GET", "/decide", question)
+    if status ~= 200 then
+        return answer(r, REFUSALS[status] and status or 502, fields, REFUSALS[status] and body or "")
+    end
+    local jwt = fields["authorization"]
+    if not jwt or not jwt:match("^Bearer [%w_-]+%.[%w_-]+%.[%w_-]+$") then
+        return answer(r, 502, {}, "")
+    end
+
+    -- Every spelling that some server takes for another goes.
+    for name in pairs(r:headers_in_table()) do
+        if name:find("[^%w-]") then
+            given[name] = nil
+        end
+    end
+    for _, name in ipairs(DROPPED) do
+        given[name] = nil
+    end
+    -- A client names a field in `Connection`, and Apache drops it, what phantomgate said in it too; and any upgrade but
+    -- to WebSocket would be a tunnel of requests that nobody judges.
+    if (given["Upgrade"] or ""):lower() == "websocket" then
+        given["Connection"] = "Upgrade"
+    else
+        given["Upgrade"] = nil
+        given["Connection"] = (given["Connection"] or ""):lower():find("close") and "close" or nil
+    end
+    given["X-Forwarded-Proto"] = r.is_https and "https" or "http"
+
+    -- Replaced by what phantomgate says: the client's token never goes upstream.
+    given["Authorization"] = jwt
+    for _, name in ipairs(CLAIMS) do
+        given[name] = fields[name:lower()] or ""
+    end
+    given["Cookie"] = fields["cookie"]
+    given["x-example-csrf"] = nil
+    tell(r, fields)
+    r.subprocess_env["phantomgate_let_in"] = "1"
+    return apache2.DECLINED
+end

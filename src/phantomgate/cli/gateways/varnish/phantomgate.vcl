@@ -1,0 +1,120 @@
+# phantomgate behind Varnish. Written by `phantomgate init varnish`; write it again when the settings change.
+# Include this before your own subroutines: they see only requests that were let in, with the JWT.
+# Varnish needs room for tokens and JWTs:  -p http_req_hdr_len=16k -p http_resp_hdr_len=32k
+
+import std;
+
+backend phantomgate {
+    @decision@
+    .connect_timeout = 1s;
+    .first_byte_timeout = @timeout@;
+    .between_bytes_timeout = @timeout@;
+}
+
+sub vcl_recv {
+    # A request comes here twice: to be judged, and, when it was let in, to go where it wants.
+    if (req.restarts == 0) {
+        # Our own notes, which no client may write.
+        @forget@
+        # What a client may not say about itself goes, in every spelling that some server takes for it.
+        @clean@
+        # A client names a field in `Connection`, and a hop drops it, what phantomgate said in it too.
+        if (req.http.Upgrade ~ "(?i)^websocket$") {
+            set req.http.Connection = "Upgrade";
+        } else {
+            unset req.http.Connection;
+            unset req.http.Upgrade;
+            # The body is needed when the request was let in; larger ones are refused.
+            if (!std.cache_req_body(@body@)) {
+                return (synth(413));
+            }
+        }
+        # Where the request came from is what Varnish saw.
+        set req.http.X-Forwarded-For = client.ip;
+        unset req.http.X-Forwarded-Host;
+        unset req.http.X-Forwarded-Proto;
+        unset req.http.X-Forwarded-Port;
+        unset req.http.X-Real-IP;
+
+        set req.http.X-Phantomgate-Asked = "1";
+        set req.http.X-Forwarded-Method = req.method;
+        set req.http.X-Forwarded-Uri = req.url;
+        set req.backend_hint = phantomgate;
+%cors         if (req.method == "OPTIONS" && req.http.Origin && req.http.Access-Control-Request-Method) {
+%cors             # May a page send such a request at all? phantomgate knows, and its answer is the browser's.
+%cors             set req.http.X-Phantomgate-Asked = "preflight";
+%cors             set req.url = "/preflight";
+%cors             unset req.http.Authorization;
+%cors             unset req.http.Cookie;
+%cors             return (pass);
+%cors         }
+        set req.url = "/decide";
+        set req.method = "GET";
+        return (pass);
+    }
+    if (!req.http.X-Phantomgate-JWT) {
+        return (synth(503));
+    }
+    # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
+    if (req.http.X-Phantomgate-Asked) {
+        unset req.http.X-Phantomgate-Asked;
+        set req.method = req.http.X-Forwarded-Method;
+        set req.url = req.http.X-Forwarded-Uri;
+        unset req.http.X-Forwarded-Method;
+        unset req.http.X-Forwarded-Uri;
+        # Replaced by what phantomgate says: the client's token never goes upstream.
+        set req.http.Authorization = req.http.X-Phantomgate-JWT;
+        @set_claims@
+%session         set req.http.Cookie = req.http.X-Phantomgate-Cookie;
+%session         unset req.http.X-Phantomgate-Cookie;
+%session         unset req.http.@csrf@;
+    }
+}
+
+sub vcl_pipe {
+    unset bereq.http.X-Phantomgate-JWT;
+    set bereq.http.Upgrade = req.http.Upgrade;
+    set bereq.http.Connection = "Upgrade";
+}
+
+sub vcl_backend_fetch {
+    unset bereq.http.X-Phantomgate-JWT;
+    if (bereq.http.X-Phantomgate-Asked) {
+        unset bereq.http.X-Phantomgate-Asked;
+        unset bereq.body;
+        unset bereq.http.Content-Length;
+        unset bereq.http.Transfer-Encoding;
+    }
+}
+
+sub vcl_deliver {
+    if (req.http.X-Phantomgate-Asked == "1" && req.restarts == 0) {
+        if (resp.status == 200 && resp.http.Authorization ~ "^Bearer [A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+$") {
+            set req.http.X-Phantomgate-JWT = resp.http.Authorization;
+            @read_claims@
+%session             set req.http.X-Phantomgate-Cookie = resp.http.Cookie;
+%cors             set req.http.X-Phantomgate-Origin = resp.http.Access-Control-Allow-Origin;
+%cors             set req.http.X-Phantomgate-Expose = resp.http.Access-Control-Expose-Headers;
+            return (restart);
+        }
+        # A refusal is the client's word for word; whatever else answers there is none of ours.
+        if (resp.status != 400 && resp.status != 401 && resp.status != 403 &&
+            resp.status != 500 && resp.status != 502 && resp.status != 503) {
+            return (synth(502));
+        }
+    }
+%cors     elsif (req.http.X-Phantomgate-Asked != "preflight") {
+%cors         # CORS is phantomgate's to say, never the API's.
+%cors         unset resp.http.Access-Control-Allow-Origin;
+%cors         unset resp.http.Access-Control-Allow-Credentials;
+%cors         unset resp.http.Access-Control-Expose-Headers;
+%cors         if (req.http.X-Phantomgate-Origin) {
+%cors             set resp.http.Access-Control-Allow-Origin = req.http.X-Phantomgate-Origin;
+%cors             set resp.http.Access-Control-Allow-Credentials = "true";
+%cors             if (req.http.X-Phantomgate-Expose) {
+%cors                 set resp.http.Access-Control-Expose-Headers = req.http.X-Phantomgate-Expose;
+%cors             }
+%cors         }
+%cors         set resp.http.Vary = "Origin";
+%cors     }
+}

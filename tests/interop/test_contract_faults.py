@@ -1,0 +1,197 @@
+"""The contract's cases of a decision service that says what it likes: whatever that is, the API hears of a request only
+after a 200 with a JWT, and what the API and the client say to each other stays theirs.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import socket
+
+import pytest
+
+from interop import decision_stub, echo_api
+from interop.asking import ask
+from interop.gateways import BINARIES, gateway
+from interop.test_contract import arrived, record
+from phantomgate.cli.gateways import kind_of
+
+__all__ = ["record"]
+
+pytestmark = pytest.mark.interop
+
+JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
+SPEAKING_HTTP = [one for one in BINARIES if kind_of(one.gateway).protocol == "http"]
+"""Whom the stub can answer; `test_asked_otherwise` sees to the others."""
+FAULTY = """
+[serve]
+listen = "127.0.0.1:{port}"
+{source}
+[introspection]
+endpoint = "http://127.0.0.1:1/introspect"
+client_id = "gateway"
+client_secret = "env:NOT_READ"
+timeout = "10ms"
+[forward]
+claims = {{ "X-User" = "sub", "X-Tenant" = "tenant" }}
+"""
+
+
+@pytest.fixture(scope="module")
+def api():
+    """The API, which all gateways share."""
+    with echo_api.running() as api:
+        yield api
+
+
+@pytest.fixture(scope="module", params=SPEAKING_HTTP, ids=lambda binary: binary.name)
+def binary(request):
+    """Each gateway in turn."""
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def started(binary, api, tmp_path_factory):
+    """The gateway, started once, with a decision service that says what a test wants: (stub, API, port)."""
+    with decision_stub.running() as stub:
+        stub.says(401)
+        settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
+        settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+        with gateway(binary, settings, api.port) as running:
+            yield stub, api, running.port
+
+
+@pytest.fixture
+def faulty(started):
+    """The same, calm."""
+    stub, api, _ = started
+    stub.seen.clear()
+    api.requests.clear()
+    stub.says(200, ("Authorization", JWT), ("X-User", "ann"), ("X-Tenant", ""))
+    return started
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
+def test_a_body_arrives_whole_and_nobody_else_sees_it(faulty, record, method):
+    stub, _, port = faulty
+    body = random.Random(1).randbytes(300_000)
+    answer = ask(port, "/upload", token="opaque", method=method, body=body)
+    assert (200, method) == (answer.status, answer.json["method"])
+    assert hashlib.sha256(body).hexdigest() == answer.json["body"]
+    ((_, _, fields),) = stub.seen
+    assert not {"transfer-encoding"} & {name for name, _ in fields}
+    assert "0" == dict(fields).get("content-length", "0")
+    record("a body of 300 kB", "arrives whole, and at the API alone")
+
+
+def test_a_refused_body_goes_nowhere(faulty):
+    stub, api, port = faulty
+    stub.says(401)
+    answer = ask(port, "/upload", token="opaque", method="POST", body=b"x" * 100_000)
+    assert (401, []) == (answer.status, api.requests)
+
+
+def test_a_long_jwt_passes(faulty, record):
+    stub, api, port = faulty
+    jwt = f"Bearer {'e' * 8000}.{'f' * 8000}.{'g' * 300}"
+    stub.says(200, ("Authorization", jwt), ("X-User", "ann"), ("X-Tenant", ""))
+    assert 200 == ask(port, token="opaque").status
+    assert jwt == arrived(api)["authorization"]
+    record("a JWT of 16 kB", "passes")
+
+
+def test_a_long_token_gets_to_the_decision(faulty, record):
+    stub, _, port = faulty
+    assert 200 == ask(port, token="t" * 8192).status
+    assert ("authorization", "Bearer " + "t" * 8192) in stub.seen[0][2]
+    record("a token of 8 KiB", "passes")
+
+
+def test_what_the_api_says_is_the_clients_to_see(faulty):
+    _, _, port = faulty
+    statuses = (401, 403, 404, 500, 503)
+    assert [*statuses] == [ask(port, f"/status/{status}", token="opaque").status for status in statuses]
+
+
+@pytest.mark.parametrize(
+    ("status", "fields"),
+    [
+        (200, []),
+        (200, [("X-User", "admin"), ("Authorization", "")]),
+        (204, []),
+        (302, [("Location", "/elsewhere"), ("Authorization", JWT)]),
+        (404, [("Authorization", JWT)]),
+    ],
+)
+def test_what_is_no_allow_lets_nothing_in(faulty, record, status, fields):
+    stub, api, port = faulty
+    stub.says(status, *fields)
+    answer = ask(port, token="opaque")
+    assert [] == api.requests
+    assert answer.status != 200
+    if (status, fields) == (200, []):
+        record("decision: 200 without Authorization", str(answer.status))
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 500, 502, 503])
+def test_a_refusal_is_the_clients_to_read(faulty, status):
+    stub, api, port = faulty
+    challenge = 'Bearer realm="api", error="insufficient_scope"'
+    stub.says(status, ("WWW-Authenticate", challenge), ("Cache-Control", "max-age=60"))
+    answers = [ask(port, token="refused") for _ in range(2)]
+    assert ([], 2) == (api.requests, len(stub.seen))
+    assert all(one.status == status or (status >= 500 and one.status >= 500) for one in answers), answers
+    if status in (401, 403):
+        assert challenge == answers[0].one("www-authenticate")
+
+
+def test_no_answer_lets_nothing_in(faulty, record):
+    stub, api, port = faulty
+    stub.closes = True
+    answer = ask(port, token="opaque")
+    assert [] == api.requests
+    assert answer.status >= 500
+    record("decision: closes without an answer", str(answer.status))
+
+
+def test_a_websocket_is_judged_and_then_carries_bytes(faulty, record):
+    stub, api, port = faulty
+    with websocket(port) as peer:
+        status = head(peer)
+        assert 101 == status
+        peer.sendall(b"\x81\x05hello")
+        assert b"\x81\x05hello" == peer.recv(7, socket.MSG_WAITALL)
+    assert JWT == arrived(api)["authorization"]
+    api.requests.clear()
+    stub.says(401)
+    with websocket(port) as peer:
+        assert (401, []) == (head(peer), api.requests)
+    record("WebSocket", "judged, then opens")
+
+
+def test_an_upgrade_to_http2_makes_no_tunnel(faulty):
+    _, api, port = faulty
+    fields = [("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")]
+    answer = ask(port, "/", *fields, token="opaque")
+    assert 101 != answer.status
+    for _, _, sent, _ in api.requests:
+        assert "upgrade" not in dict(sent)
+
+
+def websocket(port):
+    """A connection on which a WebSocket was asked for (RFC 6455 §4.1)."""
+    peer = socket.create_connection(("127.0.0.1", port), timeout=30)
+    lines = [
+        "GET /ws HTTP/1.1", "Host: api.example", "Upgrade: websocket", "Connection: Upgrade",
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "Authorization: Bearer opaque",
+    ]  # fmt: skip
+    peer.sendall("\r\n".join([*lines, "", ""]).encode())
+    return peer
+
+
+def head(peer):
+    """The status of the answer on *peer*, whose head is read to its end."""
+    data = b""
+    while not data.endswith(b"\r\n\r\n"):
+        data += peer.recv(1)
+    return int(data.split(b" ")[1])

@@ -1,0 +1,168 @@
+"""The ext_authz service on grpcio: each check is answered once, by what was decided, or not at all."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from phantomgate.adapters.envoy import METHOD, SERVICE
+from phantomgate.adapters.protobuf import bytes_field, read_one
+from phantomgate.core.model import Allow, HeaderChange, Route
+from phantomgate.gateway.find import find_bearer
+from phantomgate.gateway.gateway import Gateway
+from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.servers.listener import Limits, trusted_peers
+from servers.test_listener import Slow, on_loop, until
+
+grpc = pytest.importorskip("grpc")
+from phantomgate.servers.grpc import Checks, peer_of  # noqa: E402 - needs what may be missing
+
+__all__ = ["on_loop"]
+CHANGE = HeaderChange((("Authorization", "Bearer a.b.c"),), frozenset(("authorization",)))
+
+
+def asked(token, path="/a"):
+    header = bytes_field(3, bytes_field(1, "authorization") + bytes_field(2, f"Bearer {token}")) if token else b""
+    http = bytes_field(2, "GET") + bytes_field(4, path) + header
+    return bytes_field(1, bytes_field(4, bytes_field(2, http)))
+
+
+class Service:
+    """A service that serves, and what it decided."""
+
+    def __init__(self, **options):
+        self.resolver = Slow()
+        self.decisions: list = []
+        self.in_flight = 0
+        table = route_table([Rule("/a/**", ("GET",), Route("a"))], Route("policy"))
+
+        async def forward(route, token):
+            return CHANGE
+
+        def observe(request, decision):
+            self.decisions.append(decision)
+
+        gateway = Gateway(table, find_bearer(), self.resolver, (), forward, observe, lambda: "id-1")
+        options.setdefault("trusts", trusted_peers(["127.0.0.0/8"]))
+        self.checks = Checks(gateway, waiting=self._count, **options)
+
+    def _count(self, change):
+        self.in_flight += change
+
+    async def __aenter__(self):
+        port = await self.checks.start("127.0.0.1", 0)
+        self.channel = grpc.aio.insecure_channel(f"127.0.0.1:{port}")
+        self.check = self.channel.unary_unary(f"/{SERVICE}/{METHOD}")
+        return self
+
+    async def __aexit__(self, *error):
+        await self.channel.close()
+        await self.checks.stop(0)
+
+
+def status(said):
+    """The HTTP status in a CheckResponse; 200 for an allow."""
+    denied = read_one(said, 2)
+    if not denied:
+        assert read_one(said, 3)
+        return 200
+    said = read_one(denied, 1)  # HttpStatus: one varint
+    return (said[1] & 127) | (said[2] << 7) if said[1] > 127 else said[1]
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        (asked("now"), 200),
+        (asked(""), 401),
+        (asked("bad"), 401),
+        (asked("now, Bearer now"), 400),
+        (asked("now", "/b"), 403),
+        (asked("now", "/a/%2e%2e/b"), 400),
+        (b"\xff", 400),
+        (b"", 400),
+    ],
+)
+def test_a_check_is_answered_by_what_was_decided(on_loop, data, expected):
+    async def story():
+        async with Service() as service:
+            assert expected == status(await service.check(data))
+            assert (expected == 200) == isinstance(service.decisions[0], Allow)
+
+    on_loop(story())
+
+
+def test_who_has_to_wait_is_answered_when_the_server_has_spoken(on_loop):
+    async def story():
+        async with Service() as service:
+            call = asyncio.ensure_future(service.check(asked("slow")))
+            future = await service.resolver.asked("slow")
+            assert 1 == service.in_flight
+            assert 200 == status(await service.check(asked("now")))  # nobody waits behind another
+            future.set_result(None)
+            assert 200 == status(await call)
+            assert 0 == service.in_flight
+
+    on_loop(story())
+
+
+def test_who_is_not_trusted_is_told_nothing(on_loop):
+    async def story():
+        async with Service(trusts=trusted_peers(["192.0.2.0/24"])) as service:
+            with pytest.raises(grpc.aio.AioRpcError) as no:
+                await service.check(asked("now"))
+            assert grpc.StatusCode.PERMISSION_DENIED == no.value.code()
+            assert [] == service.decisions
+
+    on_loop(story())
+
+
+def test_a_request_that_is_too_long_is_no_request(on_loop):
+    async def story():
+        async with Service(limits=Limits(max_header_bytes=1024)) as service:
+            with pytest.raises(grpc.aio.AioRpcError) as no:
+                await service.check(asked("x" * 100_000))
+            assert grpc.StatusCode.RESOURCE_EXHAUSTED == no.value.code()
+
+    on_loop(story())
+
+
+@pytest.mark.parametrize(("seconds", "whole"), [(5, True), (0.05, False)])
+def test_an_end_waits_for_open_checks_and_says_whether_all_were_answered(on_loop, seconds, whole):
+    async def story():
+        async with Service() as service:
+            call = asyncio.ensure_future(service.check(asked("slow")))
+            future = await service.resolver.asked("slow")
+            ending = asyncio.ensure_future(service.checks.stop(seconds))
+            if whole:
+                await asyncio.sleep(0)
+                future.set_result(None)
+                assert 200 == status(await call)
+            assert whole is await ending
+            if not whole:
+                with pytest.raises(grpc.aio.AioRpcError):
+                    await call
+            await until(lambda: service.in_flight == 0)
+
+    on_loop(story())
+
+
+def test_when_envoy_gives_up_nobody_waits_on(on_loop):
+    async def story():
+        async with Service() as service:
+            with pytest.raises(grpc.aio.AioRpcError):
+                await service.check(asked("slow"), timeout=0.1)
+            await until(lambda: service.in_flight == 0)
+            assert not service.checks.cut
+
+    on_loop(story())
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [("ipv4:127.0.0.1:50000", "127.0.0.1"), ("ipv6:%5B::1%5D:50000", "::1"), ("ipv6:[::1]:5", "::1"),
+     ("unix:/run/x", ""), ("", "")],
+)  # fmt: skip
+def test_a_peer_is_its_address(text, address):
+    assert address == peer_of(text)
