@@ -56,9 +56,9 @@ bench-smoke: $(VENV)/.dev servers  ## the same, short: it runs, the figures mean
 
 lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without hosts
 	@$(INSTALL) uv
-	@for name in dev demo; do \
+	@for name in dev demo image; do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    $$( [ $$name = dev ] && echo --all-extras || echo --extra $$name ) pyproject.toml -o requirements/$$name.txt; done
+	    $$( case $$name in dev) echo --all-extras;; demo) echo --extra demo;; *) echo --extra agent --extra otel;; esac ) pyproject.toml -o requirements/$$name.txt; done
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
 	@for name in django_oauth_toolkit canaille traefik caddy envoy kong; do \

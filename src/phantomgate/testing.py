@@ -74,6 +74,28 @@ class DictCache:
         """Keep it for *seconds*."""
         self.records[key] = (self.ticks() + seconds, record)
 
+    async def forget(self, key: bytes) -> None:
+        """Drop it."""
+        self.records.pop(key, None)
+
+
+@dataclass
+class FakeStore(DictCache):
+    """A store that machines share, with its own clock."""
+
+    claims: dict[bytes, float] = field(default_factory=dict)
+
+    async def claim(self, key: bytes, seconds: float) -> bool:
+        """Whether nobody has claimed *key* in the last *seconds*."""
+        if self.claims.get(key, 0.0) > self.ticks():
+            return False
+        self.claims[key] = self.ticks() + seconds
+        return True
+
+    async def release(self, key: bytes) -> None:
+        """Others may claim *key*."""
+        self.claims.pop(key, None)
+
 
 async def each_by_itself(key: bytes, fill: Callable[[], Awaitable[T]]) -> T:  # noqa: ARG001 - the shape of `Once`
     """A `Once` that shares nothing: enough where there is no concurrency."""

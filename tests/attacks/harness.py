@@ -23,7 +23,7 @@ from attacks.authority import Authority
 from phantomgate.adapters.forward_auth import read_decide
 from phantomgate.backends.blocking import finish
 from phantomgate.config.settings import Cache as CacheSettings
-from phantomgate.config.settings import ForwardRule, Introspection, Policy, RouteRule, Settings
+from phantomgate.config.settings import ForwardRule, Introspection, Policy, Resilience, RouteRule, Settings
 from phantomgate.config.settings import Log as LogSettings
 from phantomgate.config.settings import Session as SessionSettings
 from phantomgate.config.wiring import Wired, wire
@@ -111,8 +111,8 @@ class Seen:
 class Gate:
     """Everything between a gateway's question and the authorization server, wired from settings and served on loopback.
 
-    *routes*, *policy*, *limits* and *trusted* are the settings of their names; *introspection*, *caching*, *log* and
-    *session* change those sections; the keys of a session are KEY and OLD_KEY of `sealed`.
+    *routes*, *policy*, *limits* and *trusted* are the settings of their names; *introspection*, *caching*, *log*,
+    *session* and *resilience* change those sections; the keys of a session are KEY and OLD_KEY of `sealed`.
     """
 
     def __init__(
@@ -134,6 +134,7 @@ class Gate:
         caching: Mapping[str, Any] | None = None,
         log: Mapping[str, Any] | None = None,
         session: Mapping[str, Any] | None = None,
+        resilience: Mapping[str, Any] | None = None,
         **introspection: Any,
     ) -> None:
         self.clock = clock = clock or FakeClock()
@@ -151,6 +152,7 @@ class Gate:
             forward=ForwardRule(CLAIMS if claims is None else claims),
             log=LogSettings(**(log or {})),
             session=SessionSettings(**(session or {})),
+            resilience=Resilience(**(resilience or {})),
         )
         self.environ = {"SECRET": secret, "KEY": KEY, "OLD_KEY": OLD_KEY}
         self.wired = loop.run(self._wire(clock, self.environ))

@@ -191,7 +191,7 @@ def test_back_pressure_is_passed_on_within_bounds_and_nobody_retries(case, sent,
 @pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 599])
 def test_a_server_in_trouble_is_503_and_never_an_opinion_about_the_token(case, status, serve, authority):
     authority.says = Answer(status, GOOD, "application/jwt")
-    gate = serve()
+    gate = serve(resilience={"retry": False})
     assert_not_remembered(gate, 503, "temporarily_unavailable")
     authority.says = None
     jwt_of_it = authority.issue(TOKEN, exp=UNTIL)

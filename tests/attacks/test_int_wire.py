@@ -167,7 +167,7 @@ def test_an_answer_that_nobody_asked_for_never_answers_the_next_question(case, s
 
 @attack("INT-014")
 def test_many_questions_at_once_each_get_their_own_answer(case, serve, authority):
-    gate = serve()
+    gate = serve(resilience={"max_wait": 5.0})
     tokens = [f"token-{number}" for number in range(300)]
     for token in tokens:
         authority.issue(token, sub=token, exp=NOW + 300)
@@ -324,7 +324,7 @@ def test_the_end_of_the_connection_that_asked_first_is_nobody_elses(case, status
     if status == 200:
         authority.issue(TOKEN, exp=NOW + 300)
     held = Held(authority, b"" if status == 503 else None)
-    gate = serve()
+    gate = serve(resilience={"retry": False})
     request = request_bytes("GET", "/decide", [("Authorization", f"Bearer {TOKEN}")])
     connections = []
     for waiting in range(1, 201):

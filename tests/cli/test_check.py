@@ -10,6 +10,7 @@ import pytest
 from loopback_server import SECRET, active
 from phantomgate.cli.main import main
 from processes import python
+from redis_servers import servers
 
 
 def check(environ, capsys, *words: str) -> tuple[int, str, str]:
@@ -132,3 +133,23 @@ def test_the_shell_gets_the_code_and_both_streams(server):
     done = python("-m", "phantomgate", "check", **server.environ())
     assert (done.returncode, "settings: good" in done.stdout, "refused our client" in done.stderr) == (1, True, True)
     assert SECRET not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_the_shared_store_is_greeted_too(server, capsys, there):
+    with servers() as make:
+        port = make().port if there else 1
+        shared = {"PHANTOMGATE__REDIS__NODES": f"127.0.0.1:{port}", "PHANTOMGATE__REDIS__SECRET": "env:SHARED"}
+        code, out, err = check(server.environ(SHARED="x" * 32, **shared), capsys)
+        assert (0 if there else 1) == code
+        assert there == (f"shared store: good, 127.0.0.1:{port} answered in " in out)
+        assert there != ("Requests are decided without it" in err)
+        found = json.loads(check(server.environ(SHARED="x" * 32, **shared), capsys, "--json")[1])
+        assert (there, there) == (found["good"], found["shared_store"]["good"])
+
+
+@pytest.mark.parametrize(
+    ("downstream", "text"), [("true", "(together 600 s)"), ("false", "let in for at most 300 s\n")]
+)
+def test_how_long_a_revoked_token_is_let_in_is_said(server, capsys, downstream, text):
+    assert text in check(server.environ(PHANTOMGATE__CACHE__DOWNSTREAM=downstream), capsys)[1]

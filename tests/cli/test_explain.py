@@ -230,3 +230,12 @@ def test_every_field_of_a_raw_request_is_kept():
     assert raw.headers.all(b"a") == [b"1", b"2"]
     assert (raw.headers.one(b"empty"), raw.headers.one(b"bytes")) == (b"", b"\xff")
     assert b"body" not in raw.headers
+
+
+def test_the_calls_that_a_decision_cost_are_told():
+    from phantomgate.cli.explain import _how
+    from phantomgate.resolvers.guarded import Calls
+
+    assert "2 no_connection, asked once more" == _how(Calls({"no_connection": 2}, retries=1))
+    assert "1 answered" == _how(Calls({"answered": 1}))
+    assert "" == _how(Calls())

@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from phantomgate.config.checks import problems_between
-from phantomgate.config.settings import Introspection, IssuerRule, RouteRule, Serve, Settings
+from phantomgate.config.settings import Cache, Introspection, IssuerRule, Policy, RouteRule, Serve, Settings
 
 GOOD = Settings(
     introspection=Introspection(endpoint="https://as.example/", client_id="gateway", client_secret="env:SECRET")
@@ -111,3 +111,19 @@ def test_grpc_listens_on_an_address_and_serves_checks_alone():
         assert "serve.protocol" not in told(also)
     split = (IssuerRule(name="a", issuer="https://as.example", mode="split"),)
     assert "split tokens" in told({"protocol": "grpc"}, issuers=split)["serve.protocol"]
+
+
+def test_what_is_stale_must_be_allowed_somewhere_and_for_some_time():
+    lenient = RouteRule(path="/news/**", allow_stale=True)
+    strict = RouteRule(path="/**")
+
+    def blamed(cache, policy=None, routes=()):
+        made = replace(GOOD, cache=cache, policy=policy or Policy(), routes=routes)
+        return [name for name, _ in problems_between(made)]
+
+    assert ["cache.stale_if_error"] == blamed(Cache(stale_if_error=30.0), routes=(strict,))
+    assert ["cache.stale_if_error"] == blamed(Cache(stale_if_error=30.0))
+    assert ["routes[1].allow_stale"] == blamed(Cache(), routes=(lenient, strict))
+    assert ["policy.allow_stale"] == blamed(Cache(), Policy(allow_stale=True))
+    assert [] == blamed(Cache(stale_if_error=30.0), routes=(lenient, strict))
+    assert [] == blamed(Cache(stale_if_error=30.0), Policy(allow_stale=True))

@@ -183,7 +183,9 @@ def test_an_unknown_key_is_a_problem_that_names_the_nearest(toml, name, meant):
 
 
 def test_an_unknown_key_like_no_other_is_told_what_there_is():
-    assert problems("[log]\ncolour = true\n" + GOOD)["log.colour"][0] == ("is not a setting; there are allows, level")
+    assert problems("[log]\ncolour = true\n" + GOOD)["log.colour"][0] == (
+        "is not a setting; there are allows, allows_one_in, level"
+    )
 
 
 @pytest.mark.parametrize(

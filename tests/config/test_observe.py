@@ -13,6 +13,9 @@ from phantomgate.config.log import LONGEST, Level
 from phantomgate.config.observe import BUCKETS, Metrics, ended, merge, observer
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, HeaderChange, Headers, Refuse, Request, Route, Token
+from phantomgate.resolvers.breaker import State
+from phantomgate.resolvers.cached import Counts
+from phantomgate.resolvers.guarded import Calls
 
 TOKEN = "canary-0123456789"
 
@@ -178,15 +181,33 @@ def test_a_latency_falls_into_the_first_bucket_that_holds_it(seconds, bucket):
     assert seconds == metrics.latency_sum
 
 
-class Counts:
-    hits, misses, negatives = 3, 2, 1
-
-
 def test_cache_counts_are_read_when_a_snapshot_is_taken():
     metrics = Metrics()
-    metrics.caches["memory"] = Counts()
+    metrics.caches["memory"] = Counts(3, 2, 1, 5, 4)
 
     assert {"memory": {"hit": 3, "miss": 2, "negative": 1}} == metrics.snapshot()["cache"]
+    assert (5, 4) == (metrics.snapshot()["stale"], metrics.snapshot()["ahead"])
+
+
+def test_what_a_process_that_is_gone_was_doing_is_over_and_what_it_counted_stays():
+    metrics = Metrics()
+    metrics.servers["main"] = Calls({"timeout": 3}, retries=2, in_flight=7, opened=1, state=State.OPEN)
+    told = json.loads(json.dumps(metrics.snapshot()))
+
+    assert {"closed": 0, "open": 1, "half_open": 0} == told["servers"]["main"]["breaker"]
+    left = ended(told)["servers"]["main"]
+    assert {"closed": 0, "open": 0, "half_open": 0} == left["breaker"]
+    assert (0, 3, 2, 1) == (left["in_flight"], left["calls"]["timeout"], left["retries"], left["opened"])
+
+
+@pytest.mark.parametrize(("one_in", "lines"), [(0, 0), (1, 25), (10, 3)])
+def test_one_allow_in_so_many_is_logged_and_says_so(one_in, lines):
+    metrics, written = Metrics(), []
+    observe = observer(metrics, written.append, now=lambda: 0.0, allowed=one_in)
+    for _ in range(25):
+        observe(request(), allow())
+    assert (25, lines) == (metrics.allowed, len(written))
+    assert {one_in if one_in > 1 else None} >= {line.fields.get("one_in") for line in written}
 
 
 def test_snapshots_survive_json_and_add_up():
@@ -196,7 +217,7 @@ def test_snapshots_survive_json_and_add_up():
     one.timed(0.2)
     other.timed(0.2)
     one.in_flight = 4
-    one.caches["memory"] = Counts()
+    one.caches["memory"] = Counts(3, 2, 1, 5, 4)
     one.upstream_failures["timeout"] = 1
 
     total = merge(json.loads(json.dumps(metrics.snapshot())) for metrics in (one, other))

@@ -306,8 +306,8 @@ def test_both_families_have_their_connections_closed():
         return made
 
     for made in (finish(closing("blocking")), on_a_loop(closing("nonblocking"))):
-        assert made.introspect.http in made.closing
-        assert made.introspect.http._closed
+        assert made.introspect.http.http in made.closing
+        assert made.introspect.http.http._closed
 
 
 def told(settings: Settings, environ: dict[str, str]) -> dict[str, str]:

@@ -21,8 +21,11 @@ has varnishd || need varnish
 has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
+has redis-server || need redis-server
 has wrk || need wrk
 has curl || need curl
+has promtool || need prometheus
+has systemd-analyze || need systemd
 has node || need nodejs
 has npm || need npm
 

@@ -36,6 +36,9 @@ AGENT = (
     "tests/oauth/test_authorization.py", "tests/oauth/test_authorization_response.py", "tests/oauth/test_id_token.py",
     "tests/config/test_agent.py",
 )  # fmt: skip
+BAD_DAYS = (
+    "tests/resolvers/test_breaker.py", "tests/resolvers/test_guarded.py", "tests/resolvers/test_cached_in_bad_times.py",
+)  # fmt: skip
 AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
 
 
@@ -157,13 +160,13 @@ MUTATIONS = [
     Mutation("the cap of max_age", ASK, "min(said.freshness, self.max_age)", "said.freshness", CACHE),
     Mutation("freshness counts from the question", ASK, "            asked_at + seconds,", "            self.ticks() + seconds + 1,", CACHE),
     # -- what is remembered
-    Mutation("exp of a remembered token", CACHED, "and self.now() < token.expires_at:", ":", CACHE),
+    Mutation("exp of a remembered token", CACHED, "and self.now() < hot[0].expires_at:", ":", CACHE),
     Mutation("exp of a stored token", CACHED, "return token if self.now() < token.expires_at else None", "return token", CACHE + ("tests/resolvers",)),
     Mutation("freshness of a remembered token", CACHED, "self.ticks() < token.fresh_until and", "", CACHE),
     Mutation("the context of a key", CACHED, "self._prefix + _measured", "_measured", CACHE),
     Mutation("the length of each part of a key", CACHED, 'return len(part).to_bytes(8, "big") + part', "return part", CACHE),
     Mutation("the whole token in a key", CACHED, 'credential.value.encode("ascii")', 'credential.value.encode("ascii")[:16]', CACHE + HDR),
-    Mutation("keys are secret", CACHED, "hmac.digest(self._secret,", 'hmac.digest(b"",', CACHE),
+    Mutation("keys are secret", CACHED, "hmac.digest(self._secret, self._prefix", 'hmac.digest(b"", self._prefix', CACHE),
     Mutation("a refusal is kept five seconds at most", CACHED, "min(negative_seconds, 5.0)", "negative_seconds", CACHE),
     Mutation("only an inactive token is remembered", CACHED, "no.reason is Reason.INACTIVE and", "", CACHE),
     Mutation("refusals are bounded", CACHED, "if len(self._negative) >= NEGATIVE_TOKENS:", "if False:", CACHE),
@@ -382,4 +385,16 @@ MUTATIONS = [
     Mutation("whose logout it is", "oauth/logout_token.py", "            check_whose,\n", "", AGENT),
     Mutation("userinfo about somebody else", "oauth/userinfo.py", '    if said.get("sub") != subject:', "    if False:", AGENT),
     Mutation("one process", "config/agent_checks.py", "    if settings.agent.processes == 1:", "    if True:", AGENT),
+    Mutation("stale only on routes that allow it", CACHED, "or not route.allow_stale:", "or False:", BAD_DAYS),
+    Mutation("stale for a minute at most", CACHED, "min(stale_seconds, MOST_STALE)", "stale_seconds", BAD_DAYS),
+    Mutation("stale never past exp", CACHED, "return token if self.now() < token.expires_at else None", "return token", BAD_DAYS),
+    Mutation("stale never once refused", CACHED, "await self.cache.forget(self._spare(key))", "pass", BAD_DAYS),
+    Mutation("stale is remembered by no gateway", CACHED, "replace(token, fresh_until=self.ticks(), source=Source.STALE)", "replace(token, source=Source.STALE)", BAD_DAYS),
+    Mutation("a refusal ahead counts", CACHED, "await self.cache.forget(key)  #", "pass  #", BAD_DAYS),
+    Mutation("one tries an open breaker", "resolvers/breaker.py", "if self.state is State.HALF_OPEN or left > 0:", "if left > 0:", BAD_DAYS),
+    Mutation("calls of another time", "resolvers/breaker.py", "            return  # of another time", "            pass  # of another time", BAD_DAYS),
+    Mutation("only questions are asked twice", "resolvers/guarded.py", "self.retries and call.retry and", "self.retries and", BAD_DAYS),
+    Mutation("one in ten is asked twice", "resolvers/guarded.py", " and self._budget >= 1.0", "", BAD_DAYS),
+    Mutation("both tries in one deadline", "resolvers/guarded.py", "timeout=max(round(until - self.ticks(), 2), 0.01)", "timeout=call.timeout", BAD_DAYS),
+    Mutation("an assertion is sent once", "oauth/introspection.py", 'name != "client_assertion"', "True", ("tests/oauth/test_introspection.py",)),
 ]  # fmt: skip

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
-from phantomgate.oauth.client_auth import client_secret_basic, client_secret_post
+from phantomgate.oauth.client_auth import client_assertion, client_secret_basic, client_secret_post
 from phantomgate.oauth.introspection import introspection_request, read_introspection
 from phantomgate.testing import reply
 from tokens import NOW, jwt, segment
@@ -36,6 +36,13 @@ def test_the_question_is_a_form_post_with_the_token_encoded_once():
     assert dict(call.headers)["Accept"] == "application/jwt"
     assert dict(call.headers)["Content-Type"] == "application/x-www-form-urlencoded"
     assert "a+b" not in repr(call)
+
+
+def test_it_may_be_asked_again_unless_it_shows_an_assertion_which_is_good_once():
+    """RFC 7523 §3: `jti`."""
+    secret = introspection_request("https://as/i", client_secret_basic("g", "s"), "t", "jwt", 2.0)
+    assertion = introspection_request("https://as/i", client_assertion("g", "a.b.c"), "t", "jwt", 2.0)
+    assert (True, False) == (secret.retry, assertion.retry)
 
 
 def test_client_secret_post_adds_parameters():

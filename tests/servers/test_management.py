@@ -75,7 +75,7 @@ def test_a_histogram_adds_up():
     assert "phantomgate_introspection_seconds_sum 60.404" in text
 
 
-@pytest.mark.parametrize("path", ["/", "/metrics/", "/decide", "/healthz/x"])
+@pytest.mark.parametrize("path", ["/metrics/", "/decide", "/healthz/x"])
 def test_there_is_nothing_else(path):
     assert 404 == asked(State(), path)[0]
 

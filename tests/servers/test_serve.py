@@ -69,7 +69,8 @@ def test_metrics_are_true_across_workers(service):
     assert 10 == grown.pop('phantomgate_decisions_total{outcome="refused",reason="inactive"}')
     looked_up = sum(value for name, value in grown.items() if name.startswith("phantomgate_cache_total"))
     assert 40 == looked_up
-    assert {"phantomgate_cache_total", "phantomgate_introspection_seconds"} >= {
+    asked_for = {"phantomgate_introspection_seconds", "phantomgate_authorization_server_calls_total"}
+    assert {"phantomgate_cache_total", *asked_for} >= {
         name.partition("{")[0].removesuffix("_bucket").removesuffix("_count").removesuffix("_sum") for name in grown
     }
     asked = after["phantomgate_introspection_seconds_count"]
@@ -84,6 +85,14 @@ def test_metrics_have_the_names_and_labels_that_dashboards_rely_on(service):
         "phantomgate_introspection_seconds_bucket",
         "phantomgate_introspection_seconds_count",
         "phantomgate_introspection_seconds_sum",
+        "phantomgate_stale_served_total",
+        "phantomgate_refreshed_ahead_total",
+        "phantomgate_authorization_server_calls_total",
+        "phantomgate_authorization_server_retries_total",
+        "phantomgate_authorization_server_shed_total",
+        "phantomgate_authorization_server_in_flight",
+        "phantomgate_breaker_state",
+        "phantomgate_breaker_opened_total",
         "phantomgate_in_flight",
         "phantomgate_workers",
         "phantomgate_worker_restarts_total",

@@ -7,11 +7,12 @@ a second copy of the decision path.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Coroutine
-from threading import Event, Lock
+from threading import BoundedSemaphore, Event, Lock
+from time import sleep
 from typing import Any, TypeVar
 
 from phantomgate.backends.shared_failure import anew
-from phantomgate.core.errors import Unavailable
+from phantomgate.core.errors import Reason, Unavailable
 
 T = TypeVar("T")
 
@@ -76,3 +77,29 @@ class SingleFlight:
                 del self._flights[key]
             flight.landed.set()
         return result
+
+
+class ThreadTurns:
+    """`Turns` among threads. State: how many are left."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._left = BoundedSemaphore(most)
+
+    async def take(self, seconds: float) -> None:
+        """As `Turns.take`."""
+        if not self._left.acquire(timeout=seconds):
+            raise Unavailable(
+                f"{self._most} calls to the authorization server are under way already",
+                retry_after=1,
+                reason=Reason.OVERLOADED,
+            )
+
+    def give_back(self) -> None:
+        """As `Turns.give_back`."""
+        self._left.release()
+
+
+async def pause(seconds: float) -> None:
+    """Wait, as a coroutine that never suspends."""
+    sleep(seconds)  # noqa: ASYNC251 - this family blocks

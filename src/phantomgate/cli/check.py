@@ -17,25 +17,26 @@ from typing import Any
 
 from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
-from phantomgate.cli.remedies import remedy
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import draft, read_sources
+from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
-from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 
 EXPLANATION = """\
 Reads the settings, says every problem in them at once, and then asks each authorization server about a token that
 nobody ever issued (a good one answers that it is not active), for its keys where its JWTs are verified, and, with
-[exchange], to exchange such a token (a good one refuses it).
+[exchange], to exchange such a token (a good one refuses it). With [redis], the store is greeted.
 Nothing is changed anywhere.
 
   phantomgate check --config gateway.toml && systemctl restart phantomgate
 
 exit codes:
   0  everything is good (there may be warnings)
-  1  an authorization server can't be reached, refuses our client, or gives no usable answer or key
+  1  an authorization server can't be reached, refuses our client, or gives no usable answer or key; or the shared
+     store can't be used
   2  the settings have problems
 """
 
@@ -65,13 +66,21 @@ class Findings:
     problems: tuple[Problem, ...] = ()
     warnings: tuple[Problem, ...] = ()
     servers: tuple[Server, ...] = ()
+    store: Server | None = None
+    """What [redis] names, if anything."""
+    window: str = ""
+    """For how long a revoked token may still be let in."""
 
     @property
     def exit_code(self) -> int:
         """0 good, 1 the authorization server, 2 settings."""
         if self.problems or not self.servers:
             return 2
-        return 1 if any(server.trouble for server in self.servers) else 0
+        return 1 if any(server.trouble for server in (*self.servers, *self._stores)) else 0
+
+    @property
+    def _stores(self) -> tuple[Server, ...]:
+        return () if self.store is None else (self.store,)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -81,6 +90,8 @@ class Findings:
             "warnings": [warning._asdict() for warning in self.warnings],
             "authorization_server": self.servers[0].as_json() if len(self.servers) == 1 else None,
             "authorization_servers": [server.as_json() for server in self.servers],
+            "revoked_tokens": self.window,
+            "shared_store": None if self.store is None else self.store.as_json(),
         }
 
     def print(self) -> None:
@@ -89,11 +100,13 @@ class Findings:
             print(SettingsError(self.problems), file=sys.stderr)
         else:
             print(f"settings: good ({self.origin})")
+        if self.window:
+            print(f"revoked tokens: {self.window}")
         for setting, text, origin in self.warnings:
             print(f"warning: {setting} {text} ({origin})", file=sys.stderr)
         if not self.servers:
             print("The authorization server was not asked; mend the settings first.", file=sys.stderr)
-        for server in self.servers:
+        for server in (*self.servers, *self._stores):
             server.print()
 
 
@@ -106,10 +119,11 @@ class Server:
     endpoint: str
     seconds: float
     trouble: Refused | None
+    kind: str = "authorization server"
 
     def print(self) -> None:
         """For people: what is good to stdout, what is not to stderr."""
-        who = f"issuer {self.issuer}" if self.issuer else "authorization server"
+        who = f"issuer {self.issuer}" if self.issuer else self.kind
         if self.trouble is None:
             print(f"{who}: good, {self.endpoint} answered in {self.seconds * 1000:.0f} ms")
         else:
@@ -141,11 +155,11 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     problems += unmet(settings, environ)
     if problems:
         return Findings(sources.origin, tuple(problems))
-    return Findings(sources.origin, (), tuple(warnings(settings)), ask(settings, environ))
+    return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ), window(settings))
 
 
-def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[Server, ...]:
-    """What each authorization server makes of a token that nobody issued, and which keys it has."""
+def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[Server, ...], Server | None]:
+    """What each authorization server makes of a token that nobody issued, and which keys it has; then the store."""
     wired = wire(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - what is wrong is said below
     found: list[Server] = []
     for probe in wired.probes:
@@ -153,6 +167,12 @@ def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[Server, ...]:
         trouble = finish(probe.ask())
         name = probe.name if settings.issuers or settings.exchanges else ""
         found.append(Server(name, probe.where, wired.ticks() - began, trouble))
+    store = None
+    if wired.sharing is not None:
+        began = wired.ticks()
+        said = finish(wired.sharing.trouble())
+        no = Refused(Reason.UNAVAILABLE, f"the shared store: {said}") if said else None
+        store = Server("", wired.sharing.where, wired.ticks() - began, no, "shared store")
     finish(wired.close())
     if settings.has_agent:
         agent = wire_agent(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - as above
@@ -160,4 +180,14 @@ def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[Server, ...]:
         trouble = finish(agent.probe.ask())
         found.append(Server(agent.probe.name, agent.probe.where, time.monotonic() - began, trouble))
         finish(agent.close())
-    return tuple(found)
+    return tuple(found), store
+
+
+def window(settings: Settings) -> str:
+    """For how long a revoked token may still be let in: here, and where a gateway remembers what we said."""
+    here = settings.cache.max_age
+    told = ", or until we are told at [revocation]" if settings.revokes else ""
+    said = f"let in for at most {here:g} s{told}"
+    if settings.serve.upstream or not settings.cache.downstream:
+        return said
+    return f"{said}; a gateway that remembers decisions adds at most {here:g} s (together {2 * here:g} s)"

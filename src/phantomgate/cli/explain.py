@@ -23,6 +23,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import wire
 from phantomgate.core.model import Headers, Request
 from phantomgate.gateway.explain import recording
+from phantomgate.resolvers.guarded import Calls
 
 EXPLANATION = """\
 Decides one request as `serve` would, and prints each step: the route that matched, the credential that was found,
@@ -95,7 +96,14 @@ def explain(settings: Settings, raw: Raw, environ: Mapping[str, str]) -> Story:
     decision = finish(gateway.decide(request))
     finish(wired.close())
     exchange = raw.path == "/exchange"
-    return tell(settings, request, steps, decision, exchange=exchange, now=wired.now(), ticks=wired.ticks())
+    told = tell(settings, request, steps, decision, exchange=exchange, now=wired.now(), ticks=wired.ticks())
+    return told | {"calls": [f"{name}: {_how(calls)}" for name, calls in wired.metrics.servers.items() if _how(calls)]}
+
+
+def _how(calls: Calls) -> str:
+    """What came of the calls to one server, in words: "2 no_connection, asked once more"."""
+    made = [f"{count} {how}" for how, count in calls.by_outcome.items()]
+    return ", ".join([*made, "asked once more"] if calls.retries else made)
 
 
 def judged(raw: Raw, settings: Settings) -> Request:

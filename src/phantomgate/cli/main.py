@@ -28,6 +28,7 @@ COMMANDS = {
     "probe": "find out what an authorization server speaks, and write the settings for it",
     "init": "write the configuration of a gateway from the settings",
     "doctor": "send the known bypasses through a real gateway, and see what reaches the API",
+    "purge": "have tokens forgotten and refused, everywhere, now",
     "keygen": "make a key",
     "demo": "the phantom token pattern at work, with a development authorization server",
 }

@@ -13,9 +13,9 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -26,11 +26,14 @@ from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.settings import Settings
+from phantomgate.config.revoking import mark_seconds, names_of, revocation_secret
+from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
-from phantomgate.servers.running import Plan, Run
+from phantomgate.servers.fleet import Fleet
+from phantomgate.servers.purges import Purges, hearing
+from phantomgate.servers.running import Plan, Run, Tell
 from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
 from phantomgate.servers.supervisor import worker_command
 
@@ -90,11 +93,43 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    wired = wire(settings, "nonblocking", environ=environ, write=log)
+    # A probe is to find out, whatever was found out before, and is no decision
+    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
+    wired = wire(unguarded, "nonblocking", environ=environ, write=log)
     agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
 
     async def probe() -> Refused | None:
         return await wired.probe() or (await agent.probe.ask() if agent else None)
+
+    async def hear(tell: Tell) -> Callable[[], Awaitable[None]]:
+        digests = wired.marks.secret
+        notes = None if wired.sharing is None else wired.sharing.notes
+        fleet = Fleet(tell, notes, digests, now=time.time, log=log)
+        listening = asyncio.create_task(fleet.listen())
+        stop = None
+        if settings.revokes:
+            secret, _ = revocation_secret(settings, environ)
+            stop = await hearing(
+                Purges(
+                    secret,
+                    digests,
+                    mark_seconds(settings),
+                    names_of(settings),
+                    wired.revoking,
+                    fleet.purge,
+                    time.time,
+                    log,
+                ),
+                settings,
+            )
+
+        async def deaf() -> None:
+            if stop is not None:
+                await stop()
+            listening.cancel()
+            await asyncio.wait([listening])
+
+        return deaf
 
     plan = Plan(
         listen=bound["serve.listen"],
@@ -109,6 +144,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         dropped=lambda: own.lines_dropped,
         ticks=time.monotonic,
         jitter=random.random,  # spreads retries; nothing secret hangs on it
+        hear=hear,
         agent_listen=bound.get("agent.listen"),
         agent_command=worker_command("phantomgate.servers.agent_worker", sys.path, str(Path.cwd())),
     )

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 
 from phantomgate.adapters.forward_auth import write_allow, write_exchange
 from phantomgate.adapters.refusal import write_refusal
-from phantomgate.cli.remedies import remedy
+from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import (
@@ -170,6 +170,7 @@ def as_text(story: Story) -> str:
         lines.append(_line("", f"note: {request['note']}"))
     for step in story["steps"]:
         lines += _step_lines(step)
+    lines += [_line("calls" if not place else "", text) for place, text in enumerate(story.get("calls", ()))]
     if decision["outcome"] != "refused":
         lines.append(_line("decision", decision["outcome"].upper()))
     else:
@@ -196,6 +197,7 @@ def _step_lines(step: dict[str, Any]) -> list[str]:
             others = [_line("", f"and {', '.join(map(_plain, step['other_claims']))}")] if step["other_claims"] else []
             ends = f"expires in {step['expires_in']} s, may be remembered for {step['usable_for']} s"
             who = "the authorization server" if step["source"] == Source.NETWORK.value else f"the {step['source']}"
+            who = "the memory past its time" if step["source"] == Source.STALE.value else who
             who += f" of issuer {_plain(step['issuer'])}" if step["issuer"] else ""
             return [_line("resolve", f"active, says {who}; {ends}{ms}"), *claims, *others]
         case "judge":

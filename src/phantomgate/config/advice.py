@@ -11,6 +11,7 @@ from phantomgate.config.agent_checks import agent_warnings
 from phantomgate.config.network import insecure, read_address
 from phantomgate.config.session_checks import session_warnings
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing_checks import sharing_warnings
 from phantomgate.core.errors import Problem
 
 
@@ -64,8 +65,18 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if serve.upstream and insecure(serve.upstream):
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
+    if settings.cache.stale_if_error > 0:
+        yield (
+            "cache.stale_if_error",
+            (
+                f"lets a token that is revoked while the authorization server can't be asked work for up to "
+                f"{settings.cache.stale_if_error:g} s longer, where allow_stale is true; make sure that nothing is "
+                "bought, changed or disclosed there that must not be"
+            ),
+        )
     yield from _of_issuers(settings)
     yield from session_warnings(settings)
+    yield from sharing_warnings(settings)
     yield from agent_warnings(settings)
     yield from _too_open(settings)
 

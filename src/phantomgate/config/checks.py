@@ -13,14 +13,17 @@ from phantomgate.config.asking_checks import missing, problems_of_asking, wants_
 from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.published import problems_of_resource
+from phantomgate.config.revoking import REVOCATION_CHECKS
 from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
+from phantomgate.config.sharing_checks import SHARING_CHECKS
 from phantomgate.config.splitting import problems_of_splitting
 from phantomgate.core.model import Route
 from phantomgate.gateway.routes import Rule, route_table
 from phantomgate.oauth.urls import check_issuer
 
 _ANY = Route("any")
+_NO_TIME = 'has no effect without cache.stale_if_error; write stale_if_error = "30s" under [cache], or leave it out'
 
 
 def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
@@ -50,6 +53,8 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
             text = _template(rule)
             if text:
                 yield name, text
+        if rule.allow_stale and settings.cache.stale_if_error <= 0 and "cache.stale_if_error" not in unread:
+            yield f"routes[{place}].allow_stale", _NO_TIME
         if (
             rule.upstream_audience
             and not settings.makes_jwts
@@ -159,6 +164,22 @@ def _minter_has_an_audience(settings: Settings) -> str:
     return "" if settings.mint.audience or not settings.mint.keys else missing("mint", "audience", "orders-api")
 
 
+def _stale_is_allowed_somewhere(settings: Settings) -> str:
+    allowed = settings.policy.allow_stale or any(rule.allow_stale for rule in settings.routes)
+    if settings.cache.stale_if_error <= 0 or allowed:
+        return ""
+    return (
+        "has no effect: write allow_stale = true under those of [[routes]] (or under [policy], without routes) where \
+reading something a minute too long does no harm"
+    )
+
+
+def _stale_is_for_some_time(settings: Settings) -> str:
+    if settings.cache.stale_if_error > 0 or not settings.policy.allow_stale:
+        return ""
+    return _NO_TIME
+
+
 def _template(rule: RouteRule) -> str:
     """The gateway's own reader is the judge of a path template."""
     try:
@@ -176,7 +197,11 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.keys", (), _keys_are_there),
     ("mint.issuer", ("mint.keys", "introspection.issuer", "policy.issuers", "issuers"), _minter_has_a_name),
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
+    ("cache.stale_if_error", ("policy.allow_stale", "routes"), _stale_is_allowed_somewhere),
+    ("policy.allow_stale", ("cache.stale_if_error",), _stale_is_for_some_time),
     *SESSION_CHECKS,
+    *SHARING_CHECKS,
+    *REVOCATION_CHECKS,
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
     ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),

@@ -5,13 +5,13 @@ Rule: nothing is imported that the family doesn't need, so a cold start pays for
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Literal, Protocol, TypeAlias
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
 from phantomgate.core.nouns import dataclass
-from phantomgate.core.ports import Clock, Http, Later, Once
+from phantomgate.core.ports import Clock, Http, Later, Once, Turns
 
 Family: TypeAlias = Literal["blocking", "nonblocking"]
 
@@ -39,6 +39,8 @@ class BackEnds:
     key_once: Once
     later: Later | None
     closing: list[Closable]
+    turns: Callable[[int], Turns]
+    pause: Callable[[float], Awaitable[None]]
 
 
 def back_ends(settings: Settings, family: Family, ticks: Clock, given: Http | None) -> BackEnds:
@@ -47,8 +49,11 @@ def back_ends(settings: Settings, family: Family, ticks: Clock, given: Http | No
 
 
 def _nonblocking(given: Http | None) -> BackEnds:
+    import asyncio
+
     from phantomgate.backends.background import Background
     from phantomgate.backends.nonblocking import AiohttpHttp, SingleFlight
+    from phantomgate.backends.turns import LoopTurns
 
     clients: dict[tuple[str, str, Certificate], Http] = {}
     # Keys have flights of their own, so that however many tokens wait for a key, there is room for its fetch
@@ -65,11 +70,11 @@ def _nonblocking(given: Http | None) -> BackEnds:
             clients[key] = made
         return clients[key]
 
-    return BackEnds(client, flights, key_flights, later, closing)
+    return BackEnds(client, flights, key_flights, later, closing, LoopTurns, asyncio.sleep)
 
 
 def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
-    from phantomgate.backends.blocking import SingleFlight
+    from phantomgate.backends.blocking import SingleFlight, ThreadTurns, pause
     from phantomgate.backends.blocking_http import BlockingHttp
 
     clients: dict[tuple[str, Certificate], Http] = {}
@@ -86,6 +91,8 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
 
     askers = [settings.introspection, *(one.introspection for one in settings.issuers)]
     asking = max(settings.exchange.timeout, *(asked.timeout for asked in askers))
+    if settings.redis.nodes:
+        asking *= 1.5  # another machine may ask already, and is waited for
     # The longest way to the keys: two forms of metadata, and the keys themselves
     found = (settings.introspection, settings.exchange)
     keys = max(*(2 * asked.timeout for asked in found), *(3 * one.timeout for one in settings.issuers))
@@ -98,4 +105,6 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
         SingleFlight(patience=max(keys, asking) + 1.0),
         None,
         closing,
+        ThreadTurns,
+        pause,
     )

@@ -16,18 +16,21 @@ from phantomgate.config.probes import Probe, probe_introspection, probe_keys
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Refused
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Cache, Clock, Http, Later, Once, Resolver, Store
+from phantomgate.core.ports import Clock, Http, Later, Once, Resolver, Store
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect
+from phantomgate.resolvers.marks import Marks
 
 if TYPE_CHECKING:
+    from phantomgate.config.sharing import Sharing
     from phantomgate.oauth.discovery import Form, Metadata
     from phantomgate.oauth.jwks import KeySet
     from phantomgate.resolvers.held import Held
     from phantomgate.resolvers.keys import Keys
     from phantomgate.resolvers.signatures import Signatures
     from phantomgate.resolvers.statements import Statements
+    from phantomgate.resolvers.verify import Verify
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
@@ -42,7 +45,7 @@ class Tools:
     once: Once
     key_once: Once
     later: Later | None
-    cache: Cache
+    cache: Store
     counts: Counts
     now: Clock
     ticks: Clock
@@ -55,6 +58,10 @@ class Tools:
     halves: Store | None = None
     """Where the parts of split tokens are, where there are such."""
     split_counts: Counts = field(default_factory=Counts)
+    marks: Marks | None = None
+    """What was purged lately."""
+    sharing: Sharing | None = None
+    """Where other machines' answers are found, where they are shared."""
 
 
 class Made(NamedTuple):
@@ -96,7 +103,7 @@ def _of_key_set(tools: Tools) -> Made:
     settings = tools.settings
     one = IssuerRule(name=NAME, keys=settings.aws.keys, algorithms=ALGORITHMS)
     remembered: list[Cached] = []
-    keys, rules = _keys(tools, one, None, remembered), any_issuer_rules(settings.policy.clock_skew)
+    keys, rules = keys_of(tools, one, None, remembered), any_issuer_rules(settings.policy.clock_skew)
     verify = Verify(keys, rules, now=tools.now, ticks=tools.ticks, name=NAME, max_age=settings.cache.max_age)
     remembered.append(_cached(tools, verify, NAME, ("aws.keys", one.keys)))
     return Made(remembered[0], None, (probe_keys(one, keys),))
@@ -115,9 +122,9 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
         introspection=introspection,
     )
     remembered: list[Cached] = []
-    metadata = None if introspection.endpoint else _metadata(tools, one)
+    metadata = None if introspection.endpoint else metadata_of_issuer(tools, one)
     introspect = _introspect(tools, one, client, metadata, remembered)
-    cached = _cached(tools, introspect, name, _asked(one))
+    cached = _cached(tools, _shared(tools, introspect, None, introspect, one, _asked(one)), name, _asked(one))
     remembered.append(cached)
     return cached, introspect, probe_introspection(tools.random, one, introspect)
 
@@ -126,12 +133,12 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
     from phantomgate.config.issuer_checks import discovers, introspects, rules_of, verifies
     from phantomgate.resolvers.verify import Verify, Wrapped, wrapper_rules
 
-    metadata = _metadata(tools, one) if discovers(one) else None
+    metadata = metadata_of_issuer(tools, one) if discovers(one) else None
     context: tuple[str, ...] = ()
     remembered: list[Cached] = []
     verify = introspect = None
     if verifies(one):
-        keys = _keys(tools, one, metadata, remembered)
+        keys = keys_of(tools, one, metadata, remembered)
         rules = rules_of(one, tools.settings.policy.clock_skew)
         verify = Verify(
             keys,
@@ -153,13 +160,32 @@ def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]
         inner: Resolver = Wrapped(verify, introspect)
     else:
         inner = cast("Resolver", verify or introspect)
-    cached = _cached(tools, inner, one.name, ("issuers", one.name, one.mode, one.issuer, *context))
+    context = ("issuers", one.name, one.mode, one.issuer, *context)
+    if introspect is not None:  # what only has to be verified is verified sooner than found
+        inner = _shared(tools, inner, verify, introspect, one, context)
+    cached = _cached(tools, inner, one.name, context)
     remembered.append(cached)
     if one.mode != "split":
         return cached
     from phantomgate.resolvers.split import Split
 
     return Split(cached, cast("Store", tools.halves), tools.split_counts)
+
+
+def _shared(
+    tools: Tools,
+    inner: Resolver,
+    verify: Verify | None,
+    introspect: Introspect,
+    one: IssuerRule,
+    context: tuple[str, ...],
+) -> Resolver:
+    """*inner*, asked by one machine for all of them where answers are shared."""
+    if tools.sharing is None:
+        return inner
+    provers = (verify, introspect.statements, introspect.signatures)
+    keys = [prover.keys for prover in provers if prover is not None]
+    return tools.sharing.around(inner, keys, context, one.name, asked_of(one).timeout, tools.marks)
 
 
 def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) -> Cached:
@@ -174,6 +200,9 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
         negative_seconds=tools.settings.cache.negative_max_age,
         issuer=name,
         counts=tools.counts,
+        later=tools.later if tools.settings.cache.refresh_ahead else None,
+        stale_seconds=tools.settings.cache.stale_if_error,
+        marks=tools.marks,
     )
 
 
@@ -184,7 +213,8 @@ def _asked(one: IssuerRule) -> tuple[str, ...]:
     return one.issuer, asked.endpoint, asked.client_id, asked.answer, *verified
 
 
-def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
+def metadata_of_issuer(tools: Tools, one: IssuerRule) -> Held[Metadata]:
+    """What this issuer publishes of itself."""
     from phantomgate.resolvers.keys import metadata_of
 
     fetch = metadata_of(
@@ -198,7 +228,8 @@ def _metadata(tools: Tools, one: IssuerRule) -> Held[Metadata]:
     return _held(tools, one, "metadata", fetch)
 
 
-def _keys(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
+def keys_of(tools: Tools, one: IssuerRule, metadata: Held[Metadata] | None, remembered: list[Cached]) -> Keys:
+    """The keys of this issuer, found as its settings say; what they have proved, *remembered* forgets with them."""
     from phantomgate.oauth.jwks import read_key_set
     from phantomgate.resolvers.held import Fixed
     from phantomgate.resolvers.keys import endpoint_in, keys_at, keys_in

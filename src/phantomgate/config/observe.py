@@ -14,6 +14,8 @@ from phantomgate.config.log import Level, LogLine, frames, kinds_of
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, Answer, Decision, Refuse, Request
 from phantomgate.core.ports import Clock, Observer
+from phantomgate.resolvers.breaker import State
+from phantomgate.resolvers.guarded import OUTCOMES, Calls
 
 Snapshot: TypeAlias = dict[str, Any]
 """`Metrics.snapshot` as JSON carries it between processes; missing members count as nothing."""
@@ -37,9 +39,9 @@ LEVELS = {
 class CacheCounts(Protocol):
     """What a cached resolver counts by itself."""
 
-    hits: int
-    misses: int
-    negatives: int
+    def results(self) -> dict[str, int]:
+        """Each result of a look-up, and how often it came."""
+        ...
 
 
 class Metrics:
@@ -55,6 +57,7 @@ class Metrics:
         "latency_sum",
         "lines_dropped",
         "refused",
+        "servers",
         "upstream_failures",
     )
 
@@ -74,6 +77,8 @@ class Metrics:
         self.upstream_failures: dict[str, int] = dict.fromkeys(UPSTREAM_FAILURES, 0)
         self.caches: dict[str, CacheCounts] = {}
         """Level ("memory") to where that level counts."""
+        self.servers: dict[str, Calls] = {}
+        """Authorization server, by its name in the settings, to what was counted of our calls to it."""
 
     def waiting(self, change: int) -> None:
         """One more (1) or less (-1) request is in flight."""
@@ -100,11 +105,23 @@ class Metrics:
             "latency_sum": self.latency_sum,
             "lines_dropped": self.lines_dropped,
             "upstream_failures": dict(self.upstream_failures),
-            "cache": {
-                level: {"hit": counts.hits, "miss": counts.misses, "negative": counts.negatives}
-                for level, counts in self.caches.items()
-            },
+            "cache": {level: counts.results() for level, counts in self.caches.items()},
+            "stale": sum(getattr(counts, "stale", 0) for counts in self.caches.values()),
+            "ahead": sum(getattr(counts, "ahead", 0) for counts in self.caches.values()),
+            "servers": {name: _told(calls) for name, calls in self.servers.items()},
         }
+
+
+def _told(calls: Calls) -> Snapshot:
+    """What was counted of one server, and how many of our breakers stand in which way."""
+    return {
+        "calls": {how: calls.by_outcome.get(how, 0) for how in OUTCOMES},
+        "retries": calls.retries,
+        "in_flight": calls.in_flight,
+        "shed": dict(calls.shed),
+        "opened": calls.opened,
+        "breaker": {state.value: int(calls.state is state) for state in State},
+    }
 
 
 def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
@@ -116,8 +133,9 @@ def merge(snapshots: Iterable[Snapshot]) -> Snapshot:
 
 
 def ended(last: Snapshot) -> Snapshot:
-    """What stays of a process that is gone: its counts, so that totals never go back, but nothing in flight."""
-    return {**last, "in_flight": 0}
+    """What stays of a process that is gone: its counts, so that totals never go back, but nothing of how it stood."""
+    gone = {"in_flight": 0, "breaker": dict.fromkeys((state.value for state in State), 0)}
+    return {**last, "in_flight": 0, "servers": {name: {**one, **gone} for name, one in last.get("servers", {}).items()}}
 
 
 def _plus(left: Any, right: Any) -> Any:
@@ -131,13 +149,13 @@ def _plus(left: Any, right: Any) -> Any:
     return left + right
 
 
-def observer(metrics: Metrics, write: Callable[[LogLine], None], *, now: Clock, allowed: bool = False) -> Observer:
-    """An observer that counts in *metrics* and hands each refusal, and each `Allow` where *allowed*, to *write*."""
+def observer(metrics: Metrics, write: Callable[[LogLine], None], *, now: Clock, allowed: int = 0) -> Observer:
+    """An observer that counts in *metrics* and hands each refusal, and one in *allowed* of all allowed, to *write*."""
 
     def observe(request: Request, decision: Decision) -> None:
         if isinstance(decision, Allow):
             metrics.allowed += 1
-            if allowed:
+            if allowed and metrics.allowed % allowed == 1 % allowed:
                 record(request, decision)
             return
         if isinstance(decision, Answer):
@@ -152,7 +170,7 @@ def observer(metrics: Metrics, write: Callable[[LogLine], None], *, now: Clock, 
     def record(request: Request, decision: Allow | Refuse) -> None:
         try:
             write(
-                _allow_line(now(), request, decision)
+                _allow_line(now(), request, decision, allowed)
                 if isinstance(decision, Allow)
                 else _refuse_line(now(), request, decision)
             )
@@ -167,7 +185,7 @@ def _was_abandoned(refuse: Refuse) -> bool:
     return refuse.cause is not None and not isinstance(refuse.cause, Exception)
 
 
-def _allow_line(now: float, request: Request, allow: Allow) -> LogLine:
+def _allow_line(now: float, request: Request, allow: Allow, one_in: int) -> LogLine:
     return LogLine(
         now,
         Level.INFO,
@@ -178,6 +196,7 @@ def _allow_line(now: float, request: Request, allow: Allow) -> LogLine:
             "route": allow.route.name,
             "issuer": allow.token.issuer,
             "source": allow.token.source.value,
+            **({"one_in": one_in} if one_in > 1 else {}),
         },
     )
 

@@ -17,6 +17,6 @@ def make_sealed(tools: Tools, clients: Mapping[str, Client]) -> Made:
     """What `make` makes of the settings, for bearer tokens alone; nobody, where they name nobody."""
     settings = tools.settings
     if settings.introspection == Introspection() and not settings.aws.keys:
-        return Made(AsSealed(None), None, ())
+        return Made(AsSealed(None, tools.marks), None, ())
     made = make(tools, clients)
-    return made._replace(resolver=AsSealed(made.resolver))
+    return made._replace(resolver=AsSealed(made.resolver, tools.marks))

@@ -15,8 +15,10 @@ from phantomgate.config.network import ADDRESS, NETWORKS, url
 from phantomgate.config.settings_agent import Agent
 from phantomgate.config.settings_aws import Aws
 from phantomgate.config.settings_resource import Resource
+from phantomgate.config.settings_running import Log, Resilience, Traces
 from phantomgate.config.settings_servers import AsClient, Exchange, Introspection, IssuerRule
 from phantomgate.config.settings_session import Session
+from phantomgate.config.settings_shared import Redis, Revocation
 from phantomgate.config.vocabulary import (
     CLAIM,
     CLAIMS,
@@ -45,11 +47,15 @@ __all__ = [
     "Log",
     "Mint",
     "Policy",
+    "Redis",
+    "Resilience",
     "Resource",
+    "Revocation",
     "RouteRule",
     "Serve",
     "Settings",
     "SplitTokens",
+    "Traces",
 ]
 
 
@@ -62,7 +68,7 @@ class Serve:
     that is free. Whoever reaches it can try tokens, so an address beyond this machine needs `trusted_proxies` that
     name the callers, or `allow_any_caller`."""
     manage: str = setting(ADDRESS, "127.0.0.1:9091")
-    """The management listener: `/healthz`, `/readyz` and `/metrics`."""
+    """The management listener: `/healthz`, `/readyz`, `/metrics`, and at `/` a page that shows what happens now."""
     protocol: str = setting(choice("http", "spop", "grpc"), "http")
     """What the decision listener speaks: `http` (`/decide` and `/exchange`), `spop`, HAProxy's stream processing
     offload protocol, for HAProxy alone, or `grpc`, Envoy's `ext_authz` over gRPC, which needs grpcio."""
@@ -109,8 +115,18 @@ class Cache:
     """How many answers are kept, in all workers together."""
     max_bytes: int = setting(size("64KiB", "1024GiB"), "512MiB")
     """How much memory they may take, in all workers together; whichever bound is reached first."""
+    downstream: bool = setting(SWITCH, True)
+    """Whether a gateway may remember a decision for as long as we may remember what it is made of. `false` tells it not
+    to (N = 0), so that what is revoked here is over there too."""
     negative_max_age: float = setting(duration("0s", "5s"), "5s")
     """How long "this token is not active" is remembered, at most `"5s"`; `"0s"` asks every time."""
+    refresh_ahead: bool = setting(SWITCH, True)
+    """Ask anew, behind, about a token that is used again after four fifths of the time its answer is good for, so that
+    no request waits when that is over. Where nothing can run behind (AWS Lambda, WSGI), nothing does."""
+    stale_if_error: float = setting(duration("0s", "60s"), "0s")
+    """While the authorization server can't be asked, use its last answer for this much longer, on the routes with
+    `allow_stale`, never past `exp`, and never once it has called the token inactive. A token that is revoked meanwhile
+    works so much longer too. Whoever is let in so is told `max-age=0`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +146,8 @@ class Policy:
     """The `aud` claim names one of these. Empty: not checked."""
     clock_skew: float = setting(duration("0s", "5m"), "5s")
     """How far in the future `nbf` and `iat` may be. `exp` has no leeway."""
+    allow_stale: bool = setting(SWITCH, False)
+    """Whether `cache.stale_if_error` is for the requests that no route rules: all, where there are no `[[routes]]`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +170,8 @@ class RouteRule:
     upstream_audience: str = setting(ISSUER, "")
     """Whom the JWT that goes upstream is for on these paths, where we make it: its `aud`, or what the server is asked
     for. Empty: what `[mint]` or `[exchange]` says."""
+    allow_stale: bool = setting(SWITCH, False)
+    """Whether `cache.stale_if_error` is for these paths: where reading something a minute too long does no harm."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -205,22 +225,15 @@ class SplitTokens:
 
 
 @dataclass(frozen=True, slots=True)
-class Log:
-    """The log: one JSON line an event, on stderr."""
-
-    level: str = setting(choice("debug", "info", "warning", "error"), "info")
-    """The least important lines to write. A refusal is always written."""
-    allows: bool = setting(SWITCH, False)
-    """Also write a line for every request that is allowed."""
-
-
-@dataclass(frozen=True, slots=True)
 class Settings:
     """All settings. `origins` says where each that is not a default was read, by its name ("cache.max_age")."""
 
     serve: Serve = field(default_factory=Serve)
     introspection: Introspection = field(default_factory=Introspection)
     cache: Cache = field(default_factory=Cache)
+    resilience: Resilience = field(default_factory=Resilience)
+    redis: Redis = field(default_factory=Redis)
+    revocation: Revocation = field(default_factory=Revocation)
     policy: Policy = field(default_factory=Policy)
     issuers: tuple[IssuerRule, ...] = ()
     routes: tuple[RouteRule, ...] = ()
@@ -233,6 +246,7 @@ class Settings:
     agent: Agent = field(default_factory=Agent)
     log: Log = field(default_factory=Log)
     aws: Aws = field(default_factory=Aws)
+    traces: Traces = field(default_factory=Traces)
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
     @property
@@ -244,6 +258,11 @@ class Settings:
     def exchanges(self) -> bool:
         """Whether tokens are exchanged."""
         return self.exchange != Exchange()
+
+    @property
+    def revokes(self) -> bool:
+        """Whether somebody may tell us that tokens are over."""
+        return bool(self.revocation.secret or self.revocation.audiences)
 
     @property
     def splits(self) -> bool:
@@ -271,6 +290,9 @@ SECTIONS: Mapping[str, type] = {
     "serve": Serve,
     "introspection": Introspection,
     "cache": Cache,
+    "resilience": Resilience,
+    "redis": Redis,
+    "revocation": Revocation,
     "policy": Policy,
     "forward": ForwardRule,
     "mint": Mint,
@@ -281,6 +303,7 @@ SECTIONS: Mapping[str, type] = {
     "agent": Agent,
     "log": Log,
     "aws": Aws,
+    "traces": Traces,
 }
 """The sections that are tables."""
 

@@ -16,6 +16,7 @@ def policy_route(settings: Settings) -> Route:
         frozenset(policy.any_scopes),
         frozenset(policy.issuers),
         frozenset(policy.audiences),
+        allow_stale=policy.allow_stale,
     )
 
 
@@ -35,6 +36,7 @@ def _route(rule: RouteRule, policy: Route) -> Route:
         frozenset(rule.audiences) or policy.audiences,
         rule.issuer,
         rule.upstream_audience,
+        rule.allow_stale,
         of_table=True,
     )
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 
 from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
+from phantomgate.config.network import ADDRESS
 from phantomgate.core.model import plain_name
 from phantomgate.oauth.authorization import OURS
 from phantomgate.oauth.jwa import ALGORITHMS
@@ -187,6 +188,8 @@ RETURN_TO = list_of(
 )
 
 COPIED_CLAIMS = list_of(Kind("claim", _copied, {"type": "string"}), want='["tenant", "acr"]')
+
+NODES = list_of(ADDRESS, want='["10.0.0.7:6379"]')
 
 SECRET = Kind("secret reference", _secret, {"type": "string", "pattern": "^(env|file|aws-sm|aws-ssm):.+$"})
 SECRETS = list_of(SECRET, want='["file:/etc/phantomgate/mint.pem"]')

@@ -8,37 +8,38 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias
 
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
-from phantomgate.config.issuing import DEFAULT_NAME, Tools, make
+from phantomgate.config.guarding import guarding, traced
+from phantomgate.config.issuing import Tools, make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
 from phantomgate.config.probes import Probe
 from phantomgate.config.published import challenged_with, published
+from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
-from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.errors import Problem, Refused, SettingsError
-from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Http, Match, Policy, Store
-from phantomgate.gateway import judge
+from phantomgate.core.ports import Clock, Http, Store
 from phantomgate.gateway.find import find_bearer, find_nothing
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
-from phantomgate.gateway.routes import policy_only, route_table
 from phantomgate.gateway.upstream_jwt import forward_made
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.introspect import Introspect
+from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
+    from phantomgate.config.revoking import Revoking
     from phantomgate.config.session import Browsers
+    from phantomgate.config.sharing import Secrets, Sharing
     from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -67,10 +68,16 @@ class Wired:
     """What anybody may read, by path: the metadata of the API, our public keys."""
     resource_metadata: str
     """The URL of that metadata, for challenges, or empty."""
-    halves: Store | None = field(default=None, repr=False)
+    halves: Store | None = field(repr=False)
     """Where the parts of split tokens are pushed to, where there are such."""
-    push_secret: str = field(default="", repr=False)
+    push_secret: str = field(repr=False)
     """What who pushes must show."""
+    sharing: Sharing | None = field(repr=False)
+    """What is shared with other machines, if anything is."""
+    marks: Marks = field(repr=False)
+    """What was purged lately."""
+    revoking: Revoking | None = field(repr=False)
+    """Who verifies what issuers tell us of tokens that are over."""
 
     async def probe(self) -> Refused | None:
         """Ask every issuer: None when all is well, else what is wrong with the first that isn't.
@@ -116,6 +123,8 @@ def wire(
     problems += trouble
     pages, trouble = _pages(settings, environ)
     problems += trouble
+    secrets, trouble = _shared_secrets(settings, environ)
+    problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
@@ -127,9 +136,20 @@ def wire(
         metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
+    shared = None
+    if secrets is not None:
+        from phantomgate.config.sharing import sharing
+
+        say = _telling(write, now)
+        shared = sharing(settings, secrets, family, now=now, ticks=ticks, random=random, say=say)
+        metrics.caches["redis"] = shared.counts
+        ends.closing.append(shared)
+    marks = Marks(ticks=ticks, secret=secrets.secret.encode() if secrets is not None else b"")
+    tracing = traced(settings, family)
+    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing)
     tools = Tools(
         settings,
-        ends.http,
+        guarded,
         ends.once,
         ends.key_once,
         ends.later,
@@ -147,6 +167,8 @@ def wire(
         random(32),
         kept_halves(settings, ticks),
         split,
+        marks,
+        shared,
     )
     if settings.aws.forward_sealed:
         from phantomgate.config.sealed import make_sealed
@@ -155,7 +177,7 @@ def wire(
     else:
         made = make(tools, ours)
     probes = made.probes
-    policies = _policies(settings, now)
+    policies = policies_of(settings, now)
     if pages:
         owned = (pages.rules.names.csrf_header,)
         find = pages.find(find_bearer() if settings.aws.bearer_tokens else find_nothing)
@@ -171,30 +193,40 @@ def wire(
         exchange, probe = exchanging(tools, ours["exchange"], exchanged)
         forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
         probes += (probe,)
+    if keys or settings.exchanges:
+        forward = still_good(marks, forward)
+    told = None
+    if settings.revocation.audiences:
+        from phantomgate.config.revoking import revoking
+
+        told = revoking(tools)
     gateway = Gateway(
-        match=_match(settings),
+        match=match_of(settings),
         find=find,
         resolver=made.resolver,
         policies=tuple(policies.values()),
         forward=forward,
-        observe=observer(metrics, write, now=now, allowed=settings.log.allows),
+        observe=observer(metrics, write, now=now, allowed=settings.log.allows_one_in if settings.log.allows else 0),
         new_id=lambda: random(8).hex(),
         respond=pages.respond if pages else respond_nothing,
     )
     return Wired(
         settings,
-        gateway,
+        gateway if tracing is None else tracing.gateway(gateway),
         tuple(policies),
         metrics,
         now,
         ticks,
         made.introspect,
         probes,
-        tuple(ends.closing),
+        (*ends.closing, *(() if tracing is None else (tracing,))),
         published(settings, keys),
         challenged_with(settings),
         tools.halves,
         secret,
+        shared,
+        marks,
+        told,
     )
 
 
@@ -202,6 +234,11 @@ def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
     problems += certificates(settings) + mint_keys(settings, environ)[1]
+    problems += _shared_secrets(settings, environ)[1]
+    if settings.revocation.secret:
+        from phantomgate.config.revoking import revocation_secret
+
+        problems += revocation_secret(settings, environ)[1]
     return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
 
 
@@ -215,42 +252,13 @@ def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | N
     return browsers(settings, ring) if ring else None, problems
 
 
-def _match(settings: Settings) -> Match:
-    """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
-    policy = policy_route(settings)
-    return route_table(rules_of(settings), policy) if settings.routes else policy_only(policy)
+def _shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets | None, list[Problem]]:
+    """What [redis] refers to, if it is there, and what is wrong with it."""
+    if not settings.redis.nodes:
+        return None, []
+    from phantomgate.config.sharing import shared_secrets
 
-
-def _policies(settings: Settings, now: Clock) -> dict[str, Policy]:
-    """The checks that these settings need, by name, in the order in which they run."""
-    policy, routes = settings.policy, settings.routes
-    everywhere = policy_route(settings)
-    scopes = judge.scopes(cast("ScopeStrategy", policy.scope_strategy))
-    policies = {"not expired": judge.not_expired(now, policy.clock_skew)}
-    if policy.issuers:
-        policies["issuer"] = judge.issuer()
-    if any(one.audiences for one in settings.issuers):
-        default = {settings.introspection.issuer or DEFAULT_NAME: frozenset[str]()}
-        named = {one.name: frozenset(one.audiences) for one in settings.issuers}
-        policies["audience of its issuer"] = judge.audience_of_issuer(default | named)
-    if policy.audiences or any(rule.audiences for rule in routes):
-        policies["audience"] = judge.audience()
-    if policy.audiences and any(rule.audiences for rule in routes):
-        policies["audience on every route"] = _by(everywhere, judge.audience())
-    if policy.scopes or policy.any_scopes or any(rule.scopes or rule.any_scopes for rule in routes):
-        policies["scopes"] = scopes
-    if policy.any_scopes and any(rule.any_scopes for rule in routes):
-        policies["scopes on every route"] = _by(everywhere, scopes)
-    return policies
-
-
-def _by(rules: Route, judge: Policy) -> Policy:
-    """*judge* by *rules*, whatever route matched."""
-
-    def judged(request: Request, route: Route, token: Token) -> None:  # noqa: ARG001 - the port's shape
-        judge(request, rules, token)
-
-    return judged
+    return shared_secrets(settings, environ)
 
 
 def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
@@ -261,6 +269,18 @@ def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, 
 
         fields = {"issuer": issuer, "what": what, "reason": no.reason.label, "detail": no.detail}
         write(LogLine(now(), Level.WARNING, "issuer_not_refreshed", {**fields, "usable_for": int(seconds)}))
+
+    return say
+
+
+def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+    """Tells the log that the shared store is lost, back, or tampered with."""
+
+    def say(event: str, why: str) -> None:
+        from phantomgate.config.log import Level, LogLine
+
+        level = Level.INFO if event == "shared_cache_back" else Level.WARNING
+        write(LogLine(now(), level, event, {"detail": why} if why else {}))
 
     return say
 

@@ -80,15 +80,19 @@ class Refused(PhantomgateError):
 class Unavailable(Refused):
     """The authorization server can't be asked right now: 503 with `Retry-After`, never 401.
 
-    `retry_after` is in seconds, kept within 1 to 60 whatever the server said.
+    `retry_after` is in seconds, kept within 1 to 60 whatever the server said. `kind` is the metric label of how a call
+    got no answer: "no_address", "no_connection", "no_tls", "cut_off" or "timeout"; empty where it isn't that.
     """
 
-    def __init__(self, detail: str, *, retry_after: int = 5, reason: Reason = Reason.UNAVAILABLE) -> None:
+    def __init__(
+        self, detail: str, *, retry_after: int = 5, reason: Reason = Reason.UNAVAILABLE, kind: str = ""
+    ) -> None:
         super().__init__(reason, detail, retry_after=min(max(retry_after, 1), 60))
+        self.kind = kind
 
     def again(self) -> Unavailable:
         """As `Refused.again`."""
-        return Unavailable(self.detail, retry_after=self.retry_after or 5, reason=self.reason)
+        return Unavailable(self.detail, retry_after=self.retry_after or 5, reason=self.reason, kind=self.kind)
 
 
 class Unreadable(PhantomgateError):

@@ -118,8 +118,12 @@ class Source(Enum):
 
     NETWORK = "network"
     MEMORY = "memory"
+    REDIS = "redis"
+    """Another process asked, and shared what it was told."""
     SIGNATURE = "signature"
     """Verified here, with the issuer's keys."""
+    STALE = "stale"
+    """From memory past its time, since the authorization server can't be asked, where the route allows that."""
     SEALED = "sealed"
     """Nobody was asked: what a cookie sealed goes upstream as it is."""
 
@@ -143,6 +147,10 @@ class Token:
     """The token as the client presented it, which [exchange] may need."""
     made: str = ""
     """How `jwt` came to be, where it was made for upstream; empty: it came with the facts."""
+    heard: int = 0
+    """How many purges had been heard of when these facts were asked for."""
+    private: bool = False
+    """Whether the server allows only whoever asked to remember this (RFC 9111 §5.2.2.7)."""
 
     def lifetime(self, now: float, ticks: float) -> int:
         """How many whole seconds a gateway may keep an answer made from this token; 0 means not at all.
@@ -178,6 +186,8 @@ class Route:
     """The configured issuer whose tokens alone are for this route; empty: any."""
     upstream_audience: str = ""
     """Whom the JWT that we mint or exchange for here is for; empty: whom [mint] or [exchange] names."""
+    allow_stale: bool = False
+    """Whether facts may be used a little past their time while the authorization server can't be asked."""
     of_table: bool = False
     """Whether another method or path could have found another route, so that what is decided here holds here only."""
 

@@ -31,6 +31,8 @@ class HttpCall:
     """A longer response body is a malformed answer."""
     repeat: bool = True
     """Whether it may be sent once more when a kept connection ends under it, as idle ones do. False: at most once."""
+    retry: bool = False
+    """Whether it may be asked again after a failure: it changes nothing, and nothing in it is good only once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,53 @@ class Store(Cache, Protocol):
 
     async def forget(self, key: bytes) -> None:
         """What is under *key*, if anything, is not returned any more."""
+        ...
+
+
+class SharedStore(Cache, Protocol):
+    """A cache that several machines share. It may be down, slow, emptied or written by others: each of that is a miss.
+
+    Nothing here raises for what the store does, and nothing waits for it long.
+    """
+
+    async def claim(self, key: bytes, seconds: float) -> bool:
+        """Whether nobody has claimed *key* in the last *seconds*, or nobody can know."""
+        ...
+
+    async def release(self, key: bytes) -> None:
+        """Others may claim *key* again."""
+        ...
+
+
+class Notes(Protocol):
+    """What machines tell each other: notes in one order, each with a name that is newer than those before."""
+
+    async def tell(self, note: bytes) -> str | None:
+        """The name under which others can read *note*; None when they can't."""
+        ...
+
+    async def news(self, since: str) -> list[tuple[str, bytes]]:
+        """The notes newer than *since* ("0" for all that are kept), oldest first; none when nobody can know."""
+        ...
+
+
+class SharedFacts(Protocol):
+    """Packed facts that several machines share, found by nobody who doesn't hold the *question*, token and all."""
+
+    async def find(self, question: bytes) -> tuple[bytes, float] | None:
+        """The record that answers *question* and for how many more seconds it may be used; None when there is none."""
+        ...
+
+    async def keep(self, question: bytes, record: bytes, seconds: float) -> None:
+        """Let others find *record* for at most *seconds*."""
+        ...
+
+    async def claim(self, question: bytes, seconds: float) -> bool:
+        """Whether it is ours to ask *question*: nobody has claimed it in the last *seconds*, or nobody can know."""
+        ...
+
+    async def release(self, question: bytes) -> None:
+        """We have asked, whatever came of it."""
         ...
 
 
@@ -115,6 +164,22 @@ class Later(Protocol):
 
     def __call__(self, act: Callable[[], Awaitable[None]]) -> None:
         """Run *act* soon, and wait for nothing. What it raises is nobody's answer."""
+        ...
+
+
+Pause: TypeAlias = Callable[[float], Awaitable[None]]
+"""Lets that many seconds pass."""
+
+
+class Turns(Protocol):
+    """Bounds how many calls are under way at a time."""
+
+    async def take(self, seconds: float) -> None:
+        """Wait for a turn, *seconds* at most. Raises Unavailable (OVERLOADED) when there is none by then."""
+        ...
+
+    def give_back(self) -> None:
+        """A turn that was taken is over."""
         ...
 
 

@@ -1,7 +1,7 @@
 """RFC 9111: how long the authorization server lets us remember its answer.
 
-We are a private cache with an explicit question, so `private` and `s-maxage` mean nothing to us, and whatever can't
-be understood means "don't remember".
+We are a private cache with an explicit question, so `private` and `s-maxage` mean nothing to the memory of a process,
+and whatever can't be understood means "don't remember". What is `private` isn't shared with other machines.
 """
 
 from __future__ import annotations
@@ -36,6 +36,11 @@ def read_freshness(headers: Headers) -> float | None:
     if seconds is None or not _digits(seconds) or len(ages) != 1 or not _digits(ages[0]):
         return 0.0
     return max(float(_delta(seconds) - _delta(ages[0])), 0.0)
+
+
+def is_private(headers: Headers) -> bool:
+    """Whether only whoever asked may remember the answer (§5.2.2.7); what can't be read isn't remembered at all."""
+    return b"private" in (_directives(b",".join(headers.all(b"cache-control"))) or {})
 
 
 def _directives(value: bytes) -> dict[bytes, bytes | None] | None:

@@ -60,6 +60,7 @@ def introspection_request(endpoint: str, client: ClientAuth, token: str, answer:
         ),
         body=form_body((("token", token), ("token_type_hint", "access_token"), *client.params)),
         timeout=timeout,
+        retry=all(name != "client_assertion" for name, _ in client.params),  # RFC 7523 §3: its `jti` is used once
     )
 
 

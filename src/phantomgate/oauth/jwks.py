@@ -9,6 +9,7 @@ first that the issuer signs with. Looking a key up is by (`kid`, `alg`), so a ke
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from hashlib import sha256
 from typing import Any, NamedTuple
 
 from phantomgate.core.nouns import dataclass, field
@@ -75,6 +76,10 @@ class KeySet:
         """Whether whatever a key of *other* verifies, one of these verifies too: none was taken back."""
         ours = {(key.kid, key.alg, key.public) for key in self.keys}
         return all((key.kid, key.alg, key.public) in ours for key in other.keys)
+
+    def fingerprints(self) -> frozenset[bytes]:
+        """What tells each key from every other, short enough to be written down; of the key, its name and its use."""
+        return frozenset(sha256(repr((k.kid, k.alg, k.public)).encode()).digest()[:16] for k in self.keys)
 
     def why_not(self, kid: str) -> str:
         """Why the set's key *kid* is not used, or with what else it is; empty when the set has no such key."""

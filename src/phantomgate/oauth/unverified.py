@@ -40,4 +40,7 @@ def read_unverified(jwt: str) -> UnverifiedJwt:
 
 def read_claims(jwt: str) -> dict[str, Any]:
     """The claims of a JWT that was read before, from its packed form. Raises ValueError as `read_unverified`."""
-    return read_object(base64url(jwt.encode("ascii").split(b".", 2)[1]))
+    segments = jwt.encode("ascii").split(b".", 2)
+    if len(segments) != 3:
+        raise ValueError("not three segments")
+    return read_object(base64url(segments[1]))

@@ -9,7 +9,7 @@ from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.ports import Clock, Http, HttpReply
 from phantomgate.oauth.claims import read_scopes
 from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.freshness import read_freshness
+from phantomgate.oauth.freshness import is_private, read_freshness
 from phantomgate.oauth.introspection import (
     Answer,
     Introspected,
@@ -97,6 +97,7 @@ class Introspect:
             until,
             issuer=self.name,
             source=Source.NETWORK,
+            private=is_private(reply.headers),
         )
 
     async def _read(self, reply: HttpReply) -> Introspected:

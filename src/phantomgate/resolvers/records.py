@@ -16,8 +16,9 @@ from phantomgate.oauth.claims import read_scopes
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.unverified import read_claims
 
-# version, exp (Unix seconds); then the JWT, whose claims are its own and not kept twice, or, without one, the claims
-_HEAD = struct.Struct("!Bd")
+# version, exp (Unix seconds), how many purges were heard of when it was asked for; then the JWT, whose claims are its
+# own and not kept twice, or, without one, the claims
+_HEAD = struct.Struct("!BdQ")
 _TEXT, _SEGMENTS, _CLAIMS = 1, 2, 3
 # the lengths of header and payload; the signature is the rest
 _LENGTHS = struct.Struct("!HH")
@@ -27,20 +28,20 @@ def pack(token: Token) -> bytes:
     """The record of *token*."""
     if not token.jwt:
         facts = json.dumps(dict(token.claims), separators=(",", ":"), allow_nan=False)
-        return _HEAD.pack(_CLAIMS, token.expires_at) + facts.encode("ascii")
+        return _HEAD.pack(_CLAIMS, token.expires_at, token.heard) + facts.encode("ascii")
     try:
         header, payload, signature = (base64url(segment) for segment in token.jwt.encode("ascii").split(b"."))
         lengths = _LENGTHS.pack(len(header), len(payload))
     except (ValueError, struct.error):
-        return _HEAD.pack(_TEXT, token.expires_at) + token.jwt.encode("ascii")
-    return b"".join((_HEAD.pack(_SEGMENTS, token.expires_at), lengths, header, payload, signature))
+        return _HEAD.pack(_TEXT, token.expires_at, token.heard) + token.jwt.encode("ascii")
+    return b"".join((_HEAD.pack(_SEGMENTS, token.expires_at, token.heard), lengths, header, payload, signature))
 
 
 def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source) -> Token:
     """The token of *record*. Raises ValueError for anything that `pack` did not write."""
     if len(record) <= _HEAD.size or record[0] not in (_TEXT, _SEGMENTS, _CLAIMS):
         raise ValueError("not a record of this version")
-    version, expires_at = _HEAD.unpack_from(record)
+    version, expires_at, heard = _HEAD.unpack_from(record)
     if version == _SEGMENTS:
         if len(record) <= _HEAD.size + _LENGTHS.size:
             raise ValueError("a record that ends too soon")
@@ -56,4 +57,4 @@ def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source) ->
     else:
         jwt = record[_HEAD.size :].decode("ascii")
         claims = read_claims(jwt)
-    return Token(jwt, claims, read_scopes(claims), expires_at, fresh_until, issuer, source)
+    return Token(jwt, claims, read_scopes(claims), expires_at, fresh_until, issuer, source, heard=heard)

@@ -14,22 +14,27 @@ from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.ports import Resolver
 from phantomgate.oauth.claims import read_time
 from phantomgate.oauth.unverified import read_unverified
+from phantomgate.resolvers.marks import Marks
 
 _OF_ID_TOKENS = ("nonce", "at_hash")  # OpenID Connect Core §2: what no access token has
 _TIMES = ("exp", "nbf")
 
 
 class AsSealed:
-    """Resolves what a session's cookie sealed to itself, and all else by *bearer*. It has no state."""
+    """Resolves what a session's cookie sealed to itself, unless it was purged (*marks*), and all else by *bearer*."""
 
-    def __init__(self, bearer: Resolver | None) -> None:
+    def __init__(self, bearer: Resolver | None, marks: Marks | None = None) -> None:
         self.bearer = bearer
+        self.marks = marks
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
         """The token of a session. Raises Refused(INVALID_TOKEN) for a JWT without `exp`, an ID token, and a bearer
         token where nobody can be asked."""
         if credential.sealed:
-            return _as_it_is(credential.value)
+            token = _as_it_is(credential.value)
+            if self.marks is not None:
+                self.marks.check(token)
+            return token
         if self.bearer is None:
             raise Refused(Reason.INVALID_TOKEN, "a bearer token, and nobody to ask what it means")
         return await self.bearer.resolve(credential, route)

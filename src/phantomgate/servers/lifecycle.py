@@ -6,6 +6,7 @@ supervisor's to answer, so none of them may cut a request off here; when the cha
 
     supervisor -> worker   {"do": "serve", ...}                  once, first: what to serve
                            {"do": "count", "of": N}              how much has been counted?
+                           {"do": "purge", "of": N, "marks": [...]}      believe none of these any more
                            {"do": "drain", "seconds": S}         end; requests in flight have S seconds
     worker -> supervisor   {"is": "ready"}                       connections are being accepted
                            {"is": "counted", "of": N, "counts": {...}}
@@ -71,12 +72,18 @@ class Listens(Protocol):
         ...
 
 
+def ignore(message: Message) -> None:
+    """What a worker does about a purge that remembers no tokens."""
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A listener, and how to give back what it holds besides its connections."""
 
     listener: Listens
     close: Callable[[], Awaitable[None]]
+    purge: Callable[[Message], None] = ignore
+    """Believes nothing any more that the marks in a message are about."""
 
 
 Build: TypeAlias = Callable[[Message, Log, Metrics], Awaitable[Served]]
@@ -124,8 +131,8 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     server = await accept(listener.protocol, sock=listening, backlog=BACKLOG)
     sweeping = loop.create_task(_sweep(listener))
     channel.send({"is": "ready"})
-    seconds = await obey(channel, metrics)
-    answering = loop.create_task(obey(channel, metrics))
+    seconds = await obey(channel, metrics, served.purge)
+    answering = loop.create_task(obey(channel, metrics, served.purge))
     try:
         listener.last_call()
         take_no_more(own)
@@ -148,10 +155,13 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     return 0
 
 
-async def obey(channel: Channel, metrics: Metrics) -> float:
+async def obey(channel: Channel, metrics: Metrics, purge: Callable[[Message], None] = ignore) -> float:
     """Answer the supervisor until it wants an end; how many seconds requests in flight have then."""
     while (message := await channel.receive()) is not None:
         if message.get("do") == "count":
+            channel.send({"is": "counted", "of": message.get("of"), "counts": metrics.snapshot()})
+        elif message.get("do") == "purge":
+            purge(message)  # and is confirmed by counts that come after it
             channel.send({"is": "counted", "of": message.get("of"), "counts": metrics.snapshot()})
         elif message.get("do") == "drain":
             return float(message["seconds"])

@@ -32,7 +32,7 @@ class Listener(Listening):
 
     Its state is that of `Listening`. *trusts* says whether a peer's forwarded fields are believed; *published* is what
     anybody may read, by path; *resource_metadata* is the URL for challenges, or empty; *preflights* is whether the
-    gateway answers them.
+    gateway answers them; *downstream* whether gateways may remember what we say.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Listener(Listening):
         nginx: bool = False,
         published: Mapping[str, Published] = MappingProxyType({}),
         resource_metadata: str = "",
+        downstream: bool = True,
         preflights: bool = False,
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
@@ -57,7 +58,14 @@ class Listener(Listening):
         self.published = published
         self.limits = limits or Limits()
         self.max_headers = self.limits.max_headers
-        self.rendering = Rendering(realm=realm, nginx=nginx, now=now, ticks=ticks, resource_metadata=resource_metadata)
+        self.rendering = Rendering(
+            realm=realm,
+            nginx=nginx,
+            now=now,
+            ticks=ticks,
+            resource_metadata=resource_metadata,
+            downstream=downstream,
+        )
         self.read_decide: Read = read_decide(source)
         self.read_exchange: Read = read_exchange(source)
         self.read_preflight: Read | None = read_preflight(source) if preflights else None

@@ -17,6 +17,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 from phantomgate import __version__
 from phantomgate.config.observe import BUCKETS, Snapshot
+from phantomgate.servers.operator import HEADERS, PARTS, part, status
 
 
 class State(Protocol):
@@ -42,7 +43,7 @@ class State(Protocol):
 
 
 def management(state: State) -> web.Application:
-    """The application with `/healthz`, `/readyz` and `/metrics`."""
+    """The application with `/healthz`, `/readyz`, `/metrics` and, at `/`, the page for who runs this."""
 
     async def healthz(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
         return web.json_response({"status": "up"})
@@ -59,6 +60,11 @@ def management(state: State) -> web.Application:
         encode, content_type = choose_encoder(request.headers.get("Accept", ""))
         return web.Response(body=encode(registry), headers={"Content-Type": content_type})
 
+    async def told(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
+        counts = await state.count()
+        said = status(counts, ready=state.ready, restarts=state.restarts, unready=state.unready())
+        return web.json_response(said, headers=HEADERS)
+
     async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape
         answer.headers["Server"] = "phantomgate"  # aiohttp would tell its version
         answer.headers["Cache-Control"] = "no-store"
@@ -68,6 +74,10 @@ def management(state: State) -> web.Application:
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)
+    app.router.add_get("/status", told)
+    app.router.add_get("/", part("operator.html", "text/html"))
+    for name, content_type in PARTS.items():
+        app.router.add_get(f"/{name}", part(name, content_type))
     return app
 
 
@@ -106,6 +116,14 @@ class _Counted(Collector):
         introspection.add_metric((), buckets, counts["latency_sum"])
         yield introspection
 
+        yield CounterMetricFamily(
+            "phantomgate_stale_served", "Answers used past their time, as [cache] allows.", counts["stale"]
+        )
+        yield CounterMetricFamily(
+            "phantomgate_refreshed_ahead", "Answers asked for before their time was over.", counts["ahead"]
+        )
+        yield from _of_servers(counts["servers"])
+
         upstream = CounterMetricFamily(
             "phantomgate_upstream_failures", "Requests that the API behind the proxy did not answer.", labels=("kind",)
         )
@@ -127,3 +145,25 @@ class _Counted(Collector):
         build = GaugeMetricFamily("phantomgate_build_info", "1, with the version.", labels=("version", "python"))
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
+
+
+def _of_servers(servers: Snapshot) -> Iterator[Metric]:
+    """How our calls to each authorization server went; its name is that of the settings."""
+    prefix = "phantomgate_authorization_server"
+    calls = CounterMetricFamily(f"{prefix}_calls", "Calls by what came of them.", labels=("issuer", "result"))
+    retries = CounterMetricFamily(f"{prefix}_retries", "Calls made once more.", labels=("issuer",))
+    shed = CounterMetricFamily(f"{prefix}_shed", "Calls that were not made, by why.", labels=("issuer", "why"))
+    opened = CounterMetricFamily("phantomgate_breaker_opened", "How often a breaker opened.", labels=("issuer",))
+    under_way = GaugeMetricFamily(f"{prefix}_in_flight", "Calls under way.", labels=("issuer",))
+    breaker = GaugeMetricFamily("phantomgate_breaker_state", "Workers by their breaker.", labels=("issuer", "state"))
+    for name, one in servers.items():
+        for result, count in one["calls"].items():
+            calls.add_metric((name, result), count)
+        for why, count in one["shed"].items():
+            shed.add_metric((name, why), count)
+        for state, count in one["breaker"].items():
+            breaker.add_metric((name, state), count)
+        retries.add_metric((name,), one["retries"])
+        opened.add_metric((name,), one["opened"])
+        under_way.add_metric((name,), one["in_flight"])
+    yield from (calls, retries, shed, under_way, breaker, opened)

@@ -24,11 +24,23 @@ REMEMBERED_ANSWERS = 4096
 
 
 class Rendering:
-    """Renders for one listener. Its state: the fields that go upstream as bytes, by header change (bounded; the
-    oldest goes first), and the current second's Date and what may be remembered how long, as bytes.
+    """Renders for one listener; *downstream* is whether others may remember its answers.
+
+    Its state: the fields that go upstream as bytes, by header change (bounded; the oldest goes first), and the current
+    second's Date and what may be remembered how long, as bytes.
     """
 
-    def __init__(self, *, realm: str, nginx: bool, now: Clock, ticks: Clock, resource_metadata: str = "") -> None:
+    def __init__(
+        self,
+        *,
+        realm: str,
+        nginx: bool,
+        now: Clock,
+        ticks: Clock,
+        resource_metadata: str = "",
+        downstream: bool = True,
+    ) -> None:
+        self.downstream = downstream
         self.realm = realm
         self.resource_metadata = resource_metadata
         self.nginx = nginx
@@ -56,7 +68,7 @@ class Rendering:
         now = self.now()
         if int(now) != self._second:
             self._next_second(now)
-        seconds = allow.lifetime(now, self.ticks())
+        seconds = allow.lifetime(now, self.ticks()) if self.downstream else 0
         change = allow.upstream
         upstream = self._upstream.get(change)
         if upstream is None:
@@ -78,7 +90,7 @@ class Rendering:
     def exchange(self, allow: Allow) -> tuple[bytes, bytes]:
         """Head and body of a 200 to `/exchange`."""
         now = self.now()
-        fields, body = write_exchange(allow, allow.lifetime(now, self.ticks()))
+        fields, body = write_exchange(allow, allow.lifetime(now, self.ticks()) if self.downstream else 0)
         return self._head(200, fields, len(body), now), body
 
     def refusal(self, refuse: Refuse) -> tuple[bytes, bytes]:

@@ -21,6 +21,7 @@ from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Snapshot, merge
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
+from phantomgate.core.purge import Mark
 from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.sockets import Bound
@@ -31,8 +32,15 @@ FIRST_PROBE, LONGEST_PROBE = 0.5, 15.0
 CUT_SHORT = 1
 """The exit code when a second signal ended what the first one let go on."""
 
+Tell: TypeAlias = Callable[[Sequence[Mark]], Awaitable[bool]]
+"""Tells every worker of marks, and says whether all have confirmed."""
+
 Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 """Asks the authorization server something harmless; what is wrong, or None."""
+
+
+Hear: TypeAlias = Callable[[Tell], Awaitable[Callable[[], Awaitable[None]]]]
+"""Begins to hear of purges, and tells the workers; what is given back ends that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +60,8 @@ class Plan:
     """How many lines of *log* could not be written."""
     ticks: Clock
     jitter: Callable[[], float]
+    hear: Hear | None = None
+    """Listens for purges, if anybody may tell of them."""
     agent_listen: Bound | None = None
     """Where the OAuth agent listens, if there is one."""
     agent_command: Sequence[str] = ()
@@ -117,6 +127,7 @@ class Run:
             pid=os.getpid(),
             **({"agent": plan.agent_listen.name} if plan.agent_listen is not None else {}),
         )
+        deaf = None if plan.hear is None else await plan.hear(self.supervisor.purge)
         probing = loop.create_task(self._probe_until_seen())
         try:
             await asyncio.gather(*(one.run() for one in self._supervisors()))
@@ -124,6 +135,8 @@ class Run:
             probing.cancel()
             with suppress(asyncio.CancelledError):
                 await probing
+            if deaf is not None:
+                await deaf()
             await runner.cleanup()
             plan.manage.close()
         plan.log.say(Level.INFO, "stopped")

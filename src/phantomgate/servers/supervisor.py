@@ -18,6 +18,7 @@ from typing import Any
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Snapshot, ended, merge
 from phantomgate.core.ports import Clock
+from phantomgate.core.purge import Mark, write_mark
 from phantomgate.servers.channel import Channel
 from phantomgate.servers.sockets import Bound
 
@@ -30,6 +31,8 @@ STEADY_SECONDS = 30.0
 ASK_EVERY, SILENT = 2.0, 15
 """How often every worker is asked for its counts, in seconds, and after how many of these rounds without a word from it
 a worker counts as stuck and is killed."""
+MOST_MARKS = 100_000
+"""How many purges a worker that starts anew is told of: the newest."""
 GRACE_SECONDS = 3.0
 """What a worker has beyond the drain to end by itself."""
 
@@ -100,6 +103,7 @@ class Supervisor:
         self._past = merge([])
         self._seconds = 0.0
         self._questions = 0
+        self._purged: list[tuple[float, Mark]] = []
 
     @property
     def ready(self) -> int:
@@ -124,6 +128,18 @@ class Supervisor:
         if answers:
             await asyncio.wait(answers, timeout=seconds)
         return merge([self._past, *(worker.counts for worker in self.workers)])
+
+    async def purge(self, marks: Sequence[Mark], seconds: float = 1.0) -> bool:
+        """Whether within *seconds* every worker has confirmed that it believes nothing that *marks* are about.
+
+        One that dies meanwhile knows nothing, and its successor is told when it starts.
+        """
+        now = self._ticks()
+        told = [one for one in self._purged if now < one[0]] + [(now + mark.seconds, mark) for mark in marks]
+        self._purged = told[-MOST_MARKS:]
+        message = {"do": "purge", "marks": [write_mark(mark) for mark in marks]}
+        asked = [self._send(worker, worker.channel, message) for worker in self.workers if worker.channel is not None]
+        return not asked or not (await asyncio.wait(asked, timeout=seconds))[1]
 
     def drain(self, seconds: float) -> None:
         """Stop listening and let the workers end; requests in flight have *seconds*.
@@ -177,7 +193,9 @@ class Supervisor:
         """One life of *worker*, from its start to its end; how it ended. Raises OSError when it can't be started."""
         process, channel = await self._start_process(self.bound.socket(worker.number))
         worker.process, worker.channel = process, channel
-        channel.send({**self._start, "do": "serve", "worker": worker.number})
+        now = self._ticks()
+        marks = [write_mark(mark) for until, mark in self._purged if now < until]
+        channel.send({**self._start, "do": "serve", "worker": worker.number, "marks": marks})
         if self.draining.is_set():
             channel.send({"do": "drain", "seconds": self._seconds})
         overtime = asyncio.create_task(self._end_overtime(worker))
@@ -261,10 +279,14 @@ class Supervisor:
         """Ask *worker* for its counts; done when it has answered or ended. None when it can't answer yet."""
         if worker.channel is None or not worker.ready:
             return None
+        return self._send(worker, worker.channel, {"do": "count"})
+
+    def _send(self, worker: Worker, channel: Channel, message: Mapping[str, Any]) -> asyncio.Future[None]:
+        """Send *message*; done when *worker* has answered or ended."""
         self._questions += 1
         asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         worker.asked[self._questions] = asked
-        worker.channel.send({"do": "count", "of": self._questions})
+        channel.send({**message, "of": self._questions})
         return asked
 
 

@@ -7,6 +7,7 @@ whatever has happened to the file since. Secrets don't come through it; they are
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from phantomgate.config.loading import Sources, load
 from phantomgate.config.log import Level, Log
@@ -15,6 +16,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.model import Refuse
 from phantomgate.core.ports import Store
+from phantomgate.core.purge import read_mark
 from phantomgate.servers.channel import Message
 from phantomgate.servers.lifecycle import Served, run
 from phantomgate.servers.listener import Limits, Listener, trusted_peers
@@ -25,7 +27,13 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     wired = wire(settings, "nonblocking", write=log, metrics=metrics)
-    served = _served(wired, log)
+
+    def purge(message: Message) -> None:
+        for mark in message.get("marks", ()):
+            wired.marks.put(read_mark(mark))
+
+    purge(start)
+    served = replace(_served(wired, log), purge=purge)
     return served if wired.halves is None else await _pushed_to(wired, wired.halves, served)
 
 
@@ -46,7 +54,7 @@ async def _pushed_to(wired: Wired, halves: Store, served: Served) -> Served:
         await stop()
         await served.close()
 
-    return Served(served.listener, close)
+    return replace(served, close=close)
 
 
 def limits_of(settings: Settings) -> Limits:
@@ -73,6 +81,7 @@ def _listener(wired: Wired) -> Served:
         nginx=serve.nginx,
         published=wired.published,
         resource_metadata=wired.resource_metadata,
+        downstream=wired.settings.cache.downstream,
         preflights=wired.settings.session.cors,
         limits=limits_of(wired.settings),
         waiting=wired.metrics.waiting,

@@ -10,8 +10,8 @@ from typing import Any
 from phantomgate.cli.probing.finding import Finding, Showing
 from phantomgate.cli.probing.trials import Tried
 from phantomgate.cli.probing.ways import Way, rank
-from phantomgate.cli.remedies import remedy
 from phantomgate.cli.story import swept
+from phantomgate.config.remedies import remedy
 from phantomgate.core.errors import Reason, Refused
 
 

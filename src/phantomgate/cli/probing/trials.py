@@ -13,8 +13,8 @@ from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from phantomgate.backends.blocking import finish
 from phantomgate.cli.probing.ways import Way
-from phantomgate.cli.remedies import remedy
 from phantomgate.config.loading import Sources, load
+from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError

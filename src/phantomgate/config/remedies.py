@@ -19,6 +19,13 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
     # the authorization server can't be asked
     Reason.UNAVAILABLE: (
         (
+            "not asked",
+            (
+                "Its breaker is open, because of the failures that are named here: mend those; it is tried again by "
+                "itself, every half minute at the latest."
+            ),
+        ),
+        (
             "no address for",
             (
                 "The name can't be resolved from here: check the spelling of introspection.endpoint, and DNS on this "
@@ -55,6 +62,14 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
                 "http?"
             ),
         ),
+        (
+            "the shared store",
+            (
+                "Requests are decided without it, each machine asking for itself. Is it up, and are redis.nodes, mode, "
+                "password and tls right? AuthenticationError: the user or its password; ResponseError: what its ACL "
+                "allows."
+            ),
+        ),
         ("key file", "The file that keys names must be there and readable for the user that phantomgate runs as."),
         (
             "answered 429",
@@ -63,6 +78,13 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
         ("", "The server has trouble of its own; its log says which."),
     ),
     Reason.OVERLOADED: (
+        (
+            "under way already",
+            (
+                "The server is too slow for so many new tokens: ask why, or raise introspection.max_connections if it "
+                "can take more at a time."
+            ),
+        ),
         ("", "More calls are waiting than may: raise introspection.max_connections, or ask why it is slow."),
     ),
     # it answers, but not to us

@@ -8,7 +8,7 @@ import pytest
 
 from phantomgate.backends import http_trouble as trouble
 from phantomgate.backends.http_request import split_url
-from phantomgate.cli.remedies import remedy
+from phantomgate.config.remedies import remedy
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.oauth.introspection import read_introspection
 from phantomgate.testing import reply

@@ -1,0 +1,275 @@
+"""Redis or Valkey as the store that machines share: one server, one behind sentinels, or a cluster. By redis-py.
+
+Rule: nothing that the store does is an error of ours, nor anybody's answer. It fails, is slow, says nonsense: a miss,
+and counted. After a failure it is left alone for a while, and then one caller at a time tries it again; what can't be
+counted on is never waited for by many. Values are bytes that we don't look at; `sealed` does.
+
+What an ACL user needs: +get +set +del +pttl +strlen +eval +ping +xadd +xrange on ~PREFIX:*, and in a
+cluster +cluster|slots, +cluster|shards, +readonly and +command.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from typing import Any, Literal, Protocol, TypeAlias
+
+import redis
+import redis.asyncio
+from redis.backoff import NoBackoff
+
+from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.ports import Clock
+
+MOST_BYTES = 65536
+"""A longer value isn't fetched: whoever may write into the store can't fill our memory."""
+MOST_NOTES = 100_000
+"""How many purges are kept for machines that were away, about."""
+TRIAL_SECONDS = 0.25
+"""How long the first command may take, or the first after a failure: it may have to connect and find the server."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
+"""Seconds for which the store is left alone after a failure: doubled each time."""
+_GET = "if redis.call('STRLEN',KEYS[1])>tonumber(ARGV[1]) then return false end \
+return {redis.call('GET',KEYS[1]),redis.call('PTTL',KEYS[1])}"
+
+Act: TypeAlias = Callable[[Sequence[Any], float], Awaitable[Any]]
+"""Runs one command within so many seconds; raises whatever goes wrong."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the store is, and who we are there. *unix* is the path of a socket, else *nodes* are (host, port)."""
+
+    mode: Literal["single", "sentinel", "cluster"] = "single"
+    nodes: tuple[tuple[str, int], ...] = ()
+    unix: str = ""
+    master: str = ""
+    """What the sentinels call it."""
+    username: str = ""
+    password: str = field(default="", repr=False)
+    sentinel_password: str = field(default="", repr=False)
+    database: int = 0
+    tls: bool = False
+    ca_file: str = ""
+
+
+class Told(Protocol):
+    """Where what goes wrong is counted: `SharedCounts`."""
+
+    faults: int
+    skipped: int
+
+
+class Fault(Exception):
+    """The store gave no usable answer."""
+
+
+class RedisStore:
+    """A `SharedStore`. Its state: whether the store can be counted on, since when it can't, and how many ask it now.
+
+    *act* runs commands, and *close* ends its connections; *timeout*, in seconds, is for each. Names begin with
+    *prefix*. *said* hears (event, why) when the store is lost and when it is back.
+    """
+
+    def __init__(
+        self,
+        act: Act,
+        close: Callable[[], Awaitable[None]],
+        *,
+        prefix: str,
+        timeout: float,
+        ticks: Clock,
+        counts: Told,
+        said: Callable[[str, str], None],
+        most: int = 64,
+    ) -> None:
+        self._act = act
+        self._close = close
+        self._value, self._claim = f"{prefix}:v1:".encode(), f"{prefix}:ask:".encode()
+        self._notes = f"{prefix}:purges".encode()
+        self._timeout = timeout
+        self._ticks = ticks
+        self._counts = counts
+        self._said = said
+        self._most = most
+        self._busy = 0
+        self._good = self._trying = self._lost = False
+        self._again_at = float("-inf")
+        self._pause = FIRST_PAUSE
+
+    async def get(self, key: bytes) -> tuple[bytes, float] | None:
+        """The value under *key* and the seconds it has left, or None."""
+        with suppress(Fault):
+            found = await self._try("EVAL", _GET, 1, self._value + key, MOST_BYTES)
+            if isinstance(found, list) and len(found) == 2:
+                value, left = found
+                if isinstance(value, bytes) and isinstance(left, int) and left > 0:
+                    return value, left / 1000
+        return None
+
+    async def put(self, key: bytes, record: bytes, seconds: float) -> None:
+        """Keep *record* for at most *seconds*; one too large, or for less than a millisecond, is not kept."""
+        left = int(seconds * 1000)
+        if left > 0 and len(record) <= MOST_BYTES:
+            with suppress(Fault):
+                await self._try("SET", self._value + key, record, "PX", left)
+
+    async def claim(self, key: bytes, seconds: float) -> bool:
+        """Whether *key* is ours for *seconds*. Yes when the store can't be asked: then everybody asks for himself."""
+        try:
+            return await self._try("SET", self._claim + key, b"1", "NX", "PX", max(int(seconds * 1000), 1)) is not None
+        except Fault:
+            return True
+
+    async def release(self, key: bytes) -> None:
+        """Others may claim *key*."""
+        with suppress(Fault):
+            await self._try("DEL", self._claim + key)
+
+    async def tell(self, note: bytes) -> str | None:
+        """The name of *note*, which other machines can read now; None when they can't."""
+        with suppress(Fault):
+            name = await self._try("XADD", self._notes, "MAXLEN", "~", MOST_NOTES, "*", b"n", note)
+            if isinstance(name, bytes):
+                return name.decode("ascii", "replace")
+        return None
+
+    async def news(self, since: str) -> list[tuple[str, bytes]]:
+        """The notes newer than *since*, oldest first; none when the store can't be asked."""
+        with suppress(Fault, ValueError, TypeError, AttributeError):
+            found = await self._try("XRANGE", self._notes, f"({since}" if since != "0" else "-", "+", "COUNT", 1000)
+            return [(name.decode("ascii"), fields[b"n"]) for name, fields in found or () if b"n" in fields]
+        return []
+
+    async def ask(self) -> str:
+        """What is wrong with the store, or nothing."""
+        try:
+            await self._act(("PING",), 10 * TRIAL_SECONDS)
+        except Exception as no:  # noqa: BLE001 - as in `_try`
+            return _why(no)
+        return ""
+
+    async def close(self) -> None:
+        """End the connections; whatever is asked later is a miss."""
+        self._again_at = float("inf")
+        self._good = False
+        with suppress(Exception):
+            await self._close()
+
+    async def _try(self, *command: Any) -> Any:
+        """What the store answers. Raises Fault."""
+        good = self._good
+        if self._busy >= self._most or not (good or (not self._trying and self._ticks() >= self._again_at)):
+            self._counts.skipped += 1
+            raise Fault
+        self._busy += 1
+        self._trying = self._trying or not good
+        try:
+            answer = await self._act(command, self._timeout if good else max(TRIAL_SECONDS, self._timeout))
+        except redis.ResponseError as no:
+            self._counts.faults += 1
+            if type(no) is not redis.ResponseError:  # read-only, loading, out of memory: not the key's fault
+                self._lose(no)
+            raise Fault from None
+        except Exception as no:  # noqa: BLE001 - whatever a broken store makes of its library, the request goes on
+            self._counts.faults += 1
+            self._lose(no)
+            raise Fault from None
+        finally:
+            self._busy -= 1
+            if not good:
+                self._trying = False
+        self._good, self._pause = True, FIRST_PAUSE
+        if self._lost:
+            self._lost = False
+            self._said("shared_cache_back", "")
+        return answer
+
+    def _lose(self, no: Exception) -> None:
+        if self._good or not self._lost:
+            self._lost = True
+            self._said("shared_cache_lost", _why(no))
+        elif self._ticks() < self._again_at:
+            return  # one of several that failed together
+        self._good = False
+        self._again_at = self._ticks() + self._pause
+        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _why(no: Exception) -> str:
+    """What went wrong, in words that hold nothing of ours: the library's own may quote a command."""
+    kinds = [kind.__name__ for kind in type(no).__mro__[:-3]]
+    return " ".join(kinds[:2]) or type(no).__name__
+
+
+def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Awaitable[None]]]:
+    """What runs commands on an event loop, on at most *connections* of them, and what ends it."""
+    made: list[Any] = []
+
+    async def act(command: Sequence[Any], seconds: float) -> Any:
+        async with asyncio.timeout(seconds):  # and the connection is closed: a late answer is nobody's
+            if not made:
+                made.append(_client(place, connections, redis.asyncio, {}))
+            return await made[0].execute_command(*command)
+
+    async def close() -> None:
+        for one in _clients(made):
+            await one.aclose()
+
+    return act, close
+
+
+def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Callable[[], Awaitable[None]]]:
+    """What runs commands and blocks, and what ends it. *timeout* is for each step that may wait."""
+    made: list[Any] = []
+    waits = {"socket_timeout": timeout, "socket_connect_timeout": max(TRIAL_SECONDS, timeout)}
+
+    async def act(command: Sequence[Any], seconds: float) -> Any:  # noqa: ARG001 - sockets have theirs
+        if not made:
+            made.append(_client(place, connections, redis, waits))
+        return made[0].execute_command(*command)
+
+    async def close() -> None:
+        for one in _clients(made):
+            one.close()
+
+    return act, close
+
+
+async def blocking_pause(seconds: float) -> None:
+    """A `Pause` for the blocking family."""
+    time.sleep(seconds)  # noqa: ASYNC251 - it blocks, as all of that family
+
+
+def _clients(made: list[Any]) -> list[Any]:
+    """All that has connections: the client, if one was *made*, and those of the sentinels that it asks."""
+    found = made[:1]
+    for client in made:
+        found += getattr(getattr(getattr(client, "connection_pool", None), "sentinel_manager", None), "sentinels", [])
+    made.clear()
+    return found
+
+
+def _client(place: Place, connections: int, library: Any, waits: dict[str, float]) -> Any:
+    """The client of redis-py, or of its asyncio twin, for *place*."""
+    retry = (redis.asyncio if library is redis.asyncio else redis).retry.Retry(NoBackoff(), 0)
+    options: dict[str, Any] = {"protocol": 2, "retry": retry, **waits}
+    options |= {"username": place.username or None, "password": place.password or None}
+    secure: dict[str, Any] = {}
+    if place.tls:
+        secure = {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
+        secure |= {"ssl_ca_certs": place.ca_file} if place.ca_file else {}
+    if place.mode == "cluster":
+        nodes = [library.cluster.ClusterNode(host, port) for host, port in place.nodes]
+        return library.cluster.RedisCluster(startup_nodes=nodes, max_connections=connections, **options, **secure)
+    options |= {"db": place.database, "max_connections": connections}
+    if place.mode == "sentinel":
+        ours = {"retry": retry, **waits, **secure, "password": place.sentinel_password or None, "protocol": 2}
+        found = library.sentinel.Sentinel(list(place.nodes), sentinel_kwargs=ours, **options, **secure)
+        return found.master_for(place.master)
+    if place.unix:
+        return library.Redis(unix_socket_path=place.unix, **options)
+    ((host, port),) = place.nodes
+    return library.Redis(host=host, port=port, **options, **secure)

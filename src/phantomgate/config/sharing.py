@@ -1,0 +1,151 @@
+"""From [redis] to the facts that machines share.
+
+Rule: the library is imported only where something is shared, and the store is not contacted before somebody asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from typing import Any, Literal, NamedTuple, cast
+
+from phantomgate.backends.secrets import named, read_secret
+from phantomgate.config.family import Family
+from phantomgate.config.network import read_address
+from phantomgate.config.settings import Settings
+from phantomgate.core.errors import Problem
+from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.ports import Clock, Notes, Pause, Resolver, SharedFacts
+from phantomgate.resolvers.keys import Keys
+from phantomgate.resolvers.marks import Marks
+from phantomgate.resolvers.shared import Shared, SharedCounts
+
+LEAST_SECRET = 32
+"""Characters: whoever has a token and guesses it can write what we believe of it."""
+FORGED_EVERY = 60.0
+"""Seconds between two log lines about values that none of us wrote."""
+
+Say = Callable[[str, str], None]
+"""Hears (event, why) of a store that is lost, back, or tampered with."""
+
+
+class Secrets(NamedTuple):
+    """What [redis] refers to, read."""
+
+    secret: str = ""
+    password: str = ""
+    sentinel_password: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Sharing:
+    """What resolvers share through, and what ends it. *trouble* says what is wrong with the store, or nothing."""
+
+    facts: SharedFacts
+    counts: SharedCounts
+    pause: Pause
+    now: Clock
+    ticks: Clock
+    where: str
+    notes: Notes
+    trouble: Callable[[], Coroutine[Any, Any, str]] = field(repr=False)
+    close: Callable[[], Coroutine[Any, Any, None]] = field(repr=False)
+
+    def around(
+        self,
+        inner: Resolver,
+        keys: Sequence[Keys],
+        context: tuple[str, ...],
+        name: str,
+        timeout: float,
+        marks: Marks | None,
+    ) -> Resolver:
+        """*inner*, asked by one machine for all: it takes *timeout* seconds at most, and *keys* prove its answers."""
+        return Shared(
+            inner,
+            self.facts,
+            context=context,
+            keys=keys,
+            patience=timeout / 2,
+            pause=self.pause,
+            now=self.now,
+            ticks=self.ticks,
+            name=name,
+            counts=self.counts,
+            marks=marks,
+        )
+
+
+def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets, list[Problem]]:
+    """What [redis] refers to, and what is wrong with it."""
+    read: dict[str, str] = {}
+    problems: list[Problem] = []
+    for key in Secrets._fields:
+        reference = getattr(settings.redis, key)
+        if not reference:
+            continue
+        try:
+            read[key] = read_secret(reference, environ)
+            if key == "secret" and len(read[key]) < LEAST_SECRET:
+                raise ValueError(f"refers to {named(reference)}, which is shorter than {LEAST_SECRET} characters")
+        except ValueError as no:
+            problems.append(Problem(f"redis.{key}", str(no), settings.origin(f"redis.{key}")))
+    return Secrets(**read), problems
+
+
+def sharing(
+    settings: Settings,
+    secrets: Secrets,
+    family: Family,
+    *,
+    now: Clock,
+    ticks: Clock,
+    random: Callable[[int], bytes],
+    say: Say,
+) -> Sharing:
+    """What [redis] describes, for back ends of *family*. Raises ModuleNotFoundError without the library."""
+    from phantomgate.backends import redis
+    from phantomgate.backends.sealed import Sealed
+
+    rule = settings.redis
+    addresses = [read_address(node) for node in rule.nodes]
+    place = redis.Place(
+        cast("Literal['single', 'sentinel', 'cluster']", rule.mode),
+        tuple((address.host, address.port) for address in addresses),
+        addresses[0].unix,
+        rule.master,
+        rule.username,
+        secrets.password,
+        secrets.sentinel_password,
+        rule.database,
+        rule.tls,
+        rule.ca_file,
+    )
+    if family == "nonblocking":
+        import asyncio
+
+        pause: Pause = asyncio.sleep
+        act, close = redis.nonblocking(place, rule.connections)
+    else:
+        pause = redis.blocking_pause
+        act, close = redis.blocking(place, rule.connections, rule.timeout)
+    counts = SharedCounts()
+    store = redis.RedisStore(
+        act,
+        close,
+        prefix=rule.prefix,
+        timeout=rule.timeout,
+        ticks=ticks,
+        counts=counts,
+        said=say,
+        most=rule.connections,
+    )
+    last = [float("-inf")]
+
+    def forged() -> None:
+        counts.forged += 1
+        if ticks() - last[0] >= FORGED_EVERY:
+            last[0] = ticks()
+            say("shared_cache_forged", "a value that opens under no key of ours, written by somebody else")
+
+    sealed = Sealed(store, secrets.secret.encode(), now=now, random=random, forged=forged)
+    return Sharing(sealed, counts, pause, now, ticks, rule.nodes[0], store, store.ask, store.close)

@@ -1,0 +1,84 @@
+"""Purges, to every worker of this machine and to every other machine.
+
+Rule: a purge is acknowledged when each worker here has confirmed it and the others can read it; whoever is told "no"
+tells us again, which does no harm. Machines look for news of each other a few times a second: what is published and
+heard by nobody is still there for whoever was away.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+
+from phantomgate.config.log import Level, Log, frames, kinds_of
+from phantomgate.core.ports import Clock, Notes
+from phantomgate.core.purge import Mark, read_note, write_note
+
+LOOK_EVERY = 0.25
+"""Seconds between two looks for what other machines have purged."""
+_SKEW = 60.0
+
+
+class Fleet:
+    """Who has to know of purges. Its state: the newest note that was read, and which notes are our own.
+
+    *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs.
+    """
+
+    def __init__(
+        self,
+        tell: Callable[[Sequence[Mark]], Awaitable[bool]],
+        notes: Notes | None,
+        secret: bytes,
+        *,
+        now: Clock,
+        log: Log,
+    ) -> None:
+        self._tell = tell
+        self._notes = notes
+        self._secret = secret
+        self._now = now
+        self._log = log
+        self._newest = "0"
+        self._ours: set[str] = set()
+
+    async def purge(self, marks: Sequence[Mark]) -> bool:
+        """Whether everybody who has to know *marks* knows them, or can."""
+        heard = await self._tell(marks)
+        if self._notes is None:
+            return heard
+        name = await self._notes.tell(write_note(marks, self._secret))
+        if name is not None:
+            self._ours.add(name)
+        return heard and name is not None
+
+    async def listen(self) -> None:
+        """Hear of what others purge, until cancelled."""
+        while self._notes is not None:
+            try:
+                more = await self.look()
+            except Exception as bug:  # noqa: BLE001 - whoever stops listening would believe what others have purged
+                self._log.say(Level.ERROR, "bug", what="fleet", cause=kinds_of(bug), trace=frames(bug))
+                more = False
+            if not more:
+                await asyncio.sleep(LOOK_EVERY)
+
+    async def look(self) -> bool:
+        """Read what others have written since the last look, and tell the workers; whether there was anything."""
+        if self._notes is None:
+            return False
+        news = await self._notes.news(self._newest)
+        for name, note in news:
+            self._newest = name
+            if name in self._ours:
+                self._ours.discard(name)
+                continue
+            try:
+                age = self._now() - int(name.partition("-")[0]) / 1000
+                marks = [mark for mark in read_note(note, self._secret) if age < mark.seconds + _SKEW]
+            except ValueError:
+                self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
+                continue
+            if marks:
+                await self._tell(marks)
+        return bool(news)

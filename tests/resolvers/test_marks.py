@@ -1,0 +1,212 @@
+"""What was purged is not believed, nothing else is touched, and a new login gets in."""
+
+from __future__ import annotations
+
+import pytest
+
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.model import Credential, Route, Source, Token
+from phantomgate.core.purge import KINDS, Purge, digest_of, mark_of, read_mark, write_mark
+from phantomgate.resolvers.cached import ATTEMPTS, Cached
+from phantomgate.resolvers.marks import Marks, still_good
+from phantomgate.testing import DictCache, FakeClock, each_by_itself
+
+ROUTE = Route("policy")
+NOW = FakeClock().wall
+CLAIMS = {"sub": "alice", "sid": "s1", "client_id": "app", "iat": NOW - 100}
+NAMES = {"token": "opaque", "sub": "alice", "sid": "s1", "client_id": "app", "issuer": "main"}
+
+
+class Server:
+    """Says that every token is active, and does something in between."""
+
+    def __init__(self, clock):
+        self.clock, self.claims, self.asked, self.meanwhile = clock, dict(CLAIMS), 0, lambda: None
+
+    async def resolve(self, credential, route):
+        self.asked += 1
+        claims = dict(self.claims)
+        self.meanwhile()
+        return Token("", claims, frozenset(), self.clock.now() + 600, self.clock.ticks() + 300, "main")
+
+
+class Gate:
+    def __init__(self, clock):
+        self.clock, self.server, self.marks = clock, Server(clock), Marks(ticks=clock.ticks)
+        self.cache = DictCache(clock.ticks)
+        self.credential = Credential("opaque")
+        self.restart()
+
+    def restart(self):
+        self.cached = Cached(
+            self.server, self.cache, each_by_itself, secret=b"s", context=("as",), now=self.clock.now,
+            ticks=self.clock.ticks, issuer="main", marks=self.marks,
+        )  # fmt: skip
+
+    async def __call__(self, token=None):
+        return await self.cached.resolve(Credential(token) if token else self.credential, ROUTE)
+
+    def purge(self, kind, value=None, issuer="main", at=None, seconds=300.0):
+        issuer = "" if kind == "token" else issuer
+        purge = Purge(kind, NAMES[kind] if value is None else value, issuer, self.clock.now() if at is None else at)
+        self.marks.put(mark_of(purge, b"", seconds))
+
+
+@pytest.fixture
+def gate(clock):
+    return Gate(clock)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("hot", [True, False])
+def test_what_is_known_of_a_purged_token_is_not_believed(drive, gate, kind, hot):
+    drive(gate())
+    if not hot:
+        gate.restart()
+    gate.purge(kind)
+    with pytest.raises(Refused) as refused:
+        drive(gate())
+    assert Reason.INACTIVE is refused.value.reason
+
+
+@pytest.mark.parametrize("kind", ["sub", "client_id", "issuer"])
+@pytest.mark.parametrize("claims", [{"iat": NOW + 1}, {"iat": NOW - 4}, {}, {"iat": "then"}])
+def test_what_may_be_a_new_login_is_asked_about_again_and_then_remembered(drive, gate, kind, claims):
+    gate.server.claims = {name: value for name, value in CLAIMS.items() if name != "iat"} | claims
+    drive(gate())
+    gate.purge(kind)
+    assert [Source.NETWORK, Source.MEMORY, Source.MEMORY] == [drive(gate()).source for _ in range(3)]
+    gate.restart()
+    assert Source.MEMORY is drive(gate()).source
+    assert 2 == gate.server.asked
+
+
+@pytest.mark.parametrize("kind", ["token", "sid"])
+def test_a_token_or_session_stays_out_while_the_mark_lasts(drive, gate, kind):
+    gate.server.claims["iat"] = NOW + 1000
+    gate.purge(kind)
+    for _ in range(3):
+        with pytest.raises(Refused):
+            drive(gate())
+    gate.clock.advance(300)
+    assert Source.NETWORK is drive(gate("opaque")).source or gate.server.asked
+    assert not gate.marks.live
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "issuer"),
+    [
+        ("token", "opaqu", ""),
+        ("sub", "alic", "main"),
+        ("sub", "alice", "other"),
+        ("sid", "alice", "main"),
+        ("client_id", "s1", "main"),
+        ("issuer", "other", "other"),
+    ],
+)
+def test_nobody_else_is_touched(drive, gate, kind, value, issuer):
+    drive(gate())
+    gate.purge(kind, value, issuer)
+    assert Source.MEMORY is drive(gate()).source
+    assert 1 == gate.server.asked
+
+
+def test_a_client_that_is_named_by_azp_is_a_client(drive, gate):
+    gate.server.claims = {"azp": "app", "iat": NOW - 100}
+    gate.purge("client_id")
+    with pytest.raises(Refused):
+        drive(gate())
+
+
+@pytest.mark.parametrize("name", ["sub", "sid", "client_id"])
+@pytest.mark.parametrize("value", [None, 7, ["alice"], {}, ""])
+def test_claims_that_name_nobody_are_no_trouble(drive, gate, name, value):
+    gate.server.claims[name] = value
+    gate.purge("sub", "bob")
+    gate.purge("sid", "s2")
+    gate.purge("client_id", "other")
+    assert drive(gate()).claims[name] == value
+
+
+def test_an_answer_that_was_on_its_way_doesn_t_bring_it_back(drive, gate):
+    gate.server.claims["iat"] = NOW + 1000
+    gate.server.meanwhile = lambda: gate.server.asked == 1 and gate.purge("sub")
+    drive(gate())
+    assert 2 == gate.server.asked
+
+
+def test_who_is_purged_again_and_again_while_he_asks_is_told_to_come_back(drive, gate):
+    gate.server.claims["iat"] = NOW + 1000
+    gate.server.meanwhile = lambda: gate.purge("sub")
+    with pytest.raises(Refused) as refused:
+        drive(gate())
+    assert (503, ATTEMPTS) == (refused.value.reason.status, gate.server.asked)
+
+
+def test_a_mark_ends_and_with_it_what_was_known_before(drive, gate):
+    gate.server.claims["iat"] = NOW + 1000
+    drive(gate())
+    gate.purge("sub")
+    gate.clock.advance(300)
+    drive(gate())
+    assert not gate.marks.live
+    assert 2 == gate.server.asked
+
+
+def test_hearing_it_twice_makes_it_longer_and_never_shorter(drive, gate):
+    gate.purge("token", seconds=100)
+    gate.purge("token", seconds=10, at=1.0)
+    gate.clock.advance(99)
+    with pytest.raises(Refused):
+        drive(gate())
+    gate.clock.advance(1)
+    drive(gate())
+
+
+def test_too_many_marks_become_one_that_has_everything_asked_again(drive, clock, gate):
+    gate.marks = Marks(ticks=clock.ticks, most=3)
+    gate.restart()
+    gate.server.claims["iat"] = NOW + 1000
+    drive(gate())
+    for number in range(4):
+        gate.purge("sub", f"somebody {number}")
+    assert Source.NETWORK is drive(gate()).source
+    assert Source.MEMORY is drive(gate()).source
+    clock.advance(300)
+    gate.purge("sub", "somebody")
+    assert Source.NETWORK is drive(gate()).source  # the memory's own time is up
+    for number in range(9):
+        clock.advance(300)
+        gate.purge("sub", f"another {number}")
+    assert 1 == sum(map(len, gate.marks._kinds.values())) + len(gate.marks._cleared) or gate.marks.live
+
+
+def test_what_waits_to_be_forwarded_is_looked_at_once_more(drive, gate):
+    token = drive(gate())
+
+    async def exchange(route, token):
+        gate.purge("token")
+        return "a change"
+
+    with pytest.raises(Refused):
+        drive(still_good(gate.marks, exchange)(ROUTE, token))
+
+    async def nothing(route, token):
+        return "a change"
+
+    assert "a change" == drive(still_good(Marks(ticks=gate.clock.ticks), nothing)(ROUTE, token))
+
+
+def test_a_mark_holds_no_name_and_is_read_as_it_was_written():
+    mark = mark_of(Purge("sub", "canary", "main", 5.0), b"secret", 9.0)
+    assert "canary" not in repr(mark) + repr(Purge("sub", "canary", "main", 5.0))
+    assert mark == read_mark(write_mark(mark))
+    for wrong in (None, [], ["sub"], ["x", "00", 1, 1], ["sub", "zz", 1, 1], ["sub", "00", "1", 1], ["sub", 7, 1, 1],
+                  ["sub", "00", 1, -1], ["sub", "00", 1, float("nan")], [["sub"], "00", 1, 1]):  # fmt: skip
+        with pytest.raises(ValueError, match="not a mark"):
+            read_mark(wrong)
+
+
+def test_no_two_names_are_one():
+    names = [("sub", "a", "bc"), ("sub", "ab", "c"), ("sid", "a", "bc"), ("sub", "", "abc")]
+    assert 5 == len({digest_of(b"k", *name) for name in names} | {digest_of(b"l", *names[0])})
