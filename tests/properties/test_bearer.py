@@ -65,6 +65,7 @@ def read(value: bytes) -> bytes | Reason:
 @example(b"Bearer\xa0abc")
 @example(b"Basic x, Bearer abc")
 @example(b"Basic x,bearer")
+@example(b",Bearer\n")
 @example(b"Bearer2 abc")
 def test_the_grammar_is_read_by_the_letter(value):
     assert by_the_letter(value) == read(value)

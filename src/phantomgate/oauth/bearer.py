@@ -20,7 +20,7 @@ _B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
 _STARTS_AS_BEARER = re.compile(
     rb"(?i:bearer)(?![!#$%&'*+\-.^_`|~0-9A-Za-z])"
 ).match  # the whole word, not a prefix of one
-_HIDES_A_BEARER = re.compile(rb"(?i),[ \t]*bearer(?:[ \t,]|$)").search  # two fields that somebody joined
+_HIDES_A_BEARER = re.compile(rb"(?i),[ \t]*bearer(?:[ \t,]|\Z)").search  # two fields that somebody joined
 
 
 def read_authorization(value: bytes | None) -> str:
