@@ -137,20 +137,30 @@ def test_an_answer_is_not_remembered_for_another_credential(case):
 
 @attack("AWS-024")
 def test_two_cookies_of_one_name_are_refused(case):
-    from phantomgate.session.cookies import CookieNames
     from sealed import KEY
 
-    name = CookieNames("example").at
-    session = {"KEYS": "env:COOKIE_KEY", "TRUSTED_WEB_ORIGINS": "https://www.example.com", "COOKIE_PREFIX": "example"}
-    environ = {f"PHANTOMGATE__SESSION__{key}": value for key, value in session.items()}
-    function = Lambda(PHANTOMGATE__AWS__CACHE_TTL="0s", COOKIE_KEY=KEY, **environ)
-    event = {**http_2("GET", "/x", identities=["x"]), "headers": {}, "cookies": [f"{name}=a", f"{name}=b"]}
+    page = {"TRUSTED_WEB_ORIGINS": "https://www.example.com", "COOKIE_PREFIX": "example", "KEYS": "env:COOKIE_KEY"}
+    ours = {f"PHANTOMGATE__SESSION__{key}": value for key, value in page.items()}
+    ours |= {**ENVIRON, "PHANTOMGATE__AWS__CACHE_TTL": "0s", "COOKIE_KEY": KEY}
+    of_node = {
+        "TRUSTED_WEB_ORIGINS": "https://www.example.com",
+        "COOKIE_NAME_PREFIX": "example",
+        "ENCRYPTION_KEY": KEY,
+        "USE_PHANTOM_TOKEN": "true",
+        "INTROSPECTION_URL": "https://as.example/introspect",
+        "CLIENT_ID": "gateway",
+        "CLIENT_SECRET": "x",
+    }
+    for environ, name in ((ours, "__Host-example-at"), (of_node, "example-at")):
+        function = Lambda(environ=environ)
+        event = {**http_2("GET", "/x", identities=["x"]), "headers": {}, "cookies": [f"{name}=a", f"{name}=b"]}
 
-    assert {"isAuthorized": False} == function(event)
-    assert "malformed_request" in function.log
-    beside = {**event, "headers": {"cookie": f"{name}=a"}, "cookies": [f"{name}=a"]}
-    assert {"isAuthorized": False} == function(beside)
-    assert [] == function.http.calls
+        assert {"isAuthorized": False} == function(event)
+        assert "malformed_request" in function.log
+        beside = {**event, "headers": {"cookie": f"{name}=a"}, "cookies": [f"{name}=a"]}
+        assert {"isAuthorized": False} == function(beside)
+        assert 2 == function.log.count("malformed_request")
+        assert [] == function.http.calls
 
 
 @attacks(

@@ -15,6 +15,16 @@ PHANTOM = {
     "CLIENT_SECRET": "canary-3d1c",
     "SCOPE": "read  orders:write",
 }
+PROXY = {
+    "TRUSTED_WEB_ORIGINS": "https://www.example.com, https://app.example.com,",
+    "COOKIE_NAME_PREFIX": "example",
+    "ENCRYPTION_KEY": "5f1c9a37e2840bd6613fa9c47be05d2218f7a3c6904e5bd1827364a5f0c9e1b3",
+    "USE_PHANTOM_TOKEN": "true",
+    "INTROSPECTION_URL": "https://login.example.com:8443/introspect?realm=a",
+    "CLIENT_ID": "gateway",
+    "CLIENT_SECRET": "canary-3d1c",
+}
+AS_SEALED = {**PROXY, "USE_PHANTOM_TOKEN": "false", "INTROSPECTION_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": ""}
 RESOURCE = "arn:aws:execute-api:eu-west-1:123456789012:abc/*/GET/*"
 JWT = {"JWKS_URI": "https://as.example/jwks", "RESOURCE": RESOURCE}
 OURS = {
@@ -144,11 +154,101 @@ def test_settings_of_ours_beside_theirs_are_fine_where_they_say_something_else()
     assert (False, False) == (aws.bearer_prefix, aws.bare_token)
 
 
-def test_the_oauth_proxys_variables_are_not_passed_over_in_silence():
-    text = problems({"COOKIE_NAME_PREFIX": "example", "TRUSTED_WEB_ORIGINS": "https://www.example.com"})
-    assert "COOKIE_NAME_PREFIX" in text
+def test_the_oauth_proxys_variables_are_sessions_and_introspection():
+    settings = load_function(PROXY).settings
+    session, aws = settings.session, settings.aws
+
+    assert ("https://www.example.com", "https://app.example.com") == session.trusted_web_origins
+    assert ("example", False, ("env:ENCRYPTION_KEY",)) == (session.cookie_prefix, session.host_prefix, session.keys)
+    assert PROXY["INTROSPECTION_URL"] == settings.introspection.endpoint
+    assert ("gateway", "env:CLIENT_SECRET") == (settings.introspection.client_id, settings.introspection.client_secret)
+    assert ("token", True, False, 0.0) == (aws.context_key, aws.bearer_tokens, aws.forward_sealed, aws.cache_ttl)
+
+
+def test_caching_is_taken_to_be_off_for_cookies_and_that_is_said():
+    assert ["COOKIE_NAME_PREFIX"] == [warning.setting for warning in load_function(PROXY).warnings]
+    assert () == load_function({**PROXY, "PHANTOMGATE__AWS__CACHE_TTL": "0s"}).warnings
+
+
+@pytest.mark.parametrize("said", ["5m", "unknown"])
+def test_caching_that_is_on_is_a_problem_for_cookies_wherever_it_is_said(said, tmp_path):
+    assert "cache_ttl" in problems({**PROXY, "PHANTOMGATE__AWS__CACHE_TTL": said})
+    (tmp_path / "phantomgate.toml").write_text(f'[aws]\ncache_ttl = "{said}"\n')
+    assert "cache_ttl" in problems({**PROXY, "LAMBDA_TASK_ROOT": str(tmp_path)})
+
+
+@pytest.mark.parametrize(("said", "meant"), [("", True), ("true", True), ("1", True), ("Yes", True), ("FALSE", False)])
+def test_allow_token_means_what_it_says(said, meant):
+    assert load_function({**PROXY, "ALLOW_TOKEN": said}).settings.aws.bearer_tokens is meant
+
+
+@pytest.mark.parametrize(("said", "meant"), [("", True), ("false", True), ("No", True), ("TRUE", False), ("1", False)])
+def test_without_phantom_tokens_what_is_sealed_goes_on(said, meant):
+    function = load_function({**PROXY, "USE_PHANTOM_TOKEN": said})
+
+    assert function.settings.aws.forward_sealed is meant
+    assert ("USE_PHANTOM_TOKEN" in [warning.setting for warning in function.warnings]) is (not said)
+
+
+def test_bearer_tokens_that_nobody_can_be_asked_about_are_warned_of():
+    assert "ALLOW_TOKEN" in [warning.setting for warning in load_function(AS_SEALED).warnings]
+    for more in ({"ALLOW_TOKEN": "false"}, {"PHANTOMGATE__AWS__KEYS": "https://as.example/jwks"}):
+        function = load_function({**AS_SEALED, **more})
+        assert ["COOKIE_NAME_PREFIX"] == [warning.setting for warning in function.warnings]
+
+
+def test_who_is_asked_may_be_said_in_our_words():
+    without = {**PROXY, "INTROSPECTION_URL": "", "CLIENT_ID": "", "CLIENT_SECRET": ""}
+    settings = load_function({**without, **OURS}).settings
+
+    assert "https://as.example/i" == settings.introspection.endpoint
+    assert "example" == settings.session.cookie_prefix
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("TRUSTED_WEB_ORIGINS", ""), ("TRUSTED_WEB_ORIGINS", " , ,"), ("TRUSTED_WEB_ORIGINS", "www.example.com")),
+        *(("TRUSTED_WEB_ORIGINS", "*"), ("TRUSTED_WEB_ORIGINS", "null"), ("COOKIE_NAME_PREFIX", "")),
+        *(("COOKIE_NAME_PREFIX", "ex ample"), ("ENCRYPTION_KEY", ""), ("ALLOW_TOKEN", "maybe")),
+        *(("USE_PHANTOM_TOKEN", "on"), ("INTROSPECTION_URL", ""), ("INTROSPECTION_URL", "login.example.com")),
+        *(("INTROSPECTION_URL", "http://login.example.com/i"), ("CLIENT_ID", ""), ("CLIENT_SECRET", "")),
+    ],
+)
+def test_a_variable_of_the_oauth_proxy_that_cannot_be_right_is_told_by_its_name(name, value):
+    assert name in problems({**PROXY, name: value})
+
+
+@pytest.mark.parametrize(
+    ("environ", "said"),
+    [
+        ({**PROXY, **OURS}, "INTROSPECTION_URL"),
+        ({**PROXY, "PHANTOMGATE__SESSION__KEYS": "env:X"}, "COOKIE_NAME_PREFIX"),
+        ({**PROXY, "PHANTOMGATE__AWS__RESOURCE": RESOURCE}, "aws.resource"),
+        ({**PROXY, "HOST": "h"}, "HOST"),
+        ({**AS_SEALED, "PHANTOMGATE__POLICY__SCOPES": "read"}, "aws.forward_sealed"),
+        ({**AS_SEALED, "PHANTOMGATE__ROUTES": '[{"path": "/**", "scopes": ["read"]}]'}, "aws.forward_sealed"),
+        ({**AS_SEALED, "PHANTOMGATE__FORWARD__CLAIMS": '{"x-user": "sub"}'}, "aws.forward_sealed"),
+    ],
+)
+def test_what_would_contradict_the_oauth_proxys_variables_is_a_problem(environ, said):
+    assert said in problems(environ)
+
+
+def test_a_key_of_our_own_settings_may_be_called_encryption_key():
+    ours = {
+        **OURS,
+        "PHANTOMGATE__SESSION__KEYS": "env:ENCRYPTION_KEY",
+        "PHANTOMGATE__SESSION__TRUSTED_WEB_ORIGINS": "https://www.example.com",
+        "PHANTOMGATE__AWS__CACHE_TTL": "0s",
+        "ENCRYPTION_KEY": PROXY["ENCRYPTION_KEY"],
+        "CLIENT_SECRET": "canary-3d1c",
+    }
+    settings = load_function(ours).settings
+
+    assert ("Authorization", "session") == (settings.aws.context_key, settings.session.cookie_prefix)
 
 
 def test_without_their_variables_nothing_is_said():
-    assert {} == drop_in({"PATH": "/bin", "AWS_REGION": "eu-west-1"}, lambda: False).variables
+    assert {} == drop_in({"PATH": "/bin", "AWS_REGION": "eu-west-1"}, dict).variables
     assert "introspection.endpoint" in problems({"PATH": "/bin"})

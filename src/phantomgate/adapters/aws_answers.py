@@ -46,22 +46,28 @@ def write_trouble(refuse: Refuse) -> Trouble:
     return Trouble(f"{refuse.reason.error}: {refuse.reason.description} (decision {refuse.id})", logged=True)
 
 
-def write_context(token: Token, upstream: HeaderChange, *, bearer_prefix: bool) -> dict[str, str | int]:
-    """What the API is told. Every key is always there, so that no mapping falls back on what the client sent.
+def write_context(
+    token: Token, upstream: HeaderChange, *, bearer_prefix: bool, key: str = "Authorization"
+) -> dict[str, str | int]:
+    """What the API is told, the JWT under *key*; an `exp` that nobody knows is 0.
+
+    Every key is always there, so that no mapping falls back on what the client sent.
 
     Quotes and backslashes are percent-encoded, beside what `header_value` does: HTTP APIs can't give back a remembered
     context that has them.
     """
     claims = token.claims
     scope = claims.get("scope")
+    ends = upstream.expires_at if isfinite(upstream.expires_at) else token.expires_at
     context: dict[str, str | int] = {
         "sub": _plain(header_value(claims.get("sub"))),
         "scope": _plain(header_value(scope if isinstance(scope, str) else " ".join(sorted(token.scopes)))),
         "client_id": _plain(header_value(claims.get("client_id") or claims.get("azp"))),
-        "exp": int(upstream.expires_at if isfinite(upstream.expires_at) else token.expires_at),
+        "exp": int(ends) if isfinite(ends) else 0,
     }
-    context.update((name, _plain(value)) for name, value in upstream.set if name != _NOT_IN_CONTEXT)
-    return context if bearer_prefix else {**context, "Authorization": upstream.jwt}
+    told = {name: _plain(value) for name, value in upstream.set if name != _NOT_IN_CONTEXT}
+    bearer = told.pop("Authorization")
+    return {**context, **told, key: bearer if bearer_prefix else upstream.jwt}
 
 
 def write_principal(token: Token, request: Request) -> str:
@@ -70,7 +76,7 @@ def write_principal(token: Token, request: Request) -> str:
     for name in ("sub", "client_id", "azp"):
         said = token.claims.get(name)
         subject = _plain(header_value(said)) if isinstance(said, str) else ""
-        if subject and len(subject) <= _LONGEST_NAME and subject not in (presented, token.jwt):
+        if subject and len(subject) <= _LONGEST_NAME and subject not in (presented, token.presented, token.jwt):
             return subject
     return sha256(token.jwt.encode()).hexdigest()
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 LONGEST_RESOURCE = 512
 """API Gateway takes no longer resource in an authorizer's policy, in characters."""
+READING = ("GET", "HEAD", "OPTIONS")
+"""RFC 9110 §9.2.1: methods that change nothing, but for TRACE, which API Gateway doesn't know."""
 
 Policy: TypeAlias = Mapping[str, Any]
 
@@ -24,6 +26,11 @@ Policy: TypeAlias = Mapping[str, Any]
 def whole_stage(arn: Arn) -> Policy:
     """Every method and path of the stage, for a token that may use all of them."""
     return _policy([f"{arn.below}*"])
+
+
+def reading(arn: Arn) -> Policy:
+    """What changes nothing, of the whole stage: a session's request for it has not shown that it may change more."""
+    return _policy([f"{arn.below}{method}/*" for method in READING])
 
 
 def nothing(arn: Arn) -> Policy:

@@ -59,9 +59,11 @@ def _one_jwt_for_all_routes(settings: Settings) -> str:
 
 
 def _resource_is_alone(settings: Settings) -> str:
-    if not settings.aws.resource or not (settings.routes or settings.aws.policy == "exact"):
+    says_itself = settings.routes or settings.session.keys or settings.aws.policy == "exact"
+    if not settings.aws.resource or not says_itself:
         return ""
-    return 'has no meaning beside [[routes]] or policy = "exact", which say themselves what is allowed; keep one'
+    return 'has no meaning beside [[routes]], [session] or policy = "exact", which say themselves what is allowed; \
+keep one'
 
 
 def _sessions_are_not_cached(settings: Settings) -> str:
@@ -82,6 +84,29 @@ def _keys_are_alone(settings: Settings) -> str:
     return ""
 
 
+def _somebody_is_let_in(settings: Settings) -> str:
+    if settings.aws.bearer_tokens or settings.session.keys:
+        return ""
+    return "is false, and there are no sessions, so nobody would be let in; write keys under [session], or leave it out"
+
+
+def _nothing_sealed_is_judged(settings: Settings) -> str:
+    """What a sealed token claims is verified by nobody here, so no rule could be met by it, and no JWT made of it."""
+    if not settings.aws.forward_sealed:
+        return ""
+    if not settings.session.keys:
+        return "is for sessions, and there are none; write keys under [session], or leave it out"
+    policy = settings.policy
+    judged = bool(policy.scopes or policy.any_scopes or policy.issuers or policy.audiences) or any(
+        rule.scopes or rule.any_scopes or rule.audiences or rule.issuer or rule.upstream_audience
+        for rule in settings.routes
+    )
+    if not (judged or settings.issuers or settings.makes_jwts or settings.forward.claims):
+        return ""
+    return "gives tokens that nobody here has verified, so [policy], [[routes]], [[issuers]], [forward], [mint] and \
+[exchange] can look at nothing in them; leave it out and name who is asked under [introspection], or leave those out"
+
+
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("aws.policy", ("aws.cache_ttl",), _exact_is_not_cached),
     ("routes", ("aws.policy", "policy"), _table_can_be_said),
@@ -89,5 +114,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("aws.resource", ("aws.policy",), _resource_is_alone),
     ("session.keys", ("aws.cache_ttl",), _sessions_are_not_cached),
     ("aws.keys", ("introspection", "issuers"), _keys_are_alone),
+    ("aws.bearer_tokens", ("session",), _somebody_is_let_in),
+    ("aws.forward_sealed", ("session", "policy", "routes", "issuers", "forward", "mint"), _nothing_sealed_is_judged),
 )
 """(the setting that is blamed, the others it looks at, the check)."""

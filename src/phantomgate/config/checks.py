@@ -83,8 +83,9 @@ def _endpoint_is_there(settings: Settings) -> str:
 
 
 def _unused(settings: Settings) -> bool:
-    """Whether [introspection] says nothing, and [[issuers]] or [aws] keys make up for it."""
-    return bool(settings.issuers or settings.aws.keys) and settings.introspection == Introspection()
+    """Whether [introspection] says nothing, and [[issuers]] or [aws] make up for it."""
+    aws = settings.aws
+    return bool(settings.issuers or aws.keys or aws.forward_sealed) and settings.introspection == Introspection()
 
 
 def _client_is_there(settings: Settings) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
@@ -30,6 +31,10 @@ class DropIn:
     names: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
+    asks: bool = False
+    """Whether settings of ours say who knows what a token means."""
+    tables: Mapping[str, Any] = field(default_factory=dict)
+    """What a file of ours says."""
 
     def say(self, ours: str, value: str, said_by: str) -> None:
         """*value* for our variable *ours*."""
@@ -45,29 +50,46 @@ class DropIn:
         self.warnings.append(Problem(name, text, _ENVIRONMENT))
 
 
-def drop_in(environ: Mapping[str, str], configured: Callable[[], bool]) -> DropIn:
+def drop_in(environ: Mapping[str, str], tables: Callable[[], Mapping[str, Any]]) -> DropIn:
     """What the variables of a Node authorizer in *environ* mean; nothing, when there are none.
 
-    *configured* says whether a file of ours names who is asked.
+    *tables* gives what a file of ours says.
     """
     there = {name for name, text in environ.items() if text}
     families = [family for family in _FAMILIES if family.marks & there]
-    found = DropIn()
     if not families:
-        return found
-    if there.intersection(_OURS) or configured():
-        if not any(len((family.marks | family.others) & there) > 1 for family in families):
-            return found  # a HOST alone is anybody's
-        theirs = ", ".join(sorted(families[0].marks & there))
+        return DropIn()
+    found = DropIn(tables=tables())
+    found.asks = bool(there.intersection(_OURS)) or _says_who(found.tables)
+    ours = "PHANTOMGATE__SESSION__KEYS" in there or "keys" in _table(found.tables, "session")
+    if ours:  # whose keys may be in ENCRYPTION_KEY
+        families = [family for family in families if family.marks & there != {"ENCRYPTION_KEY"}]
+    if found.asks and not any(len((family.marks | family.others) & there) > 1 for family in families):
+        return found  # a HOST alone is anybody's
+    clashing = [family for family in families if not family.says_who or family.says_who in there]
+    if found.asks and clashing:
+        theirs = ", ".join(sorted(clashing[0].marks & there))
         found.wrong(theirs, "and settings of our own both say who knows what a token means; keep one")
     elif len(families) > 1:
         names = [min(family.marks & there) for family in families]
         text = f"and {names[1]} are variables of two authorizers ({families[0].name}, {families[1].name}); keep one's"
         found.wrong(names[0], text)
-    else:
+    elif ours and families and families[0].read is _proxy:
+        found.wrong(min(families[0].marks & there), "and settings of our own for [session] are both there; keep one")
+    elif families:
         families[0].read(environ, found)
         found.say("AWS__BARE_TOKEN", "true", "the variables of a Node authorizer")
     return found
+
+
+def _says_who(tables: Mapping[str, Any]) -> bool:
+    asked = {"endpoint", "issuer"} & _table(tables, "introspection").keys()
+    return "issuers" in tables or bool(asked) or "keys" in _table(tables, "aws")
+
+
+def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    table = tables.get(name)
+    return table if isinstance(table, dict) else {}
 
 
 def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
@@ -79,13 +101,9 @@ def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
         found.wrong("PORT", "is no number; write one such as 8443, or leave it out")
     if not path.startswith("/"):
         found.wrong("INTROSPECTION_PATH", "is missing or begins without a slash; write /oauth/v2/oauth-introspect")
-    for name in ("CLIENT_ID", "CLIENT_SECRET"):
-        if not environ.get(name):
-            found.wrong(name, "is missing or empty; it shows the authorization server who asks")
     names = "HOST, PORT and INTROSPECTION_PATH"
     found.say("INTROSPECTION__ENDPOINT", f"https://{host}:{port or 443}{path}", names)
-    found.say("INTROSPECTION__CLIENT_ID", environ.get("CLIENT_ID", ""), "CLIENT_ID")
-    found.say("INTROSPECTION__CLIENT_SECRET", "env:CLIENT_SECRET", "CLIENT_SECRET")
+    _client(environ, found)
     scopes = environ.get("SCOPE", "").split()
     if scopes:
         found.say("POLICY__SCOPES", ",".join(scopes), "SCOPE")
@@ -93,6 +111,14 @@ def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
         found.warn("SCOPE", "is empty, so every active token is let in, whatever API it was made for")
     if environ.get("RESOURCE"):
         found.wrong("RESOURCE", "is the JWT authorizer's, and has no meaning beside HOST; leave it out")
+
+
+def _client(environ: Mapping[str, str], found: DropIn) -> None:
+    for name in ("CLIENT_ID", "CLIENT_SECRET"):
+        if not environ.get(name):
+            found.wrong(name, "is missing or empty; it shows the authorization server who asks")
+    found.say("INTROSPECTION__CLIENT_ID", environ.get("CLIENT_ID", ""), "CLIENT_ID")
+    found.say("INTROSPECTION__CLIENT_SECRET", "env:CLIENT_SECRET", "CLIENT_SECRET")
 
 
 def _jwt(environ: Mapping[str, str], found: DropIn) -> None:
@@ -109,9 +135,58 @@ def _jwt(environ: Mapping[str, str], found: DropIn) -> None:
 
 
 def _proxy(environ: Mapping[str, str], found: DropIn) -> None:
-    """The cookies of the OAuth proxy authorizer, which this release does not read."""
-    name = next(name for name in sorted(_FAMILIES[-1].marks) if environ.get(name))
-    found.wrong(name, "is the OAuth proxy authorizer's, whose cookies this release can't read")
+    """The OAuth proxy authorizer's: cookie sessions of format v1, and bearer tokens beside them.
+
+    Who knows what a token means may also be said in words of ours, such as [aws] keys for bearer tokens.
+    """
+    origins = [origin.strip() for origin in environ.get("TRUSTED_WEB_ORIGINS", "").split(",")]
+    origins = [origin for origin in origins if origin]
+    if not origins:
+        found.wrong("TRUSTED_WEB_ORIGINS", "is missing or empty; write your pages' origins: https://www.example.com")
+    for name, want in (("COOKIE_NAME_PREFIX", "such as example"), ("ENCRYPTION_KEY", "the OAuth agent's")):
+        if not environ.get(name):
+            found.wrong(name, f"is missing or empty; write {want}")
+    found.say("SESSION__TRUSTED_WEB_ORIGINS", ",".join(origins), "TRUSTED_WEB_ORIGINS")
+    found.say("SESSION__COOKIE_PREFIX", environ.get("COOKIE_NAME_PREFIX", ""), "COOKIE_NAME_PREFIX")
+    found.say("SESSION__KEYS", "env:ENCRYPTION_KEY", "ENCRYPTION_KEY")
+    found.say("SESSION__HOST_PREFIX", "false", _VARIABLES_OF_PROXY)
+    found.say("AWS__CONTEXT_KEY", "token", _VARIABLES_OF_PROXY)
+    bearers = _switch(environ, found, "ALLOW_TOKEN", unset=True)
+    found.say("AWS__BEARER_TOKENS", "true" if bearers else "false", "ALLOW_TOKEN")
+    phantom = _switch(environ, found, "USE_PHANTOM_TOKEN", unset=False)
+    found.say("AWS__FORWARD_SEALED", "false" if phantom else "true", "USE_PHANTOM_TOKEN")
+    if environ.get("INTROSPECTION_URL"):
+        found.say("INTROSPECTION__ENDPOINT", environ["INTROSPECTION_URL"], "INTROSPECTION_URL")
+        _client(environ, found)
+    elif phantom and not found.asks:
+        found.wrong("INTROSPECTION_URL", "is missing; write https://login.example.com/oauth/v2/oauth-introspect")
+    _warn_of_proxy(environ, found, phantom=phantom, bearers=bearers)
+
+
+def _warn_of_proxy(environ: Mapping[str, str], found: DropIn, *, phantom: bool, bearers: bool) -> None:
+    if not (environ.get("PHANTOMGATE__AWS__CACHE_TTL") or "cache_ttl" in _table(found.tables, "aws")):
+        found.say("AWS__CACHE_TTL", "0s", _VARIABLES_OF_PROXY)
+        text = "is for cookies, so the authorizer's caching is taken to be off: make sure that its TTL is 0, since a \
+remembered answer would let forged requests pass"
+        found.warn("COOKIE_NAME_PREFIX", text)
+    if not environ.get("USE_PHANTOM_TOKEN"):
+        text = "is missing, so tokens of sessions go upstream as they are, unverified; write true or false"
+        found.warn("USE_PHANTOM_TOKEN", text)
+    if bearers and not phantom and not found.asks and not environ.get("INTROSPECTION_URL"):
+        text = "lets bearer tokens in, but there is nobody to ask what one means, so each is refused; write \
+INTROSPECTION_URL, or PHANTOMGATE__AWS__KEYS for JWTs, or ALLOW_TOKEN=false"
+        found.warn("ALLOW_TOKEN", text)
+
+
+def _switch(environ: Mapping[str, str], found: DropIn, name: str, *, unset: bool) -> bool:
+    text = environ.get(name, "").strip().lower()
+    if text not in ("", *_YES, *_NO):
+        found.wrong(name, "is neither true nor false")
+    return text in _YES or (unset and not text)
+
+
+_YES, _NO = ("true", "yes", "1"), ("false", "no", "0")
+_VARIABLES_OF_PROXY = "the variables of the OAuth proxy authorizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +197,8 @@ class _Family:
     marks: frozenset[str]
     others: frozenset[str]
     read: Callable[[Mapping[str, str], DropIn], None]
+    says_who: str = ""
+    """The variable by which alone it says who knows what a token means; empty: it always does."""
 
 
 _CLIENT = frozenset(("CLIENT_ID", "CLIENT_SECRET"))
@@ -133,5 +210,6 @@ _FAMILIES = (
         frozenset(("TRUSTED_WEB_ORIGINS", "COOKIE_NAME_PREFIX", "ENCRYPTION_KEY", "INTROSPECTION_URL")),
         _CLIENT | {"USE_PHANTOM_TOKEN", "ALLOW_TOKEN"},
         _proxy,
+        "INTROSPECTION_URL",
     ),
 )

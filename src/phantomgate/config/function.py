@@ -7,6 +7,7 @@ at once, by the name of the variable that whoever deployed it has written.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.drop_in import DropIn, drop_in
@@ -35,7 +36,7 @@ def load_function(environ: Mapping[str, str]) -> Function:
     bundled = _dotenv(f"{root}/.env") if root else {}
     merged = {**bundled, **environ}
     sources = read_file(merged.get(CONFIG, ""), CONFIG, merged, f"{root}/{USUAL_FILE}" if root else USUAL_FILE)
-    theirs = drop_in(merged, lambda: _says_who(sources.toml_text))
+    theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
     if own_ca and "SSL_CERT_FILE" not in environ and theirs.variables:  # OpenSSL reads the environment alone
         theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
@@ -65,22 +66,16 @@ def _is_reference(name: str, value: str) -> bool:
     return name.upper().startswith(PREFIX) and value.startswith(("env:", "file:", "aws-sm:", "aws-ssm:"))
 
 
-def _says_who(toml_text: str | None) -> bool:
-    """Whether the file names a server or keys; what is wrong with it is told by whoever reads all of it."""
+def _tables(toml_text: str | None) -> Mapping[str, Any]:
+    """What the file says; what is wrong with it is told by whoever reads all of it."""
     if toml_text is None:
-        return False
+        return {}
     import tomllib  # only with a file
 
     try:
-        tables = tomllib.loads(toml_text)
+        return tomllib.loads(toml_text)
     except (ValueError, RecursionError):
-        return False
-    introspection, aws = tables.get("introspection"), tables.get("aws")
-    return (
-        "issuers" in tables
-        or (isinstance(introspection, dict) and bool({"endpoint", "issuer"} & introspection.keys()))
-        or (isinstance(aws, dict) and "keys" in aws)
-    )
+        return {}
 
 
 def _dotenv(path: str) -> Mapping[str, str]:

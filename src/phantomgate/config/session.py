@@ -18,7 +18,11 @@ from phantomgate.gateway.find_session import SessionRules, find_session
 from phantomgate.gateway.gateway import respond_nothing
 from phantomgate.gateway.remembering import remembering
 from phantomgate.session.cookies import CookieNames, without_ours
+from phantomgate.session.csrf import SAFE_METHODS
 from phantomgate.session.keys import KeyRing, SessionKey, key_ring, read_session_key
+
+_READING = frozenset(("GET", "HEAD"))
+"""The methods without proof on AWS: API Gateway answers preflights itself, so an OPTIONS that we see is none."""
 
 
 class Browsers(NamedTuple):
@@ -88,6 +92,7 @@ def browsers(settings: Settings, keys: KeyRing) -> Browsers:
         cors=session.cors,
         legacy=session.legacy_cookies,
         allow_cross_site=session.allow_cross_site,
+        safe=_READING if settings.aws.cache_ttl == 0 else SAFE_METHODS,
     )
     if not session.cors:
         return Browsers(rules, respond_nothing)

@@ -45,6 +45,14 @@ class Aws:
     bearer_prefix: bool = setting(SWITCH, True)
     """Whether the value of `Authorization` in the context begins with `Bearer `. `false` gives the JWT alone, as the
     Node authorizer did."""
+    context_key: str = setting(choice("Authorization", "token"), "Authorization")
+    """What the JWT is called in the context: `token`, as in the OAuth proxy authorizer's, where its variables are used.
+    """
+    bearer_tokens: bool = setting(SWITCH, True)
+    """Whether a token in `Authorization` is let in. `false`: only sessions are, as `ALLOW_TOKEN=false` has it."""
+    forward_sealed: bool = setting(SWITCH, False)
+    """Send the token that a session's cookie seals upstream as it is, as `USE_PHANTOM_TOKEN=false` has it: nobody is
+    asked about it, and if it is a JWT, its `exp` is looked at and no more. The API must verify it."""
     bare_token: bool = setting(SWITCH, False)
     """Accept a TOKEN authorizer's value without `Bearer ` in front. On where the variables of a Node authorizer are
     used, whose clients may rely on it."""

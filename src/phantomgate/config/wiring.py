@@ -27,7 +27,7 @@ from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Store
-from phantomgate.gateway.find import find_bearer
+from phantomgate.gateway.find import find_bearer, find_nothing
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
 from phantomgate.gateway.upstream_jwt import forward_made
@@ -170,11 +170,17 @@ def wire(
         marks,
         shared,
     )
-    made = make(tools, ours)
+    if settings.aws.forward_sealed:
+        from phantomgate.config.sealed import make_sealed
+
+        made = make_sealed(tools, ours)
+    else:
+        made = make(tools, ours)
     probes = made.probes
     policies = policies_of(settings, now)
     if pages:
-        owned, find = (pages.rules.names.csrf_header,), pages.find(find_bearer())
+        owned = (pages.rules.names.csrf_header,)
+        find = pages.find(find_bearer() if settings.aws.bearer_tokens else find_nothing)
         forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left())
     else:
         find, forward = find_bearer(), forward_jwt(settings.forward.claims)

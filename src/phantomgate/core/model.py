@@ -109,6 +109,8 @@ class Credential:
     """What was found in the request: the access token as presented. Compared by identity, so it can key a memo."""
 
     value: str = field(repr=False)
+    sealed: bool = False
+    """Whether a session's cookie sealed it: by us or an OAuth agent of ours, and not by whoever sent it."""
 
 
 class Source(Enum):
@@ -122,6 +124,8 @@ class Source(Enum):
     """Verified here, with the issuer's keys."""
     STALE = "stale"
     """From memory past its time, since the authorization server can't be asked, where the route allows that."""
+    SEALED = "sealed"
+    """Nobody was asked: what a cookie sealed goes upstream as it is."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,12 @@ from phantomgate.oauth.form import names_of_query
 REMEMBERED_FIELDS = 4096
 
 
+def find_nothing(request: Request) -> Credential:
+    """Finds no credential in any *request*, for gateways that let nobody in by one of his own: Refused."""
+    which = "a bearer token, which is not let in here" if b"authorization" in request.headers else "no credential"
+    raise Refused(Reason.MISSING_CREDENTIAL, which)
+
+
 def find_bearer() -> Find:
     """Finds the Bearer token of the Authorization field (RFC 6750 §2.1), the only place we look.
 

@@ -43,6 +43,8 @@ class SessionRules:
     """Whether format v1 is read."""
     allow_cross_site: bool = False
     """Let a browser's cross-site requests pass when their origin is trusted or none is needed."""
+    safe: frozenset[str] = SAFE_METHODS
+    """Methods that change nothing: they need neither an Origin nor the CSRF token."""
 
 
 class _Cookies(NamedTuple):
@@ -78,7 +80,7 @@ def find_session(rules: SessionRules, bearer: Find) -> Find:
             raise Refused(Reason.MALFORMED_REQUEST, "an Authorization field and a session cookie, want one of them")
         if not request.routed:
             raise Refused(Reason.MALFORMED_REQUEST, "a session cookie without the method that it is for")
-        unsafe = request.method not in SAFE_METHODS
+        unsafe = request.method not in rules.safe
         _check_origin(rules, headers, unsafe=unsafe)
         if not unsafe:
             return _or_unreadable(open_session, sealed, Reason.UNREADABLE_SESSION).credential
@@ -117,7 +119,7 @@ def _opened(rules: SessionRules, name: str, sealed: str) -> SessionToken:
 def _session(token: SessionToken) -> _Session:
     if not is_token(token.value):  # format v1 doesn't know which cookie it was made for
         raise Unreadable("what it holds is no access token")
-    return _Session(Credential(token.value), token.session_id)
+    return _Session(Credential(token.value, sealed=True), token.session_id)
 
 
 def _or_unreadable(act: Callable[[str], T], sealed: str, reason: Reason) -> T:

@@ -151,16 +151,20 @@ class Authorizer:
             if asked.surface is not Surface.HTTP_2 or aws.raise_unauthorized:
                 raise Unauthorized
             return write_denied(policies.nothing(arn), decision)
-        remembered = aws.policy == "cached" and asked.surface is not Surface.WEBSOCKET
+        # Whoever is let in without the field came by a session, and has shown what he may do for this request alone
+        by_session = bool(ready.wired.settings.session.keys) and b"authorization" not in asked.request.headers
+        remembered = aws.policy == "cached" and asked.surface is not Surface.WEBSOCKET and not by_session
         of_table = isinstance(decision, Allow) or decision.reason in _OF_TABLE
         if ready.table is not None and remembered and of_table:
             return self._of_table(ready, ready.table, asked, decision)
         if isinstance(decision, Refuse):
             return write_denied(policies.nothing(arn), decision)
-        if asked.surface is Surface.WEBSOCKET and ready.table is not None:
+        if asked.surface is Surface.WEBSOCKET and (by_session or ready.table is not None):
             policy: policies.Policy | None = policies.of_connect(arn)
-        elif aws.policy == "exact":
+        elif aws.policy == "exact" or (by_session and ready.table is not None):
             policy = policies.exact(arn)
+        elif by_session and arn.method in policies.READING:
+            policy = policies.reading(arn)
         else:
             policy = policies.fixed(aws.resource) if aws.resource else policies.whole_stage(arn)
         if policy is None:
@@ -254,8 +258,12 @@ def _decide(ready: _Ready, request: Request) -> _Decision:
 def _told(
     ready: _Ready, request: Request, token: Token, upstream: HeaderChange, policy: policies.Policy
 ) -> tuple[str, policies.Policy, Mapping[str, Any]]:
-    prefix = ready.wired.settings.aws.bearer_prefix
-    return write_principal(token, request), policy, write_context(token, upstream, bearer_prefix=prefix)
+    return write_principal(token, request), policy, _context(ready, token, upstream)
+
+
+def _context(ready: _Ready, token: Token, upstream: HeaderChange) -> Mapping[str, Any]:
+    aws = ready.wired.settings.aws
+    return write_context(token, upstream, bearer_prefix=aws.bearer_prefix, key=aws.context_key)
 
 
 def _simply(ready: _Ready, asked: Asked, decision: _Decision) -> dict[str, Any]:
@@ -267,14 +275,14 @@ def _simply(ready: _Ready, asked: Asked, decision: _Decision) -> dict[str, Any]:
         return {"isAuthorized": False}
     if aws.resource and not policies.covers(aws.resource, asked.arn):
         return {"isAuthorized": False}
-    return write_simple(write_context(decision.token, decision.upstream, bearer_prefix=aws.bearer_prefix))
+    return write_simple(_context(ready, decision.token, decision.upstream))
 
 
 def _to_appsync(ready: _Ready, decision: _Decision) -> dict[str, Any]:
     wired = ready.wired
     if isinstance(decision, Refuse):
         return {"isAuthorized": False, "ttlOverride": 0}
-    context = write_context(decision.token, decision.upstream, bearer_prefix=wired.settings.aws.bearer_prefix)
+    context = _context(ready, decision.token, decision.upstream)
     return write_resolver(context, decision.lifetime(wired.now(), wired.ticks()))
 
 
