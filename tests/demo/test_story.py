@@ -71,7 +71,11 @@ def test_the_command_plays_the_story_and_all_of_it_happens():
 
 def test_the_command_serves_until_it_is_interrupted():
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "PYTHONWARNINGS": "error"}
-    command = [sys.executable, "-m", "phantomgate", "demo", "--port=0"]
+    # As from a terminal: whoever runs the tests in the background has SIGINT ignored, and so would the demo
+    heeding = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execv(sys.executable, sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", heeding, sys.executable, "-m", "phantomgate", "demo", "--port=0"]
     with subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as served:
         try:
             printed = ""
@@ -82,7 +86,10 @@ def test_the_command_serves_until_it_is_interrupted():
             assert ask(url + "/api/orders").status == 401
         finally:
             served.send_signal(signal.SIGINT)
-        _, logged = served.communicate(timeout=20)
+        try:
+            _, logged = served.communicate(timeout=20)
+        finally:
+            served.kill()  # which does nothing to what has ended
     assert served.returncode == 0
     assert [json.loads(line)["reason"] for line in logged.splitlines()] == ["missing_credential"]
     assert "development only" in printed
