@@ -26,6 +26,9 @@ WEAKENED = [
     ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
     ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),
     ("Varnish", "set req.http.Authorization = req.http.X-Phantomgate-JWT;", "", "good-token"),
+    ("HAProxy, SPOE", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
+    ("HAProxy, Lua", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
+    ("Envoy, gRPC", "exact: allowed", "exact: nothing", "good-token"),  # no proof, so nothing passes: it fails closed
 ]
 """(gateway, what stands in its files, what stands there instead, the case that finds it)."""
 
