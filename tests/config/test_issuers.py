@@ -17,10 +17,11 @@ from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Headers, Refuse, Request
 from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.core.purge import Purge, mark_of
 from phantomgate.resolvers.by_issuer import ByIssuer
 from phantomgate.resolvers.cached import Cached
 from phantomgate.testing import FakeHttp, reply
-from tokens import jwt
+from tokens import NOW, jwt
 
 OTHER = "https://other.example"
 SECRET = "canary-7f3a"
@@ -479,3 +480,23 @@ def test_an_answer_that_a_key_has_proved_ends_with_it_too(clock, world):
     assert isinstance(ask(wired, "opaque"), Allow)
     assert Reason.BAD_ANSWER is reason(ask(wired, "another"))  # and makes us look
     assert Reason.BAD_ANSWER is reason(ask(wired, "opaque"))
+
+
+# -- tokens that are purged --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("before", [True, False])
+@pytest.mark.parametrize(("iat", "gets_in"), [(NOW - 100, False), (None, False), (NOW + 3, True)])
+def test_a_jwt_that_nobody_is_asked_about_outlives_the_purge_of_its_person_only_by_its_date(
+    clock, world, iat, gets_in, before
+):
+    wired = gate(clock, world, settings(MAIN))
+    token = signed("k1", iat=iat)
+    if before:
+        assert isinstance(ask(wired, token), Allow)
+    marks = wired.gateway.resolver.issuers[0].resolver.marks
+    marks.put(mark_of(Purge("sub", "ann", "main", NOW), marks.secret, 600.0))
+
+    found = [reason(ask(wired, token)) for _ in range(3)]
+
+    assert [None if gets_in else Reason.INACTIVE] * 3 == found

@@ -200,7 +200,7 @@ def _cached(tools: Tools, inner: Resolver, name: str, context: tuple[str, ...]) 
         negative_seconds=tools.settings.cache.negative_max_age,
         issuer=name,
         counts=tools.counts,
-        later=tools.later if tools.settings.cache.refresh_ahead else None,
+        later=tools.later if tools.settings.cache.refresh_ahead and tools.sharing is None else None,  # see the setting
         stale_seconds=tools.settings.cache.stale_if_error,
         marks=tools.marks,
     )

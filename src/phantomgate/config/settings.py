@@ -122,7 +122,8 @@ class Cache:
     """How long "this token is not active" is remembered, at most `"5s"`; `"0s"` asks every time."""
     refresh_ahead: bool = setting(SWITCH, True)
     """Ask anew, behind, about a token that is used again after four fifths of the time its answer is good for, so that
-    no request waits when that is over. Where nothing can run behind (AWS Lambda, WSGI), nothing does."""
+    no request waits when that is over. Where nothing can run behind (AWS Lambda, WSGI) nothing does, nor with
+    `[redis]`, where another machine's answer would only be found again."""
     stale_if_error: float = setting(duration("0s", "60s"), "0s")
     """While the authorization server can't be asked, use its last answer for this much longer, on the routes with
     `allow_stale`, never past `exp`, and never once it has called the token inactive. A token that is revoked meanwhile

@@ -119,7 +119,7 @@ class Cached:
             key = self._key(credential)
             token, ahead = await self._resolve(key, credential, route, None if hot is None else hot[0], again=again > 0)
             if marks.live and not marks.clears(token):
-                if marks.denies(token):
+                if token.source is Source.SIGNATURE or marks.denies(token):  # where nobody is asked, nobody says more
                     marks.check(token)
                 continue  # it was asked for before somebody purged it
             if self.ticks() < token.fresh_until and generation == self._generation and not self._is_negative(key):
@@ -188,7 +188,8 @@ class Cached:
                     await self.cache.forget(key)  # its word of now counts, whatever it said before
                     await self.cache.forget(self._spare(key))
                 raise
-            if heard and token.source is not Source.REDIS:  # who knows when that was asked for
+            # Who knows when another machine asked; and a signature without a date says nothing of after the purge
+            if heard and token.source is not Source.REDIS and not _undated(token):
                 token = replace(token, heard=heard)
             left = token.expires_at - self.now()
             fresh = token.fresh_until - self.ticks()
@@ -251,6 +252,11 @@ class Cached:
         if token.source is not Source.MEMORY:
             token = replace(token, source=Source.MEMORY)
         self._hot[credential] = token, due
+
+
+def _undated(token: Token) -> bool:
+    """Whether *token* was verified here, where nobody was asked, and doesn't say when it was issued."""
+    return token.source is Source.SIGNATURE and type(token.claims.get("iat")) not in (int, float)
 
 
 def measured(part: bytes) -> bytes:
