@@ -15,7 +15,7 @@ import pytest
 from playwright.sync_api import expect, sync_playwright
 
 from demo.clocks import PushedClock
-from demo.visiting import Visitor
+from demo.visiting import AT_REST, Visitor
 from phantomgate.demo.run import MAX_AGE, running
 from phantomgate.demo.serving import in_thread
 
@@ -95,6 +95,16 @@ def test_an_opaque_token_goes_in_and_a_jwt_arrives_upstream(visitor):
     assert "asked once" in visitor.text("past-words")
     assert "times faster" in visitor.text("past-words")
     assert visitor.demo.server.introspections == 1
+
+
+def test_the_page_stays_where_its_visitor_scrolled_to(visitor):
+    visitor.get_token("read")
+    page = visitor.page
+    page.get_by_role("link", name="a single-page app").scroll_into_view_if_needed()
+    place = page.evaluate("scrollY")
+    visitor.time_passes(2)
+    page.evaluate(AT_REST)
+    assert page.evaluate("scrollY") == place
 
 
 def test_the_page_leads_to_the_second_story(visitor):

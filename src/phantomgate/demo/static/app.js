@@ -67,6 +67,7 @@ async function getting(how) {
     drawToken();
     const who = token.kind === "service" ? "A service" : "Ann";
     say("good", "A token", `${who} has an opaque token now. It means nothing to this page; send a request with it.`);
+    reveal();
   } catch (problem) {
     say("warn", "No token", reason(problem));
   }
@@ -198,7 +199,6 @@ function outageIs(down) {
 
 // How long the gateway still remembers our token, counted down in front of everybody.
 function tick() {
-  reveal();
   const left = remembered ? Math.max(0, remembered.until - performance.now()) / 1000 : 0;
   $("window").hidden = !token || !remembered;
   $("window-bar").style.transform = `scaleX(${remembered ? left / remembered.seconds : 0})`;
