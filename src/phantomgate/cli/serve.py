@@ -102,7 +102,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         return await wired.probe() or (await agent.probe.ask() if agent else None)
 
     async def hear(tell: Tell) -> Callable[[], Awaitable[None]]:
-        digests = wired.marks.secret
+        digests = wired.digests
         notes = None if wired.sharing is None else wired.sharing.notes
         fleet = Fleet(tell, notes, digests, now=time.time, log=log)
         listening = asyncio.create_task(fleet.listen())
