@@ -13,34 +13,34 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
 from phantomgate.cli.options import add_config
 from phantomgate.config.advice import warnings
-from phantomgate.config.agent_wiring import wire_agent
-from phantomgate.config.loading import Sources, draft, read_sources
+from phantomgate.config.fixed import only_by_a_restart
+from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.revoking import mark_seconds, names_of, revocation_secret
-from phantomgate.config.settings import Resilience, Settings, Traces
-from phantomgate.config.wiring import unmet, wire
-from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.config.settings import Settings
+from phantomgate.config.wiring import unmet
+from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
-from phantomgate.servers.fleet import Fleet
-from phantomgate.servers.purges import Purges, hearing
-from phantomgate.servers.running import Plan, Run, Tell
+from phantomgate.servers.overseeing import overseeing
+from phantomgate.servers.reloading import Read, Reloading
+from phantomgate.servers.running import Plan, Run
 from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
-from phantomgate.servers.supervisor import worker_command
+from phantomgate.servers.supervisor import Supervisor, worker_command
 
 EXPLANATION = """\
 Runs in the foreground and logs one JSON line an event to stderr. SIGTERM or Ctrl-C ends it in good order: requests in
-flight are answered, for at most [serve] drain; a second one ends it at once. Whether it is ready, and what it has
-counted, is at [serve] manage: /healthz, /readyz, /metrics.
+flight are answered, for at most [serve] drain; a second one ends it at once. SIGHUP has it read its settings, secrets
+and keys again, without losing a request or what it remembers: all or nothing, and the log says which. Whether it is
+ready, and what it has counted, is at [serve] manage: /healthz, /readyz, /metrics.
 
   phantomgate serve --config /etc/phantomgate.toml
 
@@ -63,12 +63,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until a signal. Raises SettingsError with everything that is wrong."""
     _keep_standard_streams()
     _allow_descriptors()
-    sources = read_sources(options.config, environ)
-    settings, problems = draft(sources)
-    problems += unmet(settings, environ) + _agent_cant_be_served(settings) + _grpc_is_missing(settings)
-    if problems:
-        raise SettingsError(problems)
-    return asyncio.run(_serve(settings, sources, _bind(settings), environ))
+    read = _read(options, environ, served=False)
+    bound = _bind(read.settings)
+    return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, served=True)))
 
 
 def _agent_cant_be_served(settings: Settings) -> list[Problem]:
@@ -88,48 +85,27 @@ def _grpc_is_missing(settings: Settings) -> list[Problem]:
     return [Problem("serve.protocol", text, settings.origin("serve.protocol"))]
 
 
-async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], environ: Mapping[str, str]) -> int:
-    own = Metrics()
+def _read(options: argparse.Namespace, environ: Mapping[str, str], *, served: bool) -> Read:
+    """The settings as they are now. *served*: whether the OAuth agent is ours already. Raises SettingsError."""
+    sources = read_sources(options.config, environ)
+    settings, problems = draft(sources)
+    problems += unmet(settings, environ) + _grpc_is_missing(settings)
+    problems += [] if served else _agent_cant_be_served(settings)
+    if problems:
+        raise SettingsError(problems)
+    named = str(options.config or environ.get(CONFIG) or USUAL_FILE)
+    return Read(settings, {"sources": asdict(sources)}, named)
+
+
+async def _serve(read: Read, bound: dict[str, Bound], environ: Mapping[str, str], again: Callable[[], Read]) -> int:
+    settings, own = read.settings, Metrics()
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    # A probe is to find out, whatever was found out before, and is no decision
-    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
-    wired = wire(unguarded, "nonblocking", environ=environ, write=log)
-    agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
+    mine = await overseeing(read.start, environ, log)
 
-    async def probe() -> Refused | None:
-        return await wired.probe() or (await agent.probe.ask() if agent else None)
-
-    async def hear(tell: Tell) -> Callable[[], Awaitable[None]]:
-        digests = wired.digests
-        notes = None if wired.sharing is None else wired.sharing.notes
-        fleet = Fleet(tell, notes, digests, now=time.time, log=log)
-        listening = asyncio.create_task(fleet.listen())
-        stop = None
-        if settings.revokes:
-            secret, _ = revocation_secret(settings, environ)
-            stop = await hearing(
-                Purges(
-                    secret,
-                    digests,
-                    mark_seconds(settings),
-                    names_of(settings),
-                    wired.revoking,
-                    fleet.purge,
-                    time.time,
-                    log,
-                ),
-                settings,
-            )
-
-        async def deaf() -> None:
-            if stop is not None:
-                await stop()
-            listening.cancel()
-            await asyncio.wait([listening])
-
-        return deaf
+    def reloads(crews: Callable[[], Sequence[Supervisor]]) -> Reloading:
+        return Reloading(read, again, only_by_a_restart, mine, crews, log=log, now=time.time, ticks=time.monotonic)
 
     plan = Plan(
         listen=bound["serve.listen"],
@@ -138,22 +114,21 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         drain=settings.serve.drain,
         command=worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd())),
         environ=dict(environ),
-        start={"sources": asdict(sources)},
-        probe=probe,
+        start=read.start,
+        probe=mine.probe,
         log=log,
         dropped=lambda: own.lines_dropped,
         ticks=time.monotonic,
         jitter=random.random,  # spreads retries; nothing secret hangs on it
-        hear=hear,
+        hear=mine.hear,
         agent_listen=bound.get("agent.listen"),
         agent_command=worker_command("phantomgate.servers.agent_worker", sys.path, str(Path.cwd())),
+        reloads=reloads,
     )
     try:
         return await Run(plan).until_end()
     finally:
-        await wired.close()
-        if agent is not None:
-            await agent.close()
+        await mine.renewing.keeping.close()
 
 
 def _bind(settings: Settings) -> dict[str, Bound]:

@@ -31,8 +31,10 @@ from phantomgate.config.family import BackEnds, Closable, Family, back_ends
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
+from phantomgate.config.references import Prints
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.tools import anew
 from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.ports import Clock, Http
@@ -47,6 +49,7 @@ from phantomgate.resolvers.held import Held
 from phantomgate.resolvers.keys import Keys, by_newest, endpoint_in, keys_at, keys_in, metadata_of
 
 if TYPE_CHECKING:
+    from phantomgate.config.keeping import Keeping
     from phantomgate.config.log import LogLine
 
 NAME = "agent"
@@ -98,8 +101,12 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    keeping: Keeping | None = None,
 ) -> WiredAgent:
-    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError."""
+    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
+
+    What it remembers is always taken from *keeping*, where there is one.
+    """
     environ = process_environ() if environ is None else environ
     ring, _ = session_keys(settings, environ)
     authenticate, _ = _client(settings, environ, now, random)
@@ -107,12 +114,18 @@ def wire_agent(
     if problems or ring is None:
         raise SettingsError(problems)
     write = write or stderr(settings, Metrics(), now)
-    asked, ends = settings.agent, back_ends(settings, family, ticks, http)
-    server, probe = _server(settings, ends, authenticate, write, now, ticks)
+    asked, part = settings.agent, anew if keeping is None else keeping.part
+    prints = Prints(environ)
+    ends = back_ends(settings, family, ticks, http, *(() if keeping is None else (part, prints)))
+    server, probe = part(
+        ("agent", prints(asked), settings.policy.clock_skew),
+        lambda: _server(settings, ends, authenticate, write, now, ticks),
+    )
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
-    used = Remembered(most=MOST, forgets=True, ticks=ticks)
-    endings = Endings(Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), now, asked.max_age)
-    answers = Remembered(most=MOST, forgets=True, ticks=ticks)
+    used = part("used", lambda: Remembered(most=MOST, forgets=True, ticks=ticks))
+    ended = part("ended", lambda: Remembered(most=MOST_ENDED, forgets=False, ticks=ticks))
+    endings = Endings(ended, now, asked.max_age)
+    answers = part("answers", lambda: Remembered(most=MOST, forgets=True, ticks=ticks))
     logins = Logins(
         server,
         jar,
@@ -136,7 +149,7 @@ def wire_agent(
         session.allow_cross_site,
         agent_observer(write, now=now, allowed=settings.log.allows),
     )
-    return WiredAgent(agent, probe, tuple(ends.closing))
+    return WiredAgent(agent, probe, () if keeping is not None else tuple(ends.closing))
 
 
 def _client(

@@ -176,7 +176,12 @@ def wire(
         metrics.timed,
         saying(write, now),
         random(32),
-        part(("halves", settings.split_tokens), lambda: kept_halves(settings, ticks)) if settings.splits else None,
+        part(
+            ("halves", settings.split_tokens.max_entries, settings.split_tokens.max_bytes),
+            lambda: kept_halves(settings, ticks),
+        )
+        if settings.splits
+        else None,
         split,
         marks,
         shared,

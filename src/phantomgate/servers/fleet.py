@@ -20,7 +20,7 @@ _SKEW = 60.0
 
 
 class Fleet:
-    """Who has to know of purges. Its state: the newest note that was read, and which notes are our own.
+    """Who has to know of purges. Its state: the newest note that was read, which notes are our own, and the secrets.
 
     *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs.
     """
@@ -36,11 +36,18 @@ class Fleet:
     ) -> None:
         self._tell = tell
         self._notes = notes
-        self._secret = secret
+        self._secret = self._before = secret
         self._now = now
         self._log = log
         self._newest = "0"
         self._ours: set[str] = set()
+
+    def adopt(self, notes: Notes | None, secret: bytes) -> None:
+        """Share by *notes* and *secret* from now on; whoever still goes by the secret before it is heard, too."""
+        if notes is not self._notes:
+            self._notes, self._newest = notes, "0"  # what is heard twice does no harm
+        if secret != self._secret:
+            self._secret, self._before = secret, self._secret
 
     async def purge(self, marks: Sequence[Mark]) -> bool:
         """Whether everybody who has to know *marks* knows them, or can."""
@@ -54,7 +61,7 @@ class Fleet:
 
     async def listen(self) -> None:
         """Hear of what others purge, until cancelled."""
-        while self._notes is not None:
+        while True:
             try:
                 more = await self.look()
             except Exception as bug:  # noqa: BLE001 - whoever stops listening would believe what others have purged
@@ -75,10 +82,16 @@ class Fleet:
                 continue
             try:
                 age = self._now() - int(name.partition("-")[0]) / 1000
-                marks = [mark for mark in read_note(note, self._secret) if age < mark.seconds + _SKEW]
+                marks = [mark for mark in self._read(note) if age < mark.seconds + _SKEW]
             except ValueError:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue
             if marks:
                 await self._tell(marks)
         return bool(news)
+
+    def _read(self, note: bytes) -> list[Mark]:
+        try:
+            return read_note(note, self._secret)
+        except ValueError:
+            return read_note(note, self._before)

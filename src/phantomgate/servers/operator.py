@@ -40,13 +40,16 @@ def part(name: str, content_type: str) -> Callable[[web.Request], Any]:
     return given
 
 
-def status(counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, str]) -> dict[str, Any]:
+def status(
+    counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, str], reloads: dict[str, Any]
+) -> dict[str, Any]:
     """What the page shows, as JSON can carry it: totals, and for each reason that occurs what to do about it."""
     return {
         "version": __version__,
         "workers": ready,
         "restarts": restarts,
         "unready": unready,
+        "reloads": reloads,
         "buckets": BUCKETS,
         "counts": counts,
         "reasons": {

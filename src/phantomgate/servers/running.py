@@ -10,9 +10,8 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from aiohttp import web
 
@@ -43,6 +42,26 @@ Hear: TypeAlias = Callable[[Tell], Awaitable[Callable[[], Awaitable[None]]]]
 """Begins to hear of purges, and tells the workers; what is given back ends that."""
 
 
+class Reloading(Protocol):
+    """What changes settings while we run: `reloading.Reloading`."""
+
+    def told(self) -> dict[str, Any]:
+        """How it stands."""
+        ...
+
+    async def reload(self, why: str) -> bool:
+        """Whether the settings as they are now are gone by."""
+        ...
+
+    async def watch(self) -> None:
+        """Reload when a file has changed, until cancelled."""
+        ...
+
+
+Reloads: TypeAlias = Callable[[Callable[[], Sequence[Supervisor]]], Reloading]
+"""Makes that, for the workers of these supervisors."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that a run needs. *command* runs a worker in *environ*, *start* is its first message; *drain* in seconds."""
@@ -66,6 +85,8 @@ class Plan:
     """Where the OAuth agent listens, if there is one."""
     agent_command: Sequence[str] = ()
     """Runs its one process."""
+    reloads: Reloads | None = None
+    """Changes the settings of these workers, where they can change."""
 
 
 class Run:
@@ -77,9 +98,11 @@ class Run:
         self.agent: Supervisor | None = None
         if plan.agent_listen is not None:
             self.agent = self._supervisor(plan.agent_listen, 1, plan.agent_command)
+        self.reloading = None if plan.reloads is None else plan.reloads(self._supervisors)
         self.seen = False
         self.trouble = "not asked yet"
         self.code = 0
+        self._tasks: set[asyncio.Task[bool]] = set()
 
     @property
     def ready(self) -> int:
@@ -90,6 +113,11 @@ class Run:
     def restarts(self) -> int:
         """As `management.State`."""
         return sum(one.restarts for one in self._supervisors())
+
+    @property
+    def reloads(self) -> dict[str, Any]:
+        """As `management.State`."""
+        return {} if self.reloading is None else self.reloading.told()
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
@@ -114,6 +142,7 @@ class Run:
         log_what_others_say(plan.log, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, number)
+        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
         runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)
         await runner.setup()
         await web.SockSite(runner, plan.manage.sockets[0]).start()
@@ -128,13 +157,15 @@ class Run:
             **({"agent": plan.agent_listen.name} if plan.agent_listen is not None else {}),
         )
         deaf = None if plan.hear is None else await plan.hear(self.supervisor.purge)
-        probing = loop.create_task(self._probe_until_seen())
+        beside = [loop.create_task(self._probe_until_seen())]
+        if self.reloading is not None:
+            beside.append(loop.create_task(self.reloading.watch()))
         try:
             await asyncio.gather(*(one.run() for one in self._supervisors()))
         finally:
-            probing.cancel()
-            with suppress(asyncio.CancelledError):
-                await probing
+            for task in (*beside, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*beside, *self._tasks, return_exceptions=True)
             if deaf is not None:
                 await deaf()
             await runner.cleanup()
@@ -169,6 +200,13 @@ class Run:
         self.plan.log.say(Level.INFO, "draining", signal=number.name, seconds=self.plan.drain)
         for one in self._supervisors():
             one.drain(self.plan.drain)
+
+    def _told_to_reload(self) -> None:
+        """What SIGHUP does: it asks for the settings as they are now, once more each time."""
+        if self.reloading is not None and not self.supervisor.draining.is_set():
+            task = asyncio.get_running_loop().create_task(self.reloading.reload("signal"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _probe_until_seen(self) -> None:
         """Ask the authorization server until it answers as it should; after that, requests will tell."""

@@ -1,0 +1,139 @@
+"""What the supervisor itself does by the settings: it asks whether servers are there, and believes who tells of purges.
+
+Rule: it decides about no request. Its own parts are prepared and swapped as the workers' are, and by the same code.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+from phantomgate.config.agent_wiring import WiredAgent, wire_agent
+from phantomgate.config.keeping import Keeping
+from phantomgate.config.log import Log
+from phantomgate.config.observe import Metrics
+from phantomgate.config.probes import Probe
+from phantomgate.config.revoking import mark_seconds, names_of, revocation_secret
+from phantomgate.config.settings import Resilience, Settings, Traces
+from phantomgate.config.wiring import Wired, wire
+from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.ports import Notes
+from phantomgate.servers.channel import Message
+from phantomgate.servers.fleet import Fleet
+from phantomgate.servers.purges import Purges, hearing
+from phantomgate.servers.renewing import Renewing
+from phantomgate.servers.running import Tell
+
+_NEWS = (Reason.CLIENT_REFUSED, Reason.BAD_ANSWER)
+"""What a server answers to settings that are wrong. That it gives no answer may pass, and says nothing of them."""
+
+
+class Own(NamedTuple):
+    """What is made of one file of settings."""
+
+    settings: Settings
+    wired: Wired
+    agent: WiredAgent | None
+
+    @property
+    def probes(self) -> tuple[Probe, ...]:
+        """All that can be asked."""
+        return (*self.wired.probes, *((self.agent.probe,) if self.agent else ()))
+
+
+@dataclass(slots=True)
+class Overseeing:
+    """Its state: what is made of the settings in force; the fleet and who tells of purges, once we listen."""
+
+    renewing: Renewing[Own]
+    environ: Mapping[str, str]
+    log: Log
+    own: Own
+    fleet: Fleet | None = None
+    purges: Purges | None = None
+
+    async def prepare(self, message: Message) -> str:
+        """The print of the settings in *message*, which can be gone by. Raises SettingsError."""
+        return await self.renewing.prepare(message)
+
+    async def trouble(self) -> tuple[str, Refused] | None:
+        """Which server is asked in another way than before, and refuses that; None when there is no such server."""
+        offered = self.renewing.prepared
+        known = {id(probe) for probe in self.own.probes}
+        for probe in () if offered is None else offered.probes:
+            no = None if id(probe) in known else await probe.ask()
+            if no is not None and no.reason in _NEWS:
+                return probe.name, no
+        return None
+
+    def adopt(self, newer: Own) -> None:
+        """Go by *newer*."""
+        self.own = newer
+        if self.fleet is not None:
+            self.fleet.adopt(_notes(newer), newer.wired.digests)
+        if self.purges is not None and self.fleet is not None:
+            self.purges.adopt(_purges(newer, self.environ, self.fleet, self.log))
+
+    async def probe(self) -> Refused | None:
+        """Asks every server: what is wrong with the first that isn't as it should be."""
+        for probe in self.own.probes:
+            no = await probe.ask()
+            if no is not None:
+                return no
+        return None
+
+    async def hear(self, tell: Tell) -> Callable[[], Awaitable[None]]:
+        """Begin to hear of purges, and *tell* the workers; what is given back ends that. Raises SettingsError."""
+        own = self.own
+        self.fleet = fleet = Fleet(tell, _notes(own), own.wired.digests, now=time.time, log=self.log)
+        listening = asyncio.create_task(fleet.listen())
+        stop = None
+        if own.settings.revokes:
+            self.purges = _purges(own, self.environ, fleet, self.log)
+            stop = await hearing(self.purges, own.settings)
+
+        async def deaf() -> None:
+            if stop is not None:
+                await stop()
+            listening.cancel()
+            await asyncio.wait([listening])
+
+        return deaf
+
+
+async def overseeing(message: Message, environ: Mapping[str, str], log: Log) -> Overseeing:
+    """What the supervisor does by the settings in *message*. Raises SettingsError."""
+    metrics = Metrics()  # nobody is decided about; what is counted here, nobody sees
+
+    async def make(settings: Settings, keeping: Keeping) -> Own:
+        # A probe is to find out, whatever was found out before, and is no decision
+        unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
+        wired = wire(unguarded, "nonblocking", environ=environ, write=log, metrics=metrics, keeping=keeping)
+        agent = wire_agent(settings, environ=environ, write=log, keeping=keeping) if settings.has_agent else None
+        return Own(settings, wired, agent)
+
+    renewing = Renewing(make, log, environ)
+    made = Overseeing(renewing, environ, log, await renewing.first(message))
+    renewing.adopt = made.adopt
+    return made
+
+
+def _notes(own: Own) -> Notes | None:
+    return None if own.wired.sharing is None else own.wired.sharing.notes
+
+
+def _purges(own: Own, environ: Mapping[str, str], fleet: Fleet, log: Log) -> Purges:
+    secret, _ = revocation_secret(own.settings, environ)
+    return Purges(
+        secret,
+        own.wired.digests,
+        mark_seconds(own.settings),
+        names_of(own.settings),
+        own.wired.revoking,
+        fleet.purge,
+        time.time,
+        log,
+    )
