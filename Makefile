@@ -34,8 +34,8 @@ demo: $(VENV)/.demo  ## the phantom token pattern at work; ONCE=1 plays it witho
 servers: $(VENV)/.dev
 	@sh tests/interop/install.sh
 
-test: $(VENV)/.dev servers  ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev servers  ## the whole test suite, on every core
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 interop: $(VENV)/.dev servers  ## the real servers alone, and the tables in docs/reference of what ran
 	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py --ignore=tests/interop/test_contract_table.py $(ARGS)
