@@ -8,7 +8,7 @@ from phantomgate.adapters.limits import too_large
 from phantomgate.core.model import Headers
 
 HEAD = Headers.of([("a", "1"), ("a", "2"), ("bb", "33")])
-"""Three fields, 4 × 3 + 2 + 2 + 4 bytes."""
+"""Three fields, 4 * 3 + 2 + 2 + 4 bytes."""
 
 
 @pytest.mark.parametrize(("line", "fields", "size"), [(0, 3, 20), (10, 3, 30), (0, 1000, 1000)])

@@ -1,4 +1,4 @@
-"""`phantomgate serve` with `protocol = "grpc"`, several workers on one port, and grpcio's own client: real processes."""
+"""`phantomgate serve` with `protocol = "grpc"`, several workers on one port, and grpcio's client: real processes."""
 
 from __future__ import annotations
 
