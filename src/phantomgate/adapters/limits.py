@@ -12,7 +12,7 @@ from phantomgate.core.model import Headers
 def too_large(line: int, headers: Headers, most_fields: int, most_bytes: int) -> Refused | None:
     """The refusal of a head with more than *most_fields* fields or *most_bytes* bytes, or None.
 
-    *line* is how many bytes the request line took. A field takes what it does in HTTP/1.1, with ": " and the line's end.
+    *line* is how many bytes the request line took. A field takes what it does in HTTP/1.1.
     """
     fields = size = 0
     for name, value in headers:
