@@ -1,25 +1,27 @@
 """One Lambda function: an event in, an answer or an exception out, driven by the blocking back ends.
 
 Rule: adapters read and write, the gateway decides, and here the two are joined; what could not be decided is raised,
-never answered. Wired at the first event, because the extension that holds secrets is not there before it.
+never answered, and nothing is waited for so long that no time is left to say so. Wired at the first event, because the
+extension that holds secrets is not there before it.
 """
 
 from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import TYPE_CHECKING, Any
 
 from phantomgate.adapters.aws_answers import Trouble, Unauthorized
 from phantomgate.adapters.aws_cache import check_identities, check_route_key
 from phantomgate.adapters.aws_events import UnknownEvent, read_asked
 from phantomgate.backends.blocking import finish
-from phantomgate.backends.secrets import read_secret
+from phantomgate.backends.secrets import UNTIL, read_secret
 from phantomgate.config.function import load_function
 from phantomgate.config.log import Level, Log, LogLine, frames, kinds_of
 from phantomgate.config.table import rules_of
 from phantomgate.config.wiring import wire
-from phantomgate.core.errors import Problem, Reason, SettingsError
+from phantomgate.core.errors import Problem, Reason, SettingsError, Unavailable
 from phantomgate.core.model import Allow, Answer, Refuse, Request
 from phantomgate.core.ports import Clock, Http
 from phantomgate.servers.answering import Decided, Ready, is_simple, write_answer
@@ -32,11 +34,14 @@ if (
 
 RENEWAL_SECONDS = 60.0
 """Secrets are read anew for an authorization server that refuses them, no more often than this."""
+KEPT_SECONDS = 0.5
+"""What is kept of an invocation's time to answer in: Lambda ends a function that has none left without a word."""
 _FRESH = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "0"}  # past the extension, which remembers the old ones
 
 
 class Authorizer:
-    """Answers events. Its state: what was wired at the first one, what was warned of, when secrets were read anew."""
+    """Answers events. Its state: what was wired at the first one, what was warned of, when secrets were read anew, and
+    when the time to wait for others ends, on the monotonic clock."""
 
     def __init__(
         self,
@@ -53,9 +58,14 @@ class Authorizer:
         self._ready: Ready | None = None
         self._warned_of_url = False
         self._renewed_at = -RENEWAL_SECONDS
+        self._until = inf
 
-    def answer(self, event: object) -> dict[str, Any]:
-        """The answer to *event*. Raises Unauthorized where AWS makes 401 of it, and Trouble when nothing is decided."""
+    def answer(self, event: object, context: object = None) -> dict[str, Any]:
+        """The answer to *event*. Raises Unauthorized where AWS makes 401 of it, and Trouble when nothing is decided.
+
+        *context* is Lambda's: nobody is waited for longer than it has time, less what is kept to answer in.
+        """
+        self._until = self._ticks() + _seconds(context) - KEPT_SECONDS
         try:
             return self._answer(event)
         except (Unauthorized, Trouble) as said:
@@ -130,12 +140,21 @@ class Authorizer:
         return by_aws and self._ticks() - self._renewed_at >= RENEWAL_SECONDS
 
     def _get_ready(self, more: Mapping[str, str] | None = None) -> Ready:
-        function = load_function({**self._environ(), **(more or {})})
+        until = {UNTIL: str(self._now() + self._until - self._ticks())} if self._until < inf else {}
+        function = load_function({**self._environ(), **(more or {}), **until})
         settings = function.settings
         first = self._ready is None
         write = self._write or Log(2, now=self._now, level=Level[settings.log.level.upper()])
         self._write = write
-        wired = wire(settings, environ=function.environ, write=write, now=self._now, ticks=self._ticks, http=self._http)
+        wired = wire(
+            settings,
+            environ=function.environ,
+            write=write,
+            now=self._now,
+            ticks=self._ticks,
+            http=self._http,
+            left=self._left,
+        )
         try:
             secret = read_secret(settings.aws.shared_secret, function.environ) if settings.aws.shared_secret else ""
         except ValueError as no:
@@ -152,6 +171,14 @@ class Authorizer:
         self._ready = Ready(wired, rules, table, secret)
         return self._ready
 
+    def _left(self) -> float:
+        left = self._until - self._ticks()
+        if left <= 0:
+            text = f"this invocation has less than {KEPT_SECONDS:g} s left, which are kept to answer in; was the \
+authorization server slow, or is the function's Timeout short?"
+            raise Unavailable(text, reason=Reason.OVERLOADED)  # nobody was asked
+        return left
+
     def _say(self, level: Level, event: str, **fields: Any) -> None:
         write = self._write or Log(2, now=self._now)
         write(LogLine(self._now(), level, event, fields))
@@ -162,6 +189,13 @@ def _decide(ready: Ready, request: Request) -> Decided:
     if isinstance(decision, Answer):  # API Gateway answers those itself, and an authorizer has no words for it
         return Refuse(Reason.NO_ROUTE, ready.wired.gateway.new_id(), "a preflight, which is nothing to authorize")
     return decision
+
+
+def _seconds(context: object) -> float:
+    """What is left of the invocation by Lambda's *context*; no end where it doesn't say."""
+    told = getattr(context, "get_remaining_time_in_millis", None)
+    millis = told() if callable(told) else None
+    return millis / 1000 if isinstance(millis, (int, float)) else inf
 
 
 def _shown(problem: Problem) -> str:
