@@ -361,9 +361,3 @@ def test_after_the_end_everything_is_a_miss(family, single):
     family.run(store.put(KEY, b"v", 60.0))
     family.run(store.close())
     assert family.run(store.get(KEY)) is None
-
-
-def test_a_pause_of_the_blocking_family_blocks():
-    began = time.monotonic()
-    finish(redis.blocking_pause(0.01))
-    assert time.monotonic() - began >= 0.01

@@ -11,7 +11,6 @@ cluster +cluster|slots, +cluster|shards, +readonly and +command.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from typing import Any, Literal, Protocol, TypeAlias
@@ -236,11 +235,6 @@ def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Calla
             one.close()
 
     return act, close
-
-
-async def blocking_pause(seconds: float) -> None:
-    """A `Pause` for the blocking family."""
-    time.sleep(seconds)  # noqa: ASYNC251 - it blocks, as all of that family
 
 
 def _clients(made: list[Any]) -> list[Any]:
