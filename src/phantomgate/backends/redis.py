@@ -14,7 +14,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import redis
 import redis.asyncio
@@ -22,6 +22,7 @@ from redis.backoff import NoBackoff
 
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
+from phantomgate.core.typed import Protocol
 
 MOST_BYTES = 65536
 """A longer value isn't fetched: whoever may write into the store can't fill our memory."""
