@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import redis
 import redis.asyncio
@@ -21,6 +21,7 @@ from redis.backoff import NoBackoff
 
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
+from phantomgate.core.typed import Protocol
 
 MOST_BYTES = 65536
 """A longer value isn't fetched: whoever may write into the store can't fill our memory."""
