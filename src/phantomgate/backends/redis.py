@@ -20,6 +20,7 @@ import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 
+from phantomgate.backends.redis_line import Lines
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
 
@@ -205,16 +206,25 @@ def _why(no: Exception) -> str:
 
 
 def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Awaitable[None]]]:
-    """What runs commands on an event loop, on at most *connections* of them, and what ends it."""
+    """What runs commands on an event loop, and what ends it. One connection carries all; to a cluster, *connections* to
+    each node at the most, with one command at a time."""
     made: list[Any] = []
+    lines: list[Lines] = []
 
     async def act(command: Sequence[Any], seconds: float) -> Any:
+        if not made:
+            made.append(_client(place, connections, redis.asyncio, {"socket_timeout": None}))  # *seconds* are all
+            if place.mode != "cluster":
+                lines.append(Lines(made[0].connection_pool))
+        if lines:
+            return await lines[0].act(command, seconds)
         async with asyncio.timeout(seconds):  # and the connection is closed: a late answer is nobody's
-            if not made:
-                made.append(_client(place, connections, redis.asyncio, {}))
             return await made[0].execute_command(*command)
 
     async def close() -> None:
+        for line in lines:
+            await line.close()
+        lines.clear()
         for one in _clients(made):
             await one.aclose()
 
@@ -224,7 +234,7 @@ def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Await
 def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Callable[[], Awaitable[None]]]:
     """What runs commands and blocks, and what ends it. *timeout* is for each step that may wait."""
     made: list[Any] = []
-    waits = {"socket_timeout": timeout, "socket_connect_timeout": max(TRIAL_SECONDS, timeout)}
+    waits: dict[str, float | None] = {"socket_timeout": timeout, "socket_connect_timeout": max(TRIAL_SECONDS, timeout)}
 
     async def act(command: Sequence[Any], seconds: float) -> Any:  # noqa: ARG001 - sockets have theirs
         if not made:
@@ -252,7 +262,7 @@ def _clients(made: list[Any]) -> list[Any]:
     return found
 
 
-def _client(place: Place, connections: int, library: Any, waits: dict[str, float]) -> Any:
+def _client(place: Place, connections: int, library: Any, waits: dict[str, float | None]) -> Any:
     """The client of redis-py, or of its asyncio twin, for *place*."""
     retry = (redis.asyncio if library is redis.asyncio else redis).retry.Retry(NoBackoff(), 0)
     options: dict[str, Any] = {"protocol": 2, "retry": retry, **waits}
