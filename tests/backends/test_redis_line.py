@@ -138,4 +138,3 @@ def test_the_end_is_an_answer_too(server):
         return type((await asyncio.gather(waiting, return_exceptions=True))[0])
 
     assert redis.ConnectionError is run(ended, server.port)
-
