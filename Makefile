@@ -67,7 +67,7 @@ lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without h
 	  --extra jwt --extra redis pyproject.toml -o src/phantomgate/cli/packaging/libraries.txt
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
-	@for folder in bench/capacity $(addprefix tests/interop/,django_oauth_toolkit canaille sam traefik caddy envoy kong); do \
+	@for folder in bench/capacity $(addprefix tests/interop/,django_oauth_toolkit canaille sam cdk checkov traefik caddy envoy kong); do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
 	    $$folder/requirements.in -o $$folder/requirements.txt; done
 

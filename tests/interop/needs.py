@@ -72,6 +72,11 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Redis": lambda: command("redis-server"),
     "wrk": lambda: command("wrk"),
     "cfn-lint": lambda: installed("sam"),
+    "the AWS CDK": lambda: (
+        command("node") and installed("cdk") and (HERE / "cdk" / "node_modules" / "aws-cdk").is_dir()
+    ),
+    "checkov": lambda: installed("checkov"),
+    "Terraform": lambda: command("terraform"),
     "curl": lambda: command("curl"),
     "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
 }
