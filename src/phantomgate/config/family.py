@@ -6,12 +6,13 @@ Rule: nothing is imported that the family doesn't need, so a cold start pays for
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Hashable
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http, Later, Once, Turns
+from phantomgate.core.typed import Protocol
 
 Family: TypeAlias = Literal["blocking", "nonblocking"]
 
@@ -27,7 +28,6 @@ class Closable(Protocol):
 
     async def close(self) -> None:
         """Give them back; whatever is asked of it later is refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,15 +48,17 @@ def back_ends(
     family: Family,
     ticks: Clock,
     given: Http | None,
+    left: Callable[[], float] | None = None,
     part: Callable[[Hashable, Callable[[], Any]], Any] | None = None,
     prints: Callable[..., str] | None = None,
 ) -> BackEnds:
     """The back ends of *family*; *given*, if it is, instead of its HTTP clients.
 
-    *part* gives what was made for a key before, where settings may change while nonblocking back ends run, and *prints*
-    tells the files of one client from what they held before.
+    *left* says for how many more seconds blocking ones may wait, and raises Unavailable once there are none; None: as
+    long as the settings have it. *part* gives what was made for a key before, where settings may change while
+    nonblocking ones run, and *prints* tells the files of one client from what they held before.
     """
-    return _nonblocking(given, part, prints) if family == "nonblocking" else _blocking(settings, ticks, given)
+    return _nonblocking(given, part, prints) if family == "nonblocking" else _blocking(settings, ticks, given, left)
 
 
 def _nonblocking(
@@ -93,8 +95,8 @@ def _nonblocking(
     return BackEnds(client, flights, key_flights, later, closing, LoopTurns, asyncio.sleep)
 
 
-def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
-    from phantomgate.backends.blocking import SingleFlight, ThreadTurns, pause
+def _blocking(settings: Settings, ticks: Clock, given: Http | None, left: Callable[[], float] | None) -> BackEnds:
+    from phantomgate.backends.blocking import SingleFlight, ThreadTurns, Within, pause, pausing
     from phantomgate.backends.blocking_http import BlockingHttp
 
     clients: dict[tuple[str, Certificate], Http] = {}
@@ -102,11 +104,11 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
 
     def client(issuer: str, ca_file: str, ours: Certificate, connections: int) -> Http:  # noqa: ARG001 - a thread has one
         if given is not None:
-            return given
+            return given if left is None else Within(given, left)
         if (ca_file, ours) not in clients:
             made = BlockingHttp(ca_file=ca_file or None, certificate=ours, ticks=ticks)
             closing.append(made)
-            clients[ca_file, ours] = made
+            clients[ca_file, ours] = made if left is None else Within(made, left)
         return clients[ca_file, ours]
 
     askers = [settings.introspection, *(one.introspection for one in settings.issuers)]
@@ -126,5 +128,5 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
         None,
         closing,
         ThreadTurns,
-        pause,
+        pause if left is None else pausing(left),
     )

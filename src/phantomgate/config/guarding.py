@@ -6,7 +6,7 @@ Rule: one breaker, one count of turns and one set of figures a server, however m
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.family import BackEnds, Certificate, Family, HttpFor
 from phantomgate.config.issuing import DEFAULT_NAME
@@ -14,6 +14,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.tools import anew
 from phantomgate.core.ports import Clock, Http, Turns
+from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.breaker import Breaker, State
 from phantomgate.resolvers.guarded import Calls, Guarded
 

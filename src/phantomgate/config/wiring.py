@@ -111,14 +111,16 @@ def wire(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    left: Callable[[], float] | None = None,
     keeping: Keeping | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
-    instead of the family's own client. With *keeping*, in which a round has begun, whatever these settings leave as it
-    was is taken from there, and closed by it; *metrics* must be the same each time. Raises SettingsError with every
-    problem, and ModuleNotFoundError when the family needs a library that isn't installed.
+    instead of the family's own client; *left* is as for `back_ends`. With *keeping*, in which a round has begun,
+    whatever these settings leave as it was is taken from there, and closed by it; *metrics* must be the same each time.
+    Raises SettingsError with every problem, and ModuleNotFoundError when the family needs a library that isn't
+    installed.
     """
     environ = process_environ() if environ is None else environ
     ours, problems = clients(settings, environ, now=now, random=random)
@@ -145,15 +147,15 @@ def wire(
         from phantomgate.config.references import Prints
 
         prints = Prints(environ)
-    ends = back_ends(settings, family, ticks, http, *(() if keeping is None else (part, prints)))
+    ends = back_ends(settings, family, ticks, http, left, *(() if keeping is None else (part, prints)))
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say, known = _telling(write, now), secrets
+        say, known, pause = _telling(write, now), secrets, ends.pause
         shared = part(
             ("redis", prints(settings.redis)),
-            lambda: sharing(settings, known, family, now=now, ticks=ticks, random=random, say=say),
+            lambda: sharing(settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say),
         )
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
