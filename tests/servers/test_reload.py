@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import threading
 import time
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ import pytest
 
 from attacks.cases import attack
 from servers.authorization import authorization_server
-from servers.process import serving, settings
+from servers.process import UnixConnection, serving, settings
 
 BAD = "[serve"
 
@@ -46,10 +47,13 @@ def reloaded(service, text=None):
 
 
 class Load:
-    """Requests without pause on connections that stay open. State: what came of them."""
+    """Requests without pause on connections that stay open. State: what came of them.
 
-    def __init__(self, service, threads=4):
-        self.service, self.ends = service, threading.Event()
+    *renews*: on another connection now and then, and whenever the service wants it.
+    """
+
+    def __init__(self, service, threads=4, *, renews=False):
+        self.service, self.ends, self.renews = service, threading.Event(), renews
         self.answers, self.failures = [], []
         self.threads = [threading.Thread(target=self.go, args=(number,)) for number in range(threads)]
 
@@ -64,6 +68,9 @@ class Load:
                 answer = connection.getresponse()
                 answer.read()
                 self.answers.append((answer.status, "Authorization" in answer.headers))
+                if self.renews and (answer.will_close or asked % 20 == 0):
+                    connection.close()
+                    connection = self.service.connect()
             except OSError as no:
                 self.failures.append(repr(no))
                 connection.close()
@@ -225,13 +232,91 @@ def test_a_worker_that_does_not_answer_has_nobody_go_by_the_new_settings(tmp_pat
         everywhere(service, 403)
 
 
-@pytest.mark.parametrize("name", ["manage", "protocol"])
-def test_what_only_a_restart_can_change_is_said(name, tmp_path):
-    changed = {"manage": '"127.0.0.1:1"', "protocol": '"spop"'}[name]
+# -- other addresses, other workers --------------------------------------------------------------------------------
+
+
+def moved(service):
+    """What the workers there were are gone for, with the line that says so."""
+    pids = set(service.workers)
+    outcome = reloaded(service)
+    service.until(lambda: not pids & set(service.workers))
+    return outcome[0]
+
+
+@pytest.mark.parametrize("listen", ["tcp", "unix"])
+def test_other_workers_take_over_and_nobody_is_refused(listen, tmp_path):
+    where = {"listen": f'"unix:{tmp_path}/gate.sock"' if listen == "unix" else '"127.0.0.1:0"', "drain": '"5s"'}
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, **where), 1) as service:
+        with Load(service, renews=True) as load:
+            for workers in (3, 2, 1):
+                asked = len(load.answers)
+                written(service, settings(endpoint, workers=workers, **where))
+                assert "reloaded" == moved(service)
+                assert workers == len(service.workers) == service.metrics()["phantomgate_workers"]
+                service.until(lambda asked=asked: len(load.answers) > asked + 100)
+        assert [] == load.failures
+        assert {(200, True)} == set(load.answers)
+        metrics = service.metrics()
+        assert len(load.answers) == metrics['phantomgate_decisions_total{outcome="allowed"}']
+        assert 0 == metrics["phantomgate_worker_restarts_total"]
+        assert 0 == service.end()
+        assert not (tmp_path / "gate.sock").exists()
+
+
+def test_another_address_is_served_before_the_old_one_is_left(tmp_path):
+    old, new = (f'"unix:{tmp_path}/{name}.sock"' for name in ("old", "new"))
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, listen=old), 1) as service:
+        written(service, settings(endpoint, listen=new))
+        assert "reloaded" == moved(service)
+        assert not (tmp_path / "old.sock").exists()
+        connection = UnixConnection(f"{tmp_path}/new.sock")
+        connection.request("GET", "/decide", headers={"Authorization": "Bearer good"})
+        assert 200 == connection.getresponse().status
+        connection.close()
+        written(service, settings(endpoint, listen='"127.0.0.1:0"', manage=f'"unix:{tmp_path}/manage.sock"'))
+        service.process.send_signal(signal.SIGHUP)
+        service.until(lambda: len(service.lines("reloaded")) == 2)
+        connection = UnixConnection(f"{tmp_path}/manage.sock")
+        connection.request("GET", "/readyz")
+        assert 200 == connection.getresponse().status
+        connection.close()
+        with pytest.raises(OSError):
+            service.get("/healthz", listener="manage")
+
+
+def test_the_proxy_takes_the_place_of_the_listener_and_a_purge_is_known_to_who_comes(tmp_path):
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint), 1) as service:
-        event, line = reloaded(service, settings(endpoint, **{name: changed}))
-        assert ("reload_failed", True) == (event, f"serve.{name} can only be changed by a restart" in line["detail"])
+        written(service, settings(endpoint, upstream='"http://127.0.0.1:1"'))
+        assert "reloaded" == moved(service)
+        assert 502 == service.get("/orders", "good")[0]
+
+
+@pytest.mark.parametrize("place", ["listen", "manage"])
+def test_an_address_that_cant_be_had_changes_nothing(place, tmp_path):
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        authorization_server() as endpoint,
+        served(tmp_path, settings(endpoint), 1) as service,
+    ):
+        worker = service.workers
+        there = f'"127.0.0.1:{taken.getsockname()[1]}"'
+        text = settings(endpoint, **{place: there, "workers": 2}).replace('["read"]', '["admin"]')
+        event, line = reloaded(service, text)
+        assert "reload_failed" == event
+        assert f"serve.{place}" in line["detail"]
+        assert "another process listens there" in line["detail"]
         everywhere(service, 200, 4)
+        assert worker == service.workers
+
+
+def test_what_only_a_restart_can_change_is_said(tmp_path):
+    purges = '\n[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{}"\n'
+    with (
+        authorization_server() as endpoint,
+        served(tmp_path, settings(endpoint) + purges.format(0), 1, PURGE="p" * 32) as service,
+    ):
+        event, line = reloaded(service, settings(endpoint) + purges.format(1))
+        assert ("reload_failed", True) == (event, "can only be changed by a restart" in line["detail"])
 
 
 # -- on change -----------------------------------------------------------------------------------------------------

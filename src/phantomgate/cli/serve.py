@@ -24,17 +24,17 @@ from phantomgate.config.advice import warnings
 from phantomgate.config.fixed import only_by_a_restart
 from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_sources
 from phantomgate.config.log import Level, Log
-from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet
 from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.servers.addresses import AGENT, LISTEN, MANAGE, bind
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
 from phantomgate.servers.overseeing import overseeing
 from phantomgate.servers.reloading import Read, Reloading
 from phantomgate.servers.running import Plan, Run
-from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
-from phantomgate.servers.supervisor import Supervisor, worker_command
+from phantomgate.servers.sockets import Bound
+from phantomgate.servers.supervisor import worker_command
 
 EXPLANATION = """\
 Runs in the foreground and logs one JSON line an event to stderr. SIGTERM or Ctrl-C ends it in good order: requests in
@@ -64,7 +64,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     _keep_standard_streams()
     _allow_descriptors()
     read = _read(options, environ, served=False)
-    bound = _bind(read.settings)
+    bound = bind(read.settings)
     return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, served=True)))
 
 
@@ -104,15 +104,18 @@ async def _serve(read: Read, bound: dict[str, Bound], environ: Mapping[str, str]
         log.say(Level.WARNING, "settings", **warning._asdict())
     mine = await overseeing(read.start, environ, log)
 
-    def reloads(crews: Callable[[], Sequence[Supervisor]]) -> Reloading:
-        return Reloading(read, again, only_by_a_restart, mine, crews, log=log, now=time.time, ticks=time.monotonic)
+    def reloads(run: Run) -> Reloading:
+        return Reloading(
+            read, again, only_by_a_restart, mine, run.crews, run.move, log=log, now=time.time, ticks=time.monotonic
+        )
 
     plan = Plan(
-        listen=bound["serve.listen"],
-        manage=bound["serve.manage"],
+        listen=bound[LISTEN],
+        manage=bound[MANAGE],
         workers=settings.serve.workers,
         drain=settings.serve.drain,
-        command=worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd())),
+        command=_command(settings),
+        command_for=_command,
         environ=dict(environ),
         start=read.start,
         probe=mine.probe,
@@ -121,7 +124,7 @@ async def _serve(read: Read, bound: dict[str, Bound], environ: Mapping[str, str]
         ticks=time.monotonic,
         jitter=random.random,  # spreads retries; nothing secret hangs on it
         hear=mine.hear,
-        agent_listen=bound.get("agent.listen"),
+        agent_listen=bound.get(AGENT),
         agent_command=worker_command("phantomgate.servers.agent_worker", sys.path, str(Path.cwd())),
         reloads=reloads,
     )
@@ -131,31 +134,9 @@ async def _serve(read: Read, bound: dict[str, Bound], environ: Mapping[str, str]
         await mine.renewing.keeping.close()
 
 
-def _bind(settings: Settings) -> dict[str, Bound]:
-    """The sockets of all listeners, by their settings. Raises SettingsError for every address that can't be had."""
-    serve = settings.serve
-    bound: dict[str, Bound] = {}
-    problems: list[Problem] = []
-    wanted = [("serve.listen", serve.listen, serve.workers), ("serve.manage", serve.manage, 1)]
-    wanted += [("agent.listen", settings.agent.listen, 1)] if settings.agent.listen else []
-    for name, text, count in wanted:
-        address = read_address(text)
-        try:
-            listens = name != "serve.listen" or serve.protocol != "grpc"
-            one = (
-                bind_unix(address.unix)
-                if address.unix
-                else bind_tcp(address.host, address.port, count, listens=listens)
-            )
-            bound[name] = one
-        except OSError as no:
-            told = f'is "{text}", where we can\'t listen: {why(no)}'
-            problems.append(Problem(name, told, settings.origin(name)))
-    if problems:
-        for one in bound.values():
-            one.close()
-        raise SettingsError(problems)
-    return bound
+def _command(settings: Settings) -> Sequence[str]:
+    """What runs a worker that decides."""
+    return worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd()))
 
 
 def _keep_standard_streams() -> None:

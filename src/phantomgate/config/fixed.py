@@ -11,20 +11,16 @@ from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 
 
-def _kept(settings: Settings) -> tuple[str, int, int]:
-    split = settings.split_tokens
-    return split.listen, split.max_entries, split.max_bytes
+def _kept(settings: Settings) -> tuple[object, ...]:
+    split, serve = settings.split_tokens, settings.serve
+    kept = (split.listen, split.max_entries, split.max_bytes)
+    return *kept, serve.listen, serve.workers, serve.protocol, bool(serve.upstream)
 
 
 _FIXED: tuple[tuple[str, str, Callable[[Settings], object]], ...] = (
-    ("serve.listen", "", lambda settings: settings.serve.listen),
-    ("serve.workers", "", lambda settings: settings.serve.workers),
-    ("serve.protocol", "", lambda settings: settings.serve.protocol),
-    ("serve.upstream", "only whether there is one", lambda settings: bool(settings.serve.upstream)),
-    ("serve.manage", "", lambda settings: settings.serve.manage),
     ("agent.listen", "", lambda settings: settings.agent.listen),
     ("agent", "", lambda settings: settings.has_agent),
-    ("split_tokens", "what was pushed would be lost", lambda settings: settings.splits and _kept(settings)),
+    ("split_tokens", "or [serve] beside it: what was pushed would be lost", lambda one: one.splits and _kept(one)),
     ("revocation.listen", "", lambda settings: settings.revokes and settings.revocation.listen),
 )
 """(the setting, a word on it, what of it must stay)."""

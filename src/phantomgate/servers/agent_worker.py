@@ -95,7 +95,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
             await serving
             return 1
         channel.send({"is": "ready"})
-        seconds = await obey(channel, metrics, renews=renewing)
+        seconds = await obey(channel, metrics, renews=renewing) or 0.0
         answering = asyncio.create_task(obey(channel, metrics))
         server.config.timeout_graceful_shutdown = max(int(seconds), 1)
         server.should_exit = True

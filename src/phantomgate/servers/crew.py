@@ -51,6 +51,10 @@ class Worker:
     """Set when it is to end and not to be started again."""
     seconds: float = 0.0
     """How long its requests in flight have then."""
+    waits: bool = False
+    """Whether it is to serve nobody before it is told to go."""
+    built: str | None = None
+    """The print of what it would go by, once it waits for that."""
 
     async def start(self, environ: Mapping[str, str]) -> tuple[asyncio.subprocess.Process, Channel]:
         """A new process, in *environ*, that has its socket and the other end of the channel. Raises OSError."""
@@ -71,6 +75,12 @@ class Worker:
             raise
         self.process, self.channel = process, await Channel.over(ours)
         return self.process, self.channel
+
+    def go(self) -> None:
+        """Serve, after having waited."""
+        self.waits = False
+        if self.channel is not None:
+            self.channel.send({"do": "go"})
 
     def leave(self, seconds: float) -> None:
         """End; requests in flight have *seconds*."""

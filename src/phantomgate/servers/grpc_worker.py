@@ -9,19 +9,28 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
 from phantomgate.config.keeping import Keeping
 from phantomgate.config.log import Log
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
-from phantomgate.servers.channel import Channel
+from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.grpc import Checks
-from phantomgate.servers.lifecycle import do, obey
+from phantomgate.servers.lifecycle import do, obey, told_to_go
 from phantomgate.servers.listener import trusted_peers
-from phantomgate.servers.renewing import Renewing, adopting, purging
+from phantomgate.servers.renewing import Renewing, Renews, adopting, purging
 from phantomgate.servers.worker import limits_of
+
+
+class _Serves(NamedTuple):
+    """As `lifecycle.Serves`."""
+
+    purge: Callable[[Message], None]
+    renews: Renews
 
 
 async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: Metrics) -> int:
@@ -53,9 +62,11 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
     purge(start)
     host, port = listening.getsockname()[:2]
     try:
+        if not await told_to_go(channel, start, metrics, _Serves(purge, renewing)):
+            return 0
         await checks.start(host, port)
         channel.send({"is": "ready"})
-        seconds = await obey(channel, metrics, purge, renewing)
+        seconds = await obey(channel, metrics, purge, renewing) or 0.0
         answering = asyncio.create_task(obey(channel, metrics, purge))
         whole = await checks.stop(seconds)
         answering.cancel()

@@ -10,8 +10,10 @@ supervisor's to answer, so none of them may cut a request off here; when the cha
                            {"do": "prepare", "of": N, "sources": {...}}  get ready for these settings
                            {"do": "swap", "of": N}               go by them from now on
                            {"do": "drop"}                        forget them
+                           {"do": "go"}                          serve; for one that was started with "waits"
                            {"do": "drain", "seconds": S}         end; requests in flight have S seconds
-    worker -> supervisor   {"is": "ready"}                       connections are being accepted
+    worker -> supervisor   {"is": "built", "print": "..."}       it waits to be told to go
+                           {"is": "ready"}                       connections are being accepted
                            {"is": "counted", "of": N, "counts": {...}}
                            {"is": "prepared", "of": N, "counts": {...}, "print": "...", "no": "why it could not, if so"}
                            {"is": "done", "whole": true, "counts": {...}}    the last word
@@ -81,6 +83,20 @@ def ignore(message: Message) -> None:
     """What a worker does about a purge that remembers no tokens."""
 
 
+class Serves(Protocol):
+    """What there is besides connections: how purges are heard, and how other settings are gone by."""
+
+    @property
+    def purge(self) -> Callable[[Message], None]:
+        """Believes nothing any more that the marks in a message are about."""
+        ...
+
+    @property
+    def renews(self) -> Renews | None:
+        """Has it go by other settings, if it can."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A listener, and how to give back what it holds besides its connections."""
@@ -133,13 +149,17 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
         return 0
     served = await build(start, log, metrics)
     listener = served.listener
+    if not await told_to_go(channel, start, metrics, served):
+        await served.close()
+        await channel.close()
+        return 0
     loop = asyncio.get_running_loop()
     own = listening.dup()  # the loop closes the one it gets, before we have taken the last connection from it
     accept = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
     server = await accept(listener.protocol, sock=listening, backlog=BACKLOG)
     sweeping = loop.create_task(_sweep(listener))
     channel.send({"is": "ready"})
-    seconds = await obey(channel, metrics, served.purge, served.renews)
+    seconds = await obey(channel, metrics, served.purge, served.renews) or 0.0
     answering = loop.create_task(obey(channel, metrics, served.purge))
     try:
         listener.last_call()
@@ -168,8 +188,8 @@ async def obey(
     metrics: Metrics,
     purge: Callable[[Message], None] = ignore,
     renews: Renews | None = None,
-) -> float:
-    """Answer the supervisor until it wants an end; how many seconds requests in flight have then.
+) -> float | None:
+    """Answer the supervisor until it wants an end; how many seconds requests in flight have then. None: told to go.
 
     Raises RuntimeError when told to go by settings that could not be prepared: whoever takes our place can.
     """
@@ -187,12 +207,27 @@ async def obey(
                 continue
             case "drain":
                 return float(message["seconds"])
+            case "go":
+                return None
             case "count":
                 pass
             case _:
                 continue
         channel.send({**said, "of": message.get("of"), "counts": metrics.snapshot()})
     return ORPHAN_SECONDS
+
+
+async def told_to_go(
+    channel: Channel,
+    start: Message,
+    metrics: Metrics,
+    served: Serves,
+) -> bool:
+    """Whether to serve: at once, or, where others are to be relieved, when all who relieve them are ready."""
+    if not start.get("waits"):
+        return True
+    channel.send({"is": "built", "print": "" if served.renews is None else served.renews.print})
+    return await obey(channel, metrics, served.purge, served.renews) is None
 
 
 async def _prepared(message: Message, renews: Renews | None) -> Message:

@@ -72,6 +72,27 @@ class Supervises(Protocol):
         ...
 
 
+class Moves(Protocol):
+    """Other addresses or other workers, about to be gone to: `Moving`."""
+
+    @property
+    def relieves(self) -> bool:
+        """Whether there will be other workers."""
+        ...
+
+    async def ready(self, wanted: str) -> str:
+        """Why it can't be done, or nothing."""
+        ...
+
+    async def go(self) -> None:
+        """Do it."""
+        ...
+
+    def undo(self) -> None:
+        """Leave everything where it is."""
+        ...
+
+
 class NotNow(Exception):
     """The settings may be good, and could not be gone by."""
 
@@ -80,7 +101,8 @@ class Reloading:
     """Changes the settings of *crews* and of the supervisor. State: what is in force, and how the attempts went.
 
     *read* reads and checks everything anew, and raises SettingsError; *fixed* says what has changed of the settings
-    that only a restart can change.
+    that only a restart can change; *move* binds what has to be listened on besides. *crews* are all who change their
+    settings, or, when workers are relieved, all others.
     """
 
     def __init__(
@@ -89,7 +111,8 @@ class Reloading:
         read: Callable[[], Read],
         fixed: Callable[[Settings, Settings], list[Problem]],
         own: Oversees,
-        crews: Callable[[], Sequence[Supervises]],
+        crews: Callable[[bool], Sequence[Supervises]],
+        move: Callable[[Settings, Read], Moves | None],
         *,
         log: Log,
         now: Clock,
@@ -105,11 +128,17 @@ class Reloading:
         self._fixed = fixed
         self._own = own
         self._crews = crews
+        self._move = move
         self._log = log
         self._now = now
         self._ticks = ticks
         self._one_at_a_time = asyncio.Lock()
         self._also: set[str] = set()
+
+    @property
+    def drain(self) -> float:
+        """How long requests in flight have when we end, seconds."""
+        return self.in_force.settings.serve.drain
 
     def told(self) -> dict[str, Any]:
         """How it stands, for /metrics and the page."""
@@ -168,21 +197,27 @@ class Reloading:
         problems = self._fixed(self.in_force.settings, read.settings)
         if problems:
             raise SettingsError(problems)
-        crews = self._crews()
+        move = self._move(self.in_force.settings, read)
+        crews = self._crews(move is not None and move.relieves)
         try:
             wanted = await self._own.prepare(read.start)
             found = await self._own.trouble()
             if found is not None:
                 raise NotNow(f"the server of {found[0]} answers to them: {found[1]}")
-            answers = await asyncio.gather(*(one.prepare(read.start, PREPARE_SECONDS, wanted) for one in crews))
+            asked = [one.prepare(read.start, PREPARE_SECONDS, wanted) for one in crews]
+            answers = await asyncio.gather(*asked, *([] if move is None else [move.ready(wanted)]))
             if any(answers):
                 raise NotNow("; ".join(sorted({answer for answer in answers if answer})))
         except BaseException:
             for one in crews:
                 one.drop()
+            if move is not None:
+                move.undo()
             await self._own.renewing.drop()
             raise
         await asyncio.gather(*(one.swap(read.start, SWAP_SECONDS) for one in crews))
+        if move is not None:
+            await move.go()
         self._own.renewing.swap()
         return read
 

@@ -27,6 +27,9 @@ W = TypeVar("W")
 class Renews(Protocol):
     """What `lifecycle.obey` asks of a worker whose settings may change."""
 
+    print: str
+    """What tells the settings that it goes by, and what they refer to, from any other."""
+
     async def prepare(self, message: Message) -> str:
         """Get ready for the settings in *message*; what tells them and what they refer to. Raises SettingsError."""
         ...
@@ -54,10 +57,11 @@ class Renewing(Generic[W]):
     ) -> None:
         self.keeping = Keeping()
         self.adopt: Callable[[W], None] = lambda made: None  # noqa: ARG005 - nobody listens yet
+        self.print = ""
         self._make = make
         self._log = log
         self._environ = process_environ() if environ is None else environ
-        self._prepared: tuple[W, Settings] | None = None
+        self._prepared: tuple[W, Settings, str] | None = None
 
     @property
     def prepared(self) -> W | None:
@@ -86,14 +90,14 @@ class Renewing(Generic[W]):
         except BaseException:
             await self.keeping.drop()
             raise
-        self._prepared = made, settings
+        self._prepared = made, settings, before
         return before
 
     def swap(self) -> None:
         """As `Renews`."""
         if self._prepared is None:
             raise RuntimeError("told to go by settings that could not be prepared")
-        made, settings = self._prepared
+        made, settings, self.print = self._prepared
         self._prepared = None
         self.keeping.swap()
         self._log.level = Level[settings.log.level.upper()]

@@ -74,7 +74,7 @@ class Supervisor:
         self.restarts = 0
         self.draining = asyncio.Event()
         self._environ = environ
-        self._keeping: asyncio.TaskGroup | None = None
+        self._keeping = asyncio.TaskGroup()
         self._log = log
         self._ticks = ticks
         self._jitter = jitter
@@ -95,7 +95,7 @@ class Supervisor:
         """Keep every worker going until the drain has ended."""
         asking = asyncio.create_task(self._ask_regularly())
         try:
-            async with asyncio.TaskGroup() as self._keeping:
+            async with self._keeping:
                 for worker in self.workers:
                     self._keeping.create_task(self._keep(worker))
         finally:
@@ -159,6 +159,14 @@ class Supervisor:
         for worker in self.workers:
             if worker.channel is not None:
                 worker.channel.send({"do": "drop"})
+
+    def enlist(self, crew: Crew, workers: int) -> list[Worker]:
+        """Start *workers* of *crew*, who serve nobody before they are told to go."""
+        newer = [Worker(number, crew, waits=True) for number in range(workers)]
+        self.workers += newer
+        for worker in newer:
+            self._keeping.create_task(self._keep(worker))
+        return newer
 
     async def purge(self, marks: Sequence[Mark], seconds: float = 1.0) -> bool:
         """Whether within *seconds* every worker has confirmed that it believes nothing that *marks* are about.
@@ -224,7 +232,9 @@ class Supervisor:
         process, channel = await worker.start(self._environ)
         now = self._ticks()
         marks = [write_mark(mark) for until, mark in self._purged if now < until]
-        channel.send({**worker.crew.start, "do": "serve", "worker": worker.number, "marks": marks})
+        channel.send(
+            {**worker.crew.start, "do": "serve", "worker": worker.number, "marks": marks, "waits": worker.waits}
+        )
         if worker.leaving.is_set():
             channel.send({"do": "drain", "seconds": worker.seconds})
         overtime = asyncio.create_task(self._end_overtime(worker))
@@ -250,6 +260,9 @@ class Supervisor:
             if said == "ready":
                 worker.ready = True
                 self._log.say(Level.INFO, "worker_ready", worker=worker.number, pid=process.pid)
+                continue
+            if said == "built":
+                worker.built = str(message["print"])
                 continue
             worker.counts = message["counts"]
             if said == "done":
