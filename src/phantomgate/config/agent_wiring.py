@@ -116,7 +116,14 @@ def wire_agent(
     write = write or stderr(settings, Metrics(), now)
     asked, part = settings.agent, anew if keeping is None else keeping.part
     prints = Prints(environ)
-    ends = back_ends(settings, family, ticks, http, *(() if keeping is None else (part, prints)))
+    ends = back_ends(
+        settings,
+        family,
+        ticks,
+        http,
+        part=None if keeping is None else part,
+        prints=None if keeping is None else prints,
+    )
     server, probe = part(
         ("agent", prints(asked), settings.policy.clock_skew),
         lambda: _server(settings, ends, authenticate, write, now, ticks),

@@ -147,7 +147,8 @@ def wire(
         from phantomgate.config.references import Prints
 
         prints = Prints(environ)
-    ends = back_ends(settings, family, ticks, http, left, *(() if keeping is None else (part, prints)))
+    kept = None if keeping is None else part
+    ends = back_ends(settings, family, ticks, http, left, part=kept, prints=None if keeping is None else prints)
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
