@@ -57,16 +57,20 @@ if [ -n "$missing" ]; then
 fi
 
 # The versions and hashes are in package-lock.json; the stamp says that exactly these are installed.
-cd "$here/oidc_provider" || exit 1
-stamp=node_modules/.installed-lock.json
-if has npm && ! cmp -s package-lock.json "$stamp"; then
-    echo "installing oidc-provider for the tests (once)"
-    if npm ci --silent --no-audit --no-fund --ignore-scripts; then
-        cp package-lock.json "$stamp"
-    else
-        echo "could not install oidc-provider; the tests that need it will say so" >&2
+install_from_npm() {
+    cd "$here/$1" || exit 1
+    stamp=node_modules/.installed-lock.json
+    if has npm && ! cmp -s package-lock.json "$stamp"; then
+        echo "installing $2 for the tests (once)"
+        if npm ci --silent --no-audit --no-fund --ignore-scripts; then
+            cp package-lock.json "$stamp"
+        else
+            echo "could not install $2; the tests that need it will say so" >&2
+        fi
     fi
-fi
+}
+install_from_npm oidc_provider oidc-provider
+install_from_npm linters "what knows the configuration of gateways that can't be run"
 # The clients and servers of AWS that run without AWS: awslambdaric and moto, with hashes as above.
 cd "$here/aws" || exit 1
 stamp=.venv/.installed-requirements.txt

@@ -59,6 +59,9 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "grpcio": lambda: find_spec("grpc"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
+    "apigeelint and Kubernetes' models": lambda: (
+        command("node") and (HERE / "linters" / "node_modules" / ".installed-lock.json").is_file()
+    ),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
     "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
     "Canaille": lambda: installed("canaille"),
