@@ -9,18 +9,17 @@ from pathlib import Path
 
 import pytest
 
+from interop.aws.moto_server import PYTHON, boto, moto_server
 from interop.aws.runtime_api import runtime_api
-from interop.needs import AWS, needs
-from interop.processes import free_port, listens, process
+from interop.needs import needs
+from interop.processes import process
 from lambdas import rest, sample
 from loopback_server import SECRET, TOKEN, loopback_server
 from phantomgate.backends.aws_secrets import fetch
 from phantomgate.backends.sigv4 import Credentials, signed
 
 pytestmark = pytest.mark.interop
-PYTHON = AWS / ".venv" / "bin" / "python"
 SOURCE = Path(__file__).parents[2] / "src"
-AS_ANYBODY = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/key+1"}
 
 
 @pytest.fixture(autouse=True)
@@ -31,21 +30,8 @@ def here():
 @pytest.fixture
 def moto(tmp_path):
     """moto's server, which keeps secrets and parameters as AWS does."""
-    port = free_port()
-    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with process(command, tmp_path / "moto.log", ready=lambda: listens(port)):
-        yield {**AS_ANYBODY, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-
-
-def boto(environ: dict[str, str], code: str) -> str:
-    """What *code* prints, run beside boto3."""
-    script = (
-        "import boto3, json, os\n"
-        "def client(name):\n"
-        "    return boto3.client(name, endpoint_url=os.environ.get('AWS_ENDPOINT_URL'), region_name='eu-west-1')\n"
-    )
-    done = subprocess.run([PYTHON, "-c", script + code], capture_output=True, text=True, check=True, env=environ)
-    return done.stdout
+    with moto_server(tmp_path / "moto.log") as environ:
+        yield environ
 
 
 def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):
