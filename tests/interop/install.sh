@@ -70,6 +70,7 @@ install_node_packages() {
     fi
 }
 install_node_packages oidc_provider oidc-provider
+install_node_packages serverless serverless-offline --legacy-peer-deps # it asks for serverless itself; osls is that
 install_node_packages cdk "the AWS CDK's command line"
 # The clients and servers of AWS that run without AWS: awslambdaric and moto, with hashes as above.
 cd "$here/aws" || exit 1

@@ -60,6 +60,9 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "grpcio": lambda: find_spec("grpc"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
+    "serverless-offline": lambda: (
+        command("node") and (HERE / "serverless" / "node_modules" / "serverless-offline").is_dir()
+    ),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
     "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
     "Canaille": lambda: installed("canaille"),
