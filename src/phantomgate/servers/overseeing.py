@@ -27,6 +27,7 @@ from phantomgate.servers.purges import Purges, hearing
 from phantomgate.servers.renewing import Renewing
 from phantomgate.servers.running import Tell
 
+MOST_RETIRED = 4
 _NEWS = (Reason.CLIENT_REFUSED, Reason.BAD_ANSWER)
 """What a server answers to settings that are wrong. That it gives no answer may pass, and says nothing of them."""
 
@@ -46,7 +47,10 @@ class Own(NamedTuple):
 
 @dataclass(slots=True)
 class Overseeing:
-    """Its state: what is made of the settings in force; the fleet and who tells of purges, once we listen."""
+    """Its state: what is made of the settings in force; the fleet and who tells of purges, once we listen.
+
+    And what the digests in marks of before were made with, which is *retired* and kept nowhere else.
+    """
 
     renewing: Renewing[Own]
     environ: Mapping[str, str]
@@ -54,6 +58,7 @@ class Overseeing:
     own: Own
     fleet: Fleet | None = None
     purges: Purges | None = None
+    retired: tuple[bytes, ...] = ()
 
     async def prepare(self, message: Message) -> str:
         """The print of the settings in *message*, which can be gone by. Raises SettingsError."""
@@ -69,8 +74,19 @@ class Overseeing:
                 return probe.name, no
         return None
 
+    def also(self) -> Message:
+        """What workers that start by the settings that were prepared need besides, to know what was purged before."""
+        offered, mine = self.renewing.prepared, self.own.wired.digests
+        if offered is None or offered.wired.digests == mine:
+            retired = self.retired
+        else:
+            retired = (*self.retired, mine)[-MOST_RETIRED:]
+        return {"digests": [one.hex() for one in retired]} if retired else {}
+
     def adopt(self, newer: Own) -> None:
         """Go by *newer*."""
+        if newer.wired.digests != self.own.wired.digests:
+            self.retired = (*self.retired, self.own.wired.digests)[-MOST_RETIRED:]
         self.own = newer
         if self.fleet is not None:
             self.fleet.adopt(_notes(newer), newer.wired.digests)

@@ -55,6 +55,10 @@ class Oversees(Protocol):
         """Which server refuses how it is asked now, and was not before."""
         ...
 
+    def also(self) -> Message:
+        """What workers that start by the settings that were prepared need besides."""
+        ...
+
 
 class Supervises(Protocol):
     """The workers of one service: `Supervisor`."""
@@ -201,6 +205,7 @@ class Reloading:
         crews = self._crews(move is not None and move.relieves)
         try:
             wanted = await self._own.prepare(read.start)
+            read.start.update(self._own.also())
             found = await self._own.trouble()
             if found is not None:
                 raise NotNow(f"the server of {found[0]} answers to them: {found[1]}")

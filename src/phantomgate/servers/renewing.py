@@ -120,9 +120,11 @@ def adopting(adopt: Callable[[Wired], None]) -> Callable[[Wired], None]:
 
 
 def purging(marks: Marks) -> Callable[[Message], None]:
-    """Believes nothing any more that the marks in a message are about."""
+    """Believes nothing any more that the marks in a message are about, nor in those by the *digests* of before."""
 
     def purge(message: Message) -> None:
+        for one in message.get("digests", ()):
+            marks.know(bytes.fromhex(one))
         for mark in message.get("marks", ()):
             marks.put(read_mark(mark))
 
