@@ -101,6 +101,6 @@ class Keeping:
 
 
 def _closable(parts: dict[Hashable, _Part], but: dict[Hashable, _Part]) -> list[Closable]:
-    """The last made first, since a part is made before those that need it."""
-    gone = [part.made for key, part in reversed(parts.items()) if but.get(key) is not part]
+    """In the order in which they were made: what runs for others before the clients that it calls by."""
+    gone = [part.made for key, part in parts.items() if but.get(key) is not part]
     return [made for made in gone if hasattr(made, "close")]

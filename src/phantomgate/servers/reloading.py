@@ -163,6 +163,8 @@ class Reloading:
                 return self._failed(why, "; ".join(f"{one.setting} {one.message}" for one in no.problems))
             except NotNow as no:
                 return self._failed(why, str(no))
+            except ModuleNotFoundError as missing:
+                return self._failed(why, f"they need {missing.name}, which is not installed")
             except Exception as bug:  # noqa: BLE001 - whatever it is, we go on as we are
                 self._log.say(Level.ERROR, "bug", what="reload", cause=kinds_of(bug), trace=frames(bug))
                 return self._failed(why, kinds_of(bug))
