@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from interop.needs import needs, python_of
+from phantomgate.cli.main import main
 from phantomgate.config.function import load_function
 
 pytestmark = pytest.mark.interop
@@ -39,11 +40,16 @@ def run(*arguments: object) -> subprocess.CompletedProcess[str]:
 
 
 @cache
-def resources(name: str) -> dict[str, Any]:
-    """What AWS deploys for a template, by logical id."""
+def made(name: str) -> dict[str, Any]:
+    """What AWS makes of a template."""
     done = run(python_of("sam"), Path(__file__).parent / "sam" / "transform.py", FOLDER / f"{name}.yaml")
     assert 0 == done.returncode, done.stderr
-    return json.loads(done.stdout)["Resources"]
+    return json.loads(done.stdout)
+
+
+def resources(name: str) -> dict[str, Any]:
+    """What AWS deploys for a template, by logical id."""
+    return made(name)["Resources"]
 
 
 def of_type(name: str, kind: str) -> dict[str, dict[str, Any]]:
@@ -64,6 +70,15 @@ def test_there_are_no_others():
 def test_it_lints(name):
     done = run(python_of("sam").with_name("cfn-lint"), "--regions", "eu-west-1", "--", FOLDER / f"{name}.yaml")
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_our_own_check_has_nothing_to_say_about_what_aws_makes_of_it(name, tmp_path, capsys):
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps(made(name)))
+    code = main(["check", "--aws", str(file), "--json"], {})
+
+    assert (0, []) == (code, json.loads(capsys.readouterr().out)["findings"])
 
 
 @pytest.mark.parametrize("name", ["http-api", *REST])
