@@ -6,12 +6,13 @@ Rule: nothing is imported that the family doesn't need, so a cold start pays for
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http, Later, Once, Turns
+from phantomgate.core.typed import Protocol
 
 Family: TypeAlias = Literal["blocking", "nonblocking"]
 
@@ -27,7 +28,6 @@ class Closable(Protocol):
 
     async def close(self) -> None:
         """Give them back; whatever is asked of it later is refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

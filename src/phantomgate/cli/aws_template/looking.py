@@ -157,8 +157,9 @@ def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
         for setting, text, origin in (*one.warnings, *warnings(one.settings)):
             section = setting.partition(".")[0].partition("[")[0]
             if not setting.startswith(_ELSEWHERE) and one.knows(setting, section):
-                place = origin if origin != "environment" else one.place(setting)
-                yield Finding(Kind.ADVICE, "settings", f"{setting} {text}", place, "as it says")
+                what, _, change = text.partition("; ")
+                place = one.place(setting, origin)
+                yield Finding(Kind.ADVICE, "settings", f"{setting} {what}", place, change or "as you mean it")
 
 
 def _missing(
