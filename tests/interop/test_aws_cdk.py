@@ -12,6 +12,7 @@ from interop.aws_stacks import facts, filled
 from interop.cdk_app import APP, run
 from interop.needs import needs, python_of
 from interop.sam_templates import PARAMETERS, TEMPLATES, sam
+from phantomgate.cli.main import main
 
 pytestmark = pytest.mark.interop
 REDUNDANT = "W3005"  # the CDK says twice that the function needs its role
@@ -46,6 +47,14 @@ def test_it_lints(cdk_app):
     lint = python_of("sam").with_name("cfn-lint")
     done = run(cdk_app, lint, "--regions", "eu-west-1", "--ignore-checks", REDUNDANT, "--", *files)
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
+
+
+def test_our_own_check_has_nothing_to_say_about_it(app, capsys):
+    files = sorted((app / "cdk.out").glob("*.template.json"))
+    code = main(["check", "--aws", *map(str, files), "--json"], {})
+    said = json.loads(capsys.readouterr().out)
+
+    assert (0, [], len(TEMPLATES)) == (code, said["findings"], len(said["templates"]))
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
