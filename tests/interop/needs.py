@@ -63,6 +63,9 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "serverless-offline": lambda: (
         command("node") and (HERE / "serverless" / "node_modules" / "serverless-offline").is_dir()
     ),
+    "apigeelint and Kubernetes' models": lambda: (
+        command("node") and (HERE / "linters" / "node_modules" / ".installed-lock.json").is_file()
+    ),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
     "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
     "Canaille": lambda: installed("canaille"),
