@@ -12,6 +12,7 @@ from interop.aws_stacks import allowed, facts, filled, function, of_type
 from interop.cdk_app import APP, run
 from interop.needs import needs, python_of
 from interop.sam_templates import PARAMETERS, TEMPLATES, sam
+from phantomgate.cli.main import main
 
 pytestmark = pytest.mark.interop
 REDUNDANT = "W3005"  # the CDK says twice that the function needs its role
@@ -46,6 +47,12 @@ def test_it_lints(cdk_app):
     lint = python_of("sam").with_name("cfn-lint")
     done = run(cdk_app, lint, "--regions", "eu-west-1", "--ignore-checks", REDUNDANT, "--", *files)
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_check_finds_nothing_unsafe_in_it(cdk_app, name, capsys):
+    assert 0 == main(["check", "--aws", str(cdk_app / "cdk.out" / f"{name}.template.json")], {})
+    assert "nothing unsafe" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
