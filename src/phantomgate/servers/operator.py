@@ -1,7 +1,7 @@
 """The page for whoever runs this: what happens now, and what to do about it. On the management listener.
 
-Rule: it tells what /metrics tells, and what was purged lately without saying whose; it changes nothing, loads nothing from elsewhere and runs no
-script but its own. Rates are made in the browser, from the figures of two moments.
+Rule: it tells what /metrics tells, and what was purged lately without saying whose; it changes nothing, loads nothing
+from elsewhere and runs no script but its own. Rates are made in the browser, from the figures of two moments.
 """
 
 from __future__ import annotations
