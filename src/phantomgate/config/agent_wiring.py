@@ -17,12 +17,13 @@ from phantomgate.agent.ending import Endings
 from phantomgate.agent.facts import Facts
 from phantomgate.agent.login import Logins
 from phantomgate.agent.logout import Logouts
-from phantomgate.agent.ports import Authenticate, Endpoints
+from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
 from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import discovers
+from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
@@ -34,6 +35,7 @@ from phantomgate.config.probes import Probe
 from phantomgate.config.references import Prints
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing import shared_secrets
 from phantomgate.config.tools import anew
 from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
@@ -88,6 +90,7 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
     if settings.introspection == Introspection() and not settings.issuers:
         problems = [one for one in problems if not one.setting.startswith("introspection.")]
     problems += session_keys(settings, environ)[1] + certificates(settings)
+    problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
     return problems + _client(settings, environ, time.time, os.urandom)[1]
 
 
@@ -101,11 +104,13 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    gateways: Gateways | None = None,
     keeping: Keeping | None = None,
 ) -> WiredAgent:
     """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
 
-    What it remembers is always taken from *keeping*, where there is one.
+    *gateways* tells them of sessions that are over; by default the store of [redis] does, if there is one. What the
+    agent remembers is always taken from *keeping*, where there is one.
     """
     environ = process_environ() if environ is None else environ
     ring, _ = session_keys(settings, environ)
@@ -130,8 +135,10 @@ def wire_agent(
     )
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     used = part("used", lambda: Remembered(most=MOST, forgets=True, ticks=ticks))
+    if gateways is None:
+        gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
     ended = part("ended", lambda: Remembered(most=MOST_ENDED, forgets=False, ticks=ticks))
-    endings = Endings(ended, now, asked.max_age)
+    endings = Endings(ended, now, asked.max_age, gateways, asked.issuer)
     answers = part("answers", lambda: Remembered(most=MOST, forgets=True, ticks=ticks))
     logins = Logins(
         server,

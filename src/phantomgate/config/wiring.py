@@ -153,7 +153,7 @@ def wire(
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say, known, pause = _telling(write, now), secrets, ends.pause
+        say, known, pause = telling(write, now), secrets, ends.pause
         shared = part(
             ("redis", prints(settings.redis)),
             lambda: sharing(settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say),
@@ -307,7 +307,7 @@ def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, 
     return say
 
 
-def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
     """Tells the log that the shared store is lost, back, or tampered with."""
 
     def say(event: str, why: str) -> None:

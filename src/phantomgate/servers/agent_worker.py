@@ -23,7 +23,7 @@ from phantomgate.config.log import Log
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.servers.agent_alone import Alone
-from phantomgate.servers.channel import Channel
+from phantomgate.servers.gateways import Gateways
 from phantomgate.servers.lifecycle import POLL_SECONDS, do, obey
 from phantomgate.servers.renewing import Renewing
 
@@ -49,7 +49,7 @@ class _Agent(NamedTuple):
 
 async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: Metrics) -> int:
     """Serve the agent on *listening* until the channel at *end* says drain, or ends. The exit code."""
-    channel = await Channel.over(end)
+    channel = await Gateways.over(end)
     start = await channel.receive()
     if start is None:
         return 0
@@ -57,7 +57,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
 
     async def make(settings: Settings, keeping: Keeping) -> _Agent:
         await alone.also(settings)
-        return _Agent(settings, wire_agent(settings, write=log, keeping=keeping))
+        return _Agent(settings, wire_agent(settings, write=log, gateways=channel, keeping=keeping))
 
     renewing = Renewing(make, log)
     now = await renewing.first(start)

@@ -7,6 +7,7 @@ supervisor's to answer, so none of them may cut a request off here; when the cha
     supervisor -> worker   {"do": "serve", ...}                  once, first: what to serve
                            {"do": "count", "of": N}              how much has been counted?
                            {"do": "purge", "of": N, "marks": [...]}      believe none of these any more
+                           {"do": "purged", "of": N, "good": true}       everybody knows what N was about
                            {"do": "prepare", "of": N, "sources": {...}}  get ready for these settings
                            {"do": "swap", "of": N}               go by them from now on
                            {"do": "drop"}                        forget them
@@ -14,6 +15,7 @@ supervisor's to answer, so none of them may cut a request off here; when the cha
                            {"do": "drain", "seconds": S}         end; requests in flight have S seconds
     worker -> supervisor   {"is": "built", "print": "..."}       it waits to be told to go
                            {"is": "ready"}                       connections are being accepted
+                           {"is": "purge", "of": N, "purges": [...]}     the OAuth agent: these are over
                            {"is": "counted", "of": N, "counts": {...}}
                            {"is": "prepared", "of": N, "counts": {...}, "print": "...", "no": "why it could not, if so"}
                            {"is": "done", "whole": true, "counts": {...}}    the last word

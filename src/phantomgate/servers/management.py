@@ -42,6 +42,10 @@ class State(Protocol):
         """Why requests should go elsewhere, empty when they shouldn't: `reason`, and what to do about it."""
         ...
 
+    def purges(self) -> list[dict[str, Any]]:
+        """The last purges, the newest first: when, by whom, how much of which kind, and whether everybody knows."""
+        ...
+
     async def count(self) -> Snapshot:
         """What all workers have counted."""
         ...
@@ -68,7 +72,12 @@ def management(state: State) -> web.Application:
     async def told(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
         counts = await state.count()
         said = status(
-            counts, ready=state.ready, restarts=state.restarts, unready=state.unready(), reloads=state.reloads
+            counts,
+            ready=state.ready,
+            restarts=state.restarts,
+            unready=state.unready(),
+            purges=state.purges(),
+            reloads=state.reloads,
         )
         return web.json_response(said, headers=HEADERS)
 

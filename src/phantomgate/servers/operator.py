@@ -1,7 +1,7 @@
 """The page for whoever runs this: what happens now, and what to do about it. On the management listener.
 
-Rule: it tells what /metrics tells, and nothing else; it changes nothing, loads nothing from elsewhere and runs no
-script but its own. Rates are made in the browser, from the figures of two moments.
+Rule: it tells what /metrics tells, and what was purged lately without saying whose; it changes nothing, loads nothing
+from elsewhere and runs no script but its own. Rates are made in the browser, from the figures of two moments.
 """
 
 from __future__ import annotations
@@ -41,14 +41,22 @@ def part(name: str, content_type: str) -> Callable[[web.Request], Any]:
 
 
 def status(
-    counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, str], reloads: dict[str, Any]
+    counts: Snapshot,
+    *,
+    ready: int,
+    restarts: int,
+    unready: dict[str, str],
+    purges: list[dict[str, Any]],
+    reloads: dict[str, Any],
 ) -> dict[str, Any]:
-    """What the page shows, as JSON can carry it: totals, and for each reason that occurs what to do about it."""
+    """What the page shows, as JSON can carry it: totals, for each reason that occurs what to do about it, the last
+    purges, which say what kind of thing was purged and never which, and how changes of the settings went."""
     return {
         "version": __version__,
         "workers": ready,
         "restarts": restarts,
         "unready": unready,
+        "purges": purges,
         "reloads": reloads,
         "buckets": BUCKETS,
         "counts": counts,

@@ -5,25 +5,21 @@ Rule: it decides about no request. Its own parts are prepared and swapped as the
 
 from __future__ import annotations
 
-import asyncio
-import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from phantomgate.agent.ports import no_gateways
 from phantomgate.config.agent_wiring import WiredAgent, wire_agent
 from phantomgate.config.keeping import Keeping
 from phantomgate.config.log import Log
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
-from phantomgate.config.revoking import mark_seconds, names_of, revocation_secret
 from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.ports import Notes
 from phantomgate.servers.channel import Message
-from phantomgate.servers.fleet import Fleet
-from phantomgate.servers.purges import Purges, hearing
+from phantomgate.servers.hearing import Ears, begin
 from phantomgate.servers.renewing import Renewing
 from phantomgate.servers.running import Tell
 
@@ -47,7 +43,7 @@ class Own(NamedTuple):
 
 @dataclass(slots=True)
 class Overseeing:
-    """Its state: what is made of the settings in force; the fleet and who tells of purges, once we listen.
+    """Its state: what is made of the settings in force; who hears of purges, once that has begun.
 
     And what the digests in marks of before were made with, which is *retired* and kept nowhere else.
     """
@@ -56,8 +52,7 @@ class Overseeing:
     environ: Mapping[str, str]
     log: Log
     own: Own
-    fleet: Fleet | None = None
-    purges: Purges | None = None
+    ears: Ears | None = None
     retired: tuple[bytes, ...] = ()
 
     async def prepare(self, message: Message) -> str:
@@ -88,10 +83,8 @@ class Overseeing:
         if newer.wired.digests != self.own.wired.digests:
             self.retired = (*self.retired, self.own.wired.digests)[-MOST_RETIRED:]
         self.own = newer
-        if self.fleet is not None:
-            self.fleet.adopt(_notes(newer), newer.wired.digests)
-        if self.purges is not None and self.fleet is not None:
-            self.purges.adopt(_purges(newer, self.environ, self.fleet, self.log))
+        if self.ears is not None:
+            self.ears.adopt(newer.settings, newer.wired)
 
     async def probe(self) -> Refused | None:
         """Asks every server: what is wrong with the first that isn't as it should be."""
@@ -101,23 +94,10 @@ class Overseeing:
                 return no
         return None
 
-    async def hear(self, tell: Tell) -> Callable[[], Awaitable[None]]:
-        """Begin to hear of purges, and *tell* the workers; what is given back ends that. Raises SettingsError."""
-        own = self.own
-        self.fleet = fleet = Fleet(tell, _notes(own), own.wired.digests, now=time.time, log=self.log)
-        listening = asyncio.create_task(fleet.listen())
-        stop = None
-        if own.settings.revokes:
-            self.purges = _purges(own, self.environ, fleet, self.log)
-            stop = await hearing(self.purges, own.settings)
-
-        async def deaf() -> None:
-            if stop is not None:
-                await stop()
-            listening.cancel()
-            await asyncio.wait([listening])
-
-        return deaf
+    async def hear(self, tell: Tell) -> Ears:
+        """Begin to hear of purges, and *tell* the workers. Raises SettingsError."""
+        self.ears = await begin(self.own.settings, self.own.wired, tell, self.environ, self.log)
+        return self.ears
 
 
 async def overseeing(message: Message, environ: Mapping[str, str], log: Log) -> Overseeing:
@@ -128,28 +108,12 @@ async def overseeing(message: Message, environ: Mapping[str, str], log: Log) -> 
         # A probe is to find out, whatever was found out before, and is no decision
         unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
         wired = wire(unguarded, "nonblocking", environ=environ, write=log, metrics=metrics, keeping=keeping)
-        agent = wire_agent(settings, environ=environ, write=log, keeping=keeping) if settings.has_agent else None
+        agent = None
+        if settings.has_agent:  # only to be asked whether its server is there
+            agent = wire_agent(settings, environ=environ, write=log, gateways=no_gateways, keeping=keeping)
         return Own(settings, wired, agent)
 
     renewing = Renewing(make, log, environ)
     made = Overseeing(renewing, environ, log, await renewing.first(message))
     renewing.adopt = made.adopt
     return made
-
-
-def _notes(own: Own) -> Notes | None:
-    return None if own.wired.sharing is None else own.wired.sharing.notes
-
-
-def _purges(own: Own, environ: Mapping[str, str], fleet: Fleet, log: Log) -> Purges:
-    secret, _ = revocation_secret(own.settings, environ)
-    return Purges(
-        secret,
-        own.wired.digests,
-        mark_seconds(own.settings),
-        names_of(own.settings),
-        own.wired.revoking,
-        fleet.purge,
-        time.time,
-        log,
-    )

@@ -21,7 +21,7 @@ from phantomgate.config.observe import Snapshot, merge
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
-from phantomgate.core.purge import Mark
+from phantomgate.core.purge import Mark, Purge
 from phantomgate.servers.addresses import LISTEN, bind_others
 from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
@@ -42,8 +42,24 @@ Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 """Asks the authorization server something harmless; what is wrong, or None."""
 
 
-Hear: TypeAlias = Callable[[Tell], Awaitable[Callable[[], Awaitable[None]]]]
-"""Begins to hear of purges, and tells the workers; what is given back ends that."""
+class Hearing(Protocol):
+    """Hears of purges, and tells the workers and other machines."""
+
+    async def purge(self, purges: Sequence[Purge]) -> bool:
+        """Whether everybody knows of what the OAuth agent says is over, or can."""
+        ...
+
+    def told(self) -> list[dict[str, Any]]:
+        """The last purges, as `Fleet.told`."""
+        ...
+
+    async def stop(self) -> None:
+        """Hear no more."""
+        ...
+
+
+Hear: TypeAlias = Callable[[Tell], Awaitable[Hearing]]
+"""Begins to hear of purges, and to tell the workers."""
 
 
 class Changes(Protocol):
@@ -116,6 +132,7 @@ class Run:
         self._site: web.SockSite | None = None
         self.seen = False
         self.trouble = "not asked yet"
+        self.hearing: Hearing | None = None
         self.code = 0
         self._tasks: set[asyncio.Task[bool]] = set()
 
@@ -152,6 +169,10 @@ class Run:
         """As `management.State`."""
         return merge([await self.supervisor.count(), {"lines_dropped": self.plan.dropped()}])
 
+    def purges(self) -> list[dict[str, Any]]:
+        """As `management.State`."""
+        return [] if self.hearing is None else self.hearing.told()
+
     def unready(self) -> dict[str, str]:
         """As `management.State`."""
         if self.supervisor.draining.is_set():
@@ -185,7 +206,10 @@ class Run:
             pid=os.getpid(),
             **({"agent": plan.agent_listen.name} if plan.agent_listen is not None else {}),
         )
-        deaf = None if plan.hear is None else await plan.hear(self.supervisor.purge)
+        if plan.hear is not None:
+            self.hearing = await plan.hear(self.supervisor.purge)
+            if self.agent is not None:
+                self.agent.purged = self.hearing.purge
         beside = [loop.create_task(self._probe_until_seen())]
         if self.reloading is not None:
             beside.append(loop.create_task(self.reloading.watch()))
@@ -195,8 +219,8 @@ class Run:
             for task in (*beside, *self._tasks):
                 task.cancel()
             await asyncio.gather(*beside, *self._tasks, return_exceptions=True)
-            if deaf is not None:
-                await deaf()
+            if self.hearing is not None:
+                await self.hearing.stop()
             await self._runner.cleanup()
             self._managed.close()
         plan.log.say(Level.INFO, "stopped")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -16,7 +16,7 @@ from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Snapshot, merge
 from phantomgate.config.observe import ended as left_by
 from phantomgate.core.ports import Clock
-from phantomgate.core.purge import Mark, write_mark
+from phantomgate.core.purge import Mark, Purge, read_purge, write_mark
 from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.crew import GRACE_SECONDS, Crew, Worker, ended
 from phantomgate.servers.sockets import Bound
@@ -85,6 +85,9 @@ class Supervisor:
         self._questions = 0
         self._purged: list[tuple[float, Mark]] = []
         self._prepared: set[Channel | None] = set()
+        self.purged: Callable[[Sequence[Purge]], Awaitable[bool]] | None = None
+        """Who is told of what workers say is over, and says whether everybody knows."""
+        self._telling: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> int:
@@ -264,6 +267,11 @@ class Supervisor:
             if said == "built":
                 worker.built = str(message["print"])
                 continue
+            if said == "purge":
+                telling = asyncio.create_task(self._tell(channel, message))
+                self._telling.add(telling)
+                telling.add_done_callback(self._telling.discard)
+                continue
             worker.counts = message["counts"]
             if said == "done":
                 worker.ready = False
@@ -273,6 +281,12 @@ class Supervisor:
             answered = worker.asked.pop(message["of"], None)
             if answered is not None and not answered.done():
                 answered.set_result(message)
+
+    async def _tell(self, channel: Channel, message: Message) -> None:
+        """Tell everybody what *message* says is over, and the worker whether they know."""
+        purges = [read_purge(one) for one in message["purges"]]
+        good = self.purged is not None and await self.purged(purges)
+        channel.send({"do": "purged", "of": message["of"], "good": good})
 
     async def _end_overtime(self, worker: Worker) -> None:
         """Kill *worker* if it is still there well after the drain should have been over."""
