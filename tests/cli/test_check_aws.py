@@ -233,3 +233,17 @@ def test_a_weakened_copy_is_told_what_and_where(name, changes, kind, what, place
     assert [] == said["settings"]["problems"]
     assert (1 if any(one["error"] for one in said["findings"]) else 0) == code
     assert (kind != "advice") == found[0]["error"]
+
+
+def test_the_how_to_shows_what_comes_out(tmp_path, capsys, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "aws-check.md").read_text(encoding="utf-8")
+    shown = [block.partition("```")[0] for block in page.split("```console\n")[1:]]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    came = []
+    for changes in ([], [(OFF[0], OFF[1]), *[(MAPPED, "")] * 2]):
+        weakened(tmp_path, "rest-token", *changes)
+        main(["check", "--aws", "template.yaml"], {})
+        came.append(capsys.readouterr().out)
+
+    assert came == shown

@@ -304,6 +304,27 @@ def test_a_variable_that_is_only_known_later_is_no_problem_and_nothing_follows_f
     assert [("advice", "ttl-not-known", "Asking.Properties.AuthorizerResultTtlInSeconds")] == found(said)
 
 
+def test_a_parameter_is_what_it_will_be_deployed_with(tmp_path, capsys):
+    text = f"Parameters:\n  Ttl: {{Type: Number, Default: 300}}\n{REST.replace('Seconds: 60', 'Seconds: !Ref Ttl')}"
+    file = tmp_path / "t.yaml"
+    file.write_text(text)
+
+    def codes(*words: str) -> tuple[int, str]:
+        code = main(["check", "--aws", str(file), *words], {})
+        return code, "".join(capsys.readouterr())
+
+    assert "remembers answers for 300 s" in codes()[1]
+    code, said = codes("--parameter", "Ttl=60")
+    assert (0, True) == (code, said.endswith("nothing unsafe\n"))
+    code, said = codes("--parameter", "TTL=60")
+    assert (2, True) == (code, "is a parameter of no template; there are Ttl" in said)
+    assert 2 == main(["check", "--parameter", "Ttl=60"], {})
+    assert "name them with --aws" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["check", "--aws", str(file), "--parameter", "Ttl"], {})
+    assert "write NAME=VALUE" in capsys.readouterr().err
+
+
 NODE = """\
           TRUSTED_WEB_ORIGINS: https://www.example.com
           COOKIE_NAME_PREFIX: example

@@ -78,11 +78,12 @@ class Guard(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """Where a route's requests go. *mapping* is from "header.X-User" to the expression, with its operation."""
+    """Where a route's requests go, and what *parameters* does to their headers."""
 
     kind: str
     """http, http_proxy, aws, aws_proxy, mock; empty when it can't be known."""
     at: Node
+    parameters: Node
     mapping: tuple[Mapped, ...]
 
 

@@ -94,7 +94,8 @@ def integration(said: Node) -> Integration | None:
     if not isinstance(said.value, dict):
         return None
     kind = said.at("type").word().lower()
-    return Integration(kind, said, tuple(mapped(said.at("requestParameters"))))
+    parameters = said.at("requestParameters")
+    return Integration(kind, said, parameters, tuple(mapped(parameters)))
 
 
 def mapped(parameters: Node) -> Iterator[Mapped]:

@@ -77,9 +77,7 @@ def _mapping(api: Api, route: Route, told: Told) -> Iterator[Finding]:
     integration = route.integration
     if integration is None or not integration.kind:
         return
-    place = integration.at.at("RequestParameters").path
-    if integration.at.at("requestParameters"):
-        place = integration.at.at("requestParameters").path
+    place = integration.parameters.path
     by_header = {one.header: one for one in integration.mapping}
     authorization = by_header.get("authorization")
     if api.kind is ApiKind.REST and integration.kind in ("aws", "aws_proxy") and authorization is not None:

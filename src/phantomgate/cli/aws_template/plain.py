@@ -132,8 +132,7 @@ def _rest_routes(deployed: Deployed) -> None:
     for _, resource, said in deployed.template.resources(f"{_REST}Method"):
         api = _api_of(deployed, said.at("RestApiId"), ApiKind.REST)
         target = said.at("Integration")
-        kind = target.at("Type").word().lower()
-        leads = Integration(kind, target, tuple(mapped(target.at("RequestParameters"))))
+        leads = _integration(target, "Type")
         path = _path(deployed, said.at("ResourceId").whole())
         api.routes.append(Route(said.at("HttpMethod").word().upper(), path, said, _guard(api, resource, said), leads))
         api.cors = api.cors or said.at("HttpMethod").word().upper() == "OPTIONS"
@@ -154,10 +153,8 @@ def _path(deployed: Deployed, reference: str) -> str:
 
 def _http_routes(deployed: Deployed) -> None:
     template = deployed.template
-    leading = {
-        name: Integration(said.at("IntegrationType").word().lower(), said, tuple(mapped(said.at("RequestParameters"))))
-        for name, _, said in template.resources(f"{_V2}Integration")
-    }
+    integrations = template.resources(f"{_V2}Integration")
+    leading = {name: _integration(said, "IntegrationType") for name, _, said in integrations}
     for _, resource, said in template.resources(f"{_V2}Route"):
         api = _api_of(deployed, said.at("ApiId"), ApiKind.HTTP)
         key = said.at("RouteKey").whole()
@@ -169,6 +166,11 @@ def _http_routes(deployed: Deployed) -> None:
         api.routes.append(
             Route(method, path, said, _guard(api, resource, said), leading.get(named(said.at("Target").whole())))
         )
+
+
+def _integration(said: Node, kind: str) -> Integration:
+    parameters = said.at("RequestParameters")
+    return Integration(said.at(kind).word().lower(), said, parameters, tuple(mapped(parameters)))
 
 
 def _response(said: Node) -> Response:
