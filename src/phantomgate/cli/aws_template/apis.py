@@ -135,6 +135,8 @@ class Api:
     name: str
     at: Node
     authorizers: dict[str, Authorizer] = field(default_factory=dict)
+    others: set[str] = field(default_factory=lambda: {"AWS_IAM"})
+    """What else stands before its routes, by name: Cognito's and AWS's own authorizers, API keys."""
     routes: list[Route] = field(default_factory=list)
     responses: dict[str, Response] = field(default_factory=dict)
     cors: bool = False

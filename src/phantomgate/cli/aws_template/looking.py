@@ -101,6 +101,7 @@ def look_at(templates: Sequence[Template], config: str) -> Looked:
             if not guarded[api.name]:
                 found += unguarded(api, meant=not any(guarded.values()))
         found += _odd(one.template)
+        found += _not_looked_at(one.template)
         findings += [each._replace(template=one.template.name) for each in found]
     findings += _settings_warnings(known.values())
     findings += _missing(deployed, functions, asked, parts)
@@ -160,6 +161,16 @@ def _odd(template: Template) -> Iterator[Finding]:
         change = "write what AWS has it as" if place else "check its spelling"
         kind = Kind.BROKEN if place else Kind.ADVICE
         yield Finding(kind, "shape", text, place or "Resources", change)
+
+
+def _not_looked_at(template: Template) -> Iterator[Finding]:
+    what = "what this deploys is in another template, or made by a macro, and was not looked at"
+    change = "give what it makes to --aws as well"
+    for _, resource, _ in template.resources("AWS::CloudFormation::Stack", "AWS::Serverless::Application"):
+        yield Finding(Kind.ADVICE, "not-looked-at", what, resource.path, change)
+    for name in template.root.at("Resources").keys():  # noqa: SIM118 - a method of ours
+        if name.startswith("Fn::"):
+            yield Finding(Kind.ADVICE, "not-looked-at", what, name, change)
 
 
 def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:

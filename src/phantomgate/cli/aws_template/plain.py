@@ -19,6 +19,7 @@ from phantomgate.cli.aws_template.apis import (
     identities,
     named,
 )
+from phantomgate.cli.aws_template.functions import Later
 from phantomgate.cli.aws_template.openapi import mapped, read_definition
 from phantomgate.cli.aws_template.template import Node
 
@@ -98,9 +99,10 @@ def _api_of(deployed: Deployed, reference: Node, kind: ApiKind) -> Api:
 def _authorizers(deployed: Deployed) -> None:
     for name, _, said in deployed.template.resources(f"{_REST}Authorizer", f"{_V2}Authorizer"):
         rest = bool(said.at("RestApiId"))
-        form = said.at("Type" if rest else "AuthorizerType").word().upper()
-        if form not in ("TOKEN", "REQUEST"):
-            continue
+        kind = said.at("Type" if rest else "AuthorizerType")
+        form = kind.word().upper()
+        if form not in ("TOKEN", "REQUEST") and not isinstance(kind.value, Later):
+            continue  # Cognito's, or AWS's own for JWTs
         sources = said.at("IdentitySource")
         role = said.at("AuthorizerCredentials" if rest else "AuthorizerCredentialsArn")
         api = _api_of(deployed, said.at("RestApiId" if rest else "ApiId"), ApiKind.REST if rest else ApiKind.HTTP)
@@ -158,13 +160,16 @@ def _http_routes(deployed: Deployed) -> None:
     for _, resource, said in template.resources(f"{_V2}Route"):
         api = _api_of(deployed, said.at("ApiId"), ApiKind.HTTP)
         key = said.at("RouteKey").whole()
+        unknown = Integration("", said.at("Target"), said.at("Target"), ())
         if api.kind is ApiKind.WEBSOCKET and key != "$connect":
             continue  # an authorizer is asked at $connect alone
         method, _, path = key.partition(" ")
         if not path:
             method, path = ("GET" if key == "$connect" else "ANY"), key
         api.routes.append(
-            Route(method, path, said, _guard(api, resource, said), leading.get(named(said.at("Target").whole())))
+            Route(
+                method, path, said, _guard(api, resource, said), leading.get(named(said.at("Target").whole()), unknown)
+            )
         )
 
 
