@@ -10,7 +10,7 @@ import pytest
 from phantomgate.cli.main import main
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "aws" / "sam"
-TEMPLATES = ("http-api", "rest-request", "rest-token", "websocket")
+TEMPLATES = sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 AUTHORIZER = "Api.Properties.Auth.Authorizers.Phantomgate"
 VARIABLES = "Authorizer.Properties.Environment.Variables"
 KEY = "ab" * 32
@@ -46,7 +46,7 @@ def test_in_what_we_ship_there_is_nothing_to_say(name, capsys):
     code, said = check(capsys, SHIPPED / f"{name}.yaml")
 
     assert (0, True, []) == (code, said["good"], said["findings"])
-    assert ["ClientId", "ClientSecretArn", "IntrospectionEndpoint"] == said["unknown"]
+    assert {"ClientId", "ClientSecretArn", "IntrospectionEndpoint"} <= {*said["unknown"]}
 
 
 TTL = ("ReauthorizeEvery: !Ref CacheTtl", "ReauthorizeEvery: 300")

@@ -3,58 +3,24 @@
 from __future__ import annotations
 
 import json
-import os
-import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from interop.aws_stacks import facts, filled
-from interop.needs import HERE, needs, python_of
+from interop.aws_stacks import allowed, facts, filled, function, of_type
+from interop.cdk_app import APP, run
+from interop.needs import needs, python_of
 from interop.sam_templates import PARAMETERS, TEMPLATES, sam
 from phantomgate.cli.main import main
 
 pytestmark = pytest.mark.interop
-APP = Path(__file__).parents[2] / "deploy" / "aws" / "cdk"
-SOURCE = Path(__file__).parents[2] / "src"
 REDUNDANT = "W3005"  # the CDK says twice that the function needs its role
-QUIET = {"JSII_SILENCE_WARNING_END_OF_LIFE_NODE_VERSION": "1", "CDK_DISABLE_VERSION_CHECK": "1"}
 
 
 @pytest.fixture(scope="module", autouse=True)
 def here():
     needs("the AWS CDK", "cfn-lint")
-
-
-def run(folder: Path, *command: object, **environ: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*map(str, command)], cwd=folder, capture_output=True, text=True, check=False,
-        env={**os.environ, "AWS_DEFAULT_REGION": "eu-west-1", **environ},
-    )  # fmt: skip
-
-
-def cdk(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    path = f"{python_of('cdk').parent}{os.pathsep}{os.environ['PATH']}"  # cdk.json says python3
-    command = HERE / "cdk" / "node_modules" / ".bin" / "cdk"
-    return run(folder, command, *arguments, PATH=path, PYTHONDONTWRITEBYTECODE="1", **QUIET)
-
-
-def copied(to: Path) -> Path:
-    return Path(shutil.copytree(APP, to, ignore=shutil.ignore_patterns("__pycache__", "cdk.out", "*.zip")))
-
-
-@pytest.fixture(scope="module")
-def app(tmp_path_factory) -> Path:
-    """A copy of the app as shipped, with the zip that the command writes, synthesised."""
-    folder = copied(tmp_path_factory.mktemp("cdk") / "app")
-    made = run(folder, sys.executable, "-m", "phantomgate", "package", "--ca", "none", PYTHONPATH=str(SOURCE))
-    assert 0 == made.returncode, made.stderr
-    done = cdk(folder, "synth", "--quiet")
-    assert 0 == done.returncode, done.stderr
-    return folder
 
 
 def synthesised(app: Path, name: str) -> dict[str, Any]:
@@ -75,11 +41,11 @@ def test_the_app_says_what_the_templates_are_told():
     }
 
 
-def test_it_lints(app):
-    files = sorted((app / "cdk.out").glob("*.template.json"))
+def test_it_lints(cdk_app):
+    files = sorted((cdk_app / "cdk.out").glob("*.template.json"))
     assert list(TEMPLATES) == [file.name.removesuffix(".template.json") for file in files]
     lint = python_of("sam").with_name("cfn-lint")
-    done = run(app, lint, "--regions", "eu-west-1", "--ignore-checks", REDUNDANT, "--", *files)
+    done = run(cdk_app, lint, "--regions", "eu-west-1", "--ignore-checks", REDUNDANT, "--", *files)
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
 
 
@@ -92,40 +58,92 @@ def test_our_own_check_has_nothing_to_say_about_it(app, capsys):
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_it_deploys_what_the_sam_template_deploys(app, name):
-    theirs, ours = facts(filled(sam(name), PARAMETERS)), facts(filled(synthesised(app, name), {}))
+def test_check_finds_nothing_unsafe_in_it(cdk_app, name, capsys):
+    assert 0 == main(["check", "--aws", str(cdk_app / "cdk.out" / f"{name}.template.json")], {})
+    assert "nothing unsafe" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_it_deploys_what_the_sam_template_deploys(cdk_app, name):
+    theirs, ours = facts(filled(sam(name), PARAMETERS)), facts(filled(synthesised(cdk_app, name), {}))
     for what in theirs:
         assert theirs[what] == ours[what], what
 
 
 @pytest.mark.parametrize("name", TEMPLATES)
-def test_it_deploys_the_zip_that_the_command_wrote(app, name):
-    (function,) = [one for one in synthesised(app, name).values() if "AWS::Lambda::Function" == one["Type"]]
-    asset = app / "cdk.out" / f"asset.{function['Properties']['Code']['S3Key']}"
-    assert (app / "phantomgate-lambda.zip").read_bytes() == asset.read_bytes()
+def test_it_deploys_the_zip_that_the_command_wrote(cdk_app, name):
+    (code,) = [
+        one["Properties"]["Code"]
+        for one in synthesised(cdk_app, name).values()
+        if "AWS::Lambda::Function" == one["Type"]
+    ]
+    asset = cdk_app / "cdk.out" / f"asset.{code['S3Key']}"
+    assert (cdk_app / "phantomgate-lambda.zip").read_bytes() == asset.read_bytes()
 
 
-WRONG = """
-from aws_cdk import App, Duration, Stack, aws_apigateway
+IN_AN_APP = """
+import json
+from aws_cdk import App, Duration, Stack, aws_kms, aws_sns
+from aws_cdk.aws_apigateway import AuthorizationType, MethodOptions, RestApi
+from aws_cdk.assertions import Template
 from aws_cdk.aws_secretsmanager import Secret
 from phantomgate_cdk import PhantomgateAuthorizer, add_gateway_responses
 stack = Stack(App(), "stack")
-secret = Secret.from_secret_name_v2(stack, "Secret", "gateway")
-for wrong in (
-    lambda: PhantomgateAuthorizer(stack, "Authorizer", zip_file="none.zip", introspection_endpoint="", client_id="",
-                                  client_secret=secret, scopes=[], cache_ttl=Duration.seconds(0)),
-    lambda: add_gateway_responses(aws_apigateway.RestApi(stack, "Api"), "https://a.example',evil='b"),
-):
+key = aws_kms.Key.from_key_arn(stack, "Key", "arn:aws:kms:eu-west-1:123456789012:key/ours")
+secret = Secret.from_secret_attributes(stack, "Secret", encryption_key=key,
+    secret_partial_arn="arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway")
+topic = aws_sns.Topic.from_topic_arn(stack, "Topic", "arn:aws:sns:eu-west-1:123456789012:alarms")
+def ours(name, zip_file):
+    return PhantomgateAuthorizer(stack, name, zip_file=zip_file, introspection_endpoint="https://as.example/introspect",
+        client_id="gateway", client_secret=secret, scopes=["read", "write"], cache_ttl=Duration.minutes(1),
+        environment={"PHANTOMGATE__AWS__POLICY": "exact"}, alarm_topic=topic)
+token = ours("Authorizer", "phantomgate-lambda.zip").rest_token()
+api = RestApi(stack, "Api", cloud_watch_role=False,
+    default_method_options=MethodOptions(authorization_type=AuthorizationType.CUSTOM, authorizer=token))
+api.root.add_method("GET")
+for wrong in (lambda: ours("Other", "none.zip"), lambda: add_gateway_responses(api, "https://a.example',evil='b")):
     try:
         wrong()
     except ValueError as no:
         print(no)
+print(json.dumps(Template.from_stack(stack).to_json()["Resources"]))
 """
 
 
-def test_without_the_zip_it_says_how_to_make_it_and_an_origin_with_a_quote_is_refused():
-    done = run(APP, python_of("cdk"), "-c", WRONG, PYTHONDONTWRITEBYTECODE="1", **QUIET)
+@pytest.fixture(scope="module")
+def said(cdk_app) -> list[str]:
+    """What the constructs say and deploy in an app of somebody's own."""
+    done = run(cdk_app, python_of("cdk"), "-c", IN_AN_APP)
+    assert 0 == done.returncode, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_without_the_zip_it_says_how_to_make_it_and_an_origin_with_a_quote_is_refused(said):
     assert [
         "none.zip is not there; `phantomgate package --python 3.13 --arch arm64` makes it",
         "web_origin is \"https://a.example',evil='b\"; want an origin such as https://www.example.com",
-    ] == done.stdout.splitlines(), done.stderr
+    ] == said[:2]
+
+
+def test_a_secret_with_a_key_brings_that_key_through_secrets_manager_and_nothing_else(said):
+    resources = filled(json.loads(said[2]), {"AWS::Region": "eu-west-1"})
+    assert [
+        (["logs:CreateLogStream", "logs:PutLogEvents"], "its log"),
+        (["secretsmanager:GetSecretValue"], "arn:aws:secretsmanager:eu-west-1:123456789012:secret:gateway-??????"),
+        (["kms:Decrypt"], "arn:aws:kms:eu-west-1:123456789012:key/ours"),
+    ] == allowed(resources)
+    (policy,) = of_type(resources, "AWS::IAM::Policy").values()
+    condition = {"StringEquals": {"kms:ViaService": "secretsmanager.eu-west-1.amazonaws.com"}}
+    assert condition == policy["PolicyDocument"]["Statement"][2]["Condition"]
+
+
+def test_more_settings_and_a_topic_get_there(said):
+    resources = filled(json.loads(said[2]), {})
+    variables = function(resources)["Variables"]
+    assert ("exact", "read,write", "60s") == (
+        variables["PHANTOMGATE__AWS__POLICY"],
+        variables["PHANTOMGATE__POLICY__SCOPES"],
+        variables["PHANTOMGATE__AWS__CACHE_TTL"],
+    )
+    alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
+    assert [["arn:aws:sns:eu-west-1:123456789012:alarms"]] * 3 == [one["AlarmActions"] for one in alarms]

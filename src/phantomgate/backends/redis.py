@@ -143,7 +143,8 @@ class RedisStore:
         """The notes newer than *since*, oldest first; none when the store can't be asked."""
         with suppress(Fault, ValueError, TypeError, AttributeError):
             found = await self._try("XRANGE", self._notes, f"({since}" if since != "0" else "-", "+", "COUNT", 1000)
-            return [(name.decode("ascii"), fields[b"n"]) for name, fields in found or () if b"n" in fields]
+            notes = ((name.decode("ascii"), _fields(fields).get(b"n")) for name, fields in found or ())
+            return [(name, note) for name, note in notes if isinstance(note, bytes)]
         return []
 
     async def ask(self) -> str:
@@ -199,6 +200,11 @@ class RedisStore:
         self._good = False
         self._again_at = self._ticks() + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
+
+
+def _fields(said: Any) -> dict[Any, Any]:
+    """The fields of a note: as it was sent, or as redis-py's client reads it."""
+    return said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=True))
 
 
 def _why(no: Exception) -> str:
