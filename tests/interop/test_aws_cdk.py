@@ -14,7 +14,7 @@ from interop.needs import needs, python_of
 from interop.sam_templates import PARAMETERS, TEMPLATES, sam
 from phantomgate.cli.main import main
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
 REDUNDANT = "W3005"  # the CDK says twice that the function needs its role
 
 
