@@ -1,6 +1,6 @@
 """The templates' authorizers made in moto by AWS's own client, which takes their kinds, TTLs and identity sources.
 
-moto's CloudFormation makes no authorizer, so each is made by the operation that CloudFormation would call. What AWS then
+moto's CloudFormation makes no authorizer, so each is made by the operation that it would call. What AWS then
 does with them, no emulator shows.
 """
 
