@@ -28,7 +28,8 @@ from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
 from phantomgate.config.checks import problems_between
-from phantomgate.config.family import BackEnds, Closable, Family, back_ends
+from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
+from phantomgate.config.guarding import guarding
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
@@ -55,7 +56,7 @@ if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
 
 NAME = "agent"
-"""What the provider is called in the log, and by `check`."""
+"""What the provider is called in the log, in metrics, and by `check`."""
 MOST = 100_000
 """How many refreshes (for seconds) and used logins (for minutes) are remembered; of more, the oldest are forgotten."""
 MOST_ENDED = 1_000_000
@@ -104,6 +105,7 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    metrics: Metrics | None = None,
     gateways: Gateways | None = None,
     keeping: Keeping | None = None,
 ) -> WiredAgent:
@@ -118,20 +120,15 @@ def wire_agent(
     problems = agent_problems(settings, environ)
     if problems or ring is None:
         raise SettingsError(problems)
-    write = write or stderr(settings, Metrics(), now)
-    asked, part = settings.agent, anew if keeping is None else keeping.part
-    prints = Prints(environ)
-    ends = back_ends(
-        settings,
-        family,
-        ticks,
-        http,
-        part=None if keeping is None else part,
-        prints=None if keeping is None else prints,
-    )
+    metrics = Metrics() if metrics is None else metrics
+    write = write or stderr(settings, metrics, now)
+    asked, prints, kept = settings.agent, Prints(environ), None if keeping is None else keeping.part
+    part = kept or anew
+    ends = back_ends(settings, family, ticks, http, part=kept, prints=prints)
+    client = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, part=part)
     server, probe = part(
-        ("agent", prints(asked), settings.policy.clock_skew),
-        lambda: _server(settings, ends, authenticate, write, now, ticks),
+        ("agent", prints(asked), settings.policy.clock_skew, settings.resilience),
+        lambda: _server(settings, ends, client, authenticate, write, now, ticks),
     )
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     used = part("used", lambda: Remembered(most=MOST, forgets=True, ticks=ticks))
@@ -185,13 +182,14 @@ def _each_time(auth: ClientAuth | ByAssertion) -> Authenticate:
 def _server(
     settings: Settings,
     ends: BackEnds,
+    client: HttpFor,
     authenticate: Authenticate,
     write: Callable[[LogLine], None],
     now: Clock,
     ticks: Clock,
 ) -> tuple[Server, Probe]:
     asked, failed = settings.agent, saying(write, now)
-    http = ends.http(NAME, asked.ca_file, certificate(asked), asked.max_connections)
+    http = client(NAME, asked.ca_file, certificate(asked), asked.max_connections)
 
     def held(what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
         return Held(

@@ -50,7 +50,7 @@ def back_ends(
     given: Http | None,
     left: Callable[[], float] | None = None,
     part: Callable[[Hashable, Callable[[], Any]], Any] | None = None,
-    prints: Callable[..., str] | None = None,
+    prints: Callable[..., str] = lambda **things: "",  # noqa: ARG005 - what files hold doesn't change
 ) -> BackEnds:
     """The back ends of *family*; *given*, if it is, instead of its HTTP clients.
 
@@ -64,7 +64,7 @@ def back_ends(
 def _nonblocking(
     given: Http | None,
     part: Callable[[Hashable, Callable[[], Any]], Any] | None,
-    prints: Callable[..., str] | None,
+    prints: Callable[..., str],
 ) -> BackEnds:
     import asyncio
 
@@ -84,7 +84,7 @@ def _nonblocking(
             return given
         files = (ca_file, *(ours or ()))
         # Each issuer its own, so that a slow one takes no other's connections
-        key = ("http", issuer, ca_file, ours, connections, "" if prints is None else prints(files=files))
+        key = ("http", issuer, ca_file, ours, connections, prints(files=files))
         client: AiohttpHttp = part(
             key, lambda: AiohttpHttp(ca_file=ca_file or None, certificate=ours, connections=connections)
         )

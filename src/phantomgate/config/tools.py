@@ -29,6 +29,12 @@ def unprinted(*things: Any, files: tuple[str, ...] = (), without: tuple[str, ...
     return ""
 
 
+def for_all(settings: Settings) -> tuple[object, ...]:
+    """What the facts of every issuer, and how they are had, depend on besides its own settings."""
+    of_facts = (settings.policy.clock_skew, settings.without_jwt, settings.serve.workers)
+    return *of_facts, settings.cache, settings.resilience, settings.redis, settings.split_tokens, settings.traces
+
+
 @dataclass(frozen=True, slots=True)
 class Tools:
     """What every issuer's parts are made with. *once* is for tokens, *key_once* for what issuers publish."""

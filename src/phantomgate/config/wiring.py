@@ -24,7 +24,7 @@ from phantomgate.config.published import challenged_with, published
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
-from phantomgate.config.tools import Tools, anew, unprinted
+from phantomgate.config.tools import Tools, anew, for_all, unprinted
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Store
@@ -112,12 +112,14 @@ def wire(
     random: Random = os.urandom,
     http: Http | None = None,
     left: Callable[[], float] | None = None,
+    told: bool = False,
     keeping: Keeping | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
-    instead of the family's own client; *left* is as for `back_ends`. With *keeping*, in which a round has begun,
+    instead of the family's own client; *left* is as for `back_ends`. With *told* somebody tells us of
+    purges; else they are looked for in the store of [redis]. With *keeping*, in which a round has begun,
     whatever these settings leave as it was is taken from there, and closed by it; *metrics* must be the same each time.
     Raises SettingsError with every problem, and ModuleNotFoundError when the family needs a library that isn't
     installed.
@@ -141,14 +143,14 @@ def wire(
     write = write or stderr(settings, metrics, now)
     split = _counted(metrics, "split") if settings.splits else Counts()
     share = settings.serve.workers if family == "nonblocking" else 1
-    part = anew if keeping is None else keeping.part
+    kept = None if keeping is None else keeping.part
+    part = kept or anew
     prints = unprinted
     if keeping is not None or secrets is not None:
         from phantomgate.config.references import Prints
 
         prints = Prints(environ)
-    kept = None if keeping is None else part
-    ends = back_ends(settings, family, ticks, http, left, part=kept, prints=None if keeping is None else prints)
+    ends = back_ends(settings, family, ticks, http, left, part=kept, prints=prints)
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
@@ -190,7 +192,7 @@ def wire(
         shared,
         part,
         prints,
-        prints(*_for_all(settings)),
+        prints(*for_all(settings)),
     )
     if settings.aws.forward_sealed:
         from phantomgate.config.sealed import make_sealed
@@ -198,7 +200,11 @@ def wire(
         made = make_sealed(tools, ours)
     else:
         made = make(tools, ours)
-    probes = made.probes
+    probes, resolver = made.probes, made.resolver
+    if shared is not None and not told:
+        from phantomgate.config.revoking import mark_seconds
+
+        resolver = shared.heard(resolver, marks, ends.once, mark_seconds(settings))
     policies = policies_of(settings, now)
     if pages:
         owned = (pages.rules.names.csrf_header,)
@@ -217,15 +223,15 @@ def wire(
         probes += (probe,)
     if keys or settings.exchanges:
         forward = still_good(marks, forward)
-    told = None
+    verifies = None
     if settings.revocation.audiences:
         from phantomgate.config.revoking import revoking
 
-        told = revoking(tools)
+        verifies = revoking(tools)
     gateway = Gateway(
         match=match_of(settings),
         find=find,
-        resolver=made.resolver,
+        resolver=resolver,
         policies=tuple(policies.values()),
         forward=forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows_one_in if settings.log.allows else 0),
@@ -249,19 +255,13 @@ def wire(
         shared,
         marks,
         digests,
-        told,
+        verifies,
     )
 
 
 def _counted(metrics: Metrics, level: str) -> Counts:
     """Where *level* counts: totals don't go back when settings change."""
     return cast("Counts", metrics.caches.setdefault(level, Counts()))
-
-
-def _for_all(settings: Settings) -> tuple[object, ...]:
-    """What the facts of every issuer, and how they are had, depend on besides its own settings."""
-    of_facts = (settings.policy.clock_skew, settings.without_jwt, settings.serve.workers)
-    return *of_facts, settings.cache, settings.resilience, settings.redis, settings.split_tokens, settings.traces
 
 
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:

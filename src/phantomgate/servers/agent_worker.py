@@ -57,7 +57,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
 
     async def make(settings: Settings, keeping: Keeping) -> _Agent:
         await alone.also(settings)
-        return _Agent(settings, wire_agent(settings, write=log, gateways=channel, keeping=keeping))
+        return _Agent(settings, wire_agent(settings, write=log, metrics=metrics, gateways=channel, keeping=keeping))
 
     renewing = Renewing(make, log)
     now = await renewing.first(start)

@@ -41,7 +41,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         return 0
 
     async def make(settings: Settings, keeping: Keeping) -> Wired:
-        return wire(settings, "nonblocking", write=log, metrics=metrics, keeping=keeping)
+        return wire(settings, "nonblocking", write=log, metrics=metrics, told=True, keeping=keeping)
 
     def served(wired: Wired) -> Checks:
         settings = wired.settings

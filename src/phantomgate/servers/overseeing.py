@@ -107,10 +107,12 @@ async def overseeing(message: Message, environ: Mapping[str, str], log: Log) -> 
     async def make(settings: Settings, keeping: Keeping) -> Own:
         # A probe is to find out, whatever was found out before, and is no decision
         unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
-        wired = wire(unguarded, "nonblocking", environ=environ, write=log, metrics=metrics, keeping=keeping)
+        wired = wire(unguarded, "nonblocking", environ=environ, write=log, metrics=metrics, told=True, keeping=keeping)
         agent = None
         if settings.has_agent:  # only to be asked whether its server is there
-            agent = wire_agent(settings, environ=environ, write=log, gateways=no_gateways, keeping=keeping)
+            agent = wire_agent(
+                unguarded, environ=environ, write=log, metrics=metrics, gateways=no_gateways, keeping=keeping
+            )
         return Own(settings, wired, agent)
 
     renewing = Renewing(make, log, environ)

@@ -31,7 +31,7 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     """The listener that the settings in *start* describe, and those that come after them. Raises SettingsError."""
 
     async def make(settings: Settings, keeping: Keeping) -> Wired:
-        return wire(settings, "nonblocking", write=log, metrics=metrics, keeping=keeping)
+        return wire(settings, "nonblocking", write=log, metrics=metrics, told=True, keeping=keeping)
 
     renewing = Renewing(make, log)
     wired = await renewing.first(start)
