@@ -291,6 +291,15 @@ def test_the_proxy_takes_the_place_of_the_listener_and_a_purge_is_known_to_who_c
         assert 502 == service.get("/orders", "good")[0]
 
 
+def test_an_end_that_comes_while_new_workers_start_is_an_end(tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint), 1) as service:
+        written(service, settings(endpoint, workers=3))
+        service.process.send_signal(signal.SIGHUP)
+        service.until(lambda: len(service.workers) > 1)
+        assert 0 == service.end()
+        assert [] == [line for line in service.lines() if line["event"] in ("reloaded", "bug")]
+
+
 @pytest.mark.parametrize("place", ["listen", "manage"])
 def test_an_address_that_cant_be_had_changes_nothing(place, tmp_path):
     with (

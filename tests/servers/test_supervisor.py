@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from phantomgate.servers.crew import worker_command
 from phantomgate.servers.sockets import bind_tcp, bind_unix
-from phantomgate.servers.supervisor import Supervisor, worker_command
+from phantomgate.servers.supervisor import Supervisor
 
 ECHO = (sys.executable, str(Path(__file__).with_name("echo_worker.py")))
 

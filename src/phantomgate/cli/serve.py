@@ -11,6 +11,7 @@ import asyncio
 import os
 import random
 import resource
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -30,11 +31,11 @@ from phantomgate.config.wiring import unmet
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.addresses import AGENT, LISTEN, MANAGE, bind
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
+from phantomgate.servers.crew import worker_command
 from phantomgate.servers.overseeing import overseeing
 from phantomgate.servers.reloading import Read, Reloading
 from phantomgate.servers.running import Plan, Run
 from phantomgate.servers.sockets import Bound
-from phantomgate.servers.supervisor import worker_command
 
 EXPLANATION = """\
 Runs in the foreground and logs one JSON line an event to stderr. SIGTERM or Ctrl-C ends it in good order: requests in
@@ -61,6 +62,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until a signal. Raises SettingsError with everything that is wrong."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until we can hear it; what there is now is read anyway
     _keep_standard_streams()
     _allow_descriptors()
     read = _read(options, environ, served=False)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import sys
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -19,6 +20,19 @@ from phantomgate.servers.sockets import Bound
 
 GRACE_SECONDS = 3.0
 """What a worker has beyond the drain to end by itself."""
+
+
+def worker_command(module: str, path: Sequence[str], directory: str) -> tuple[str, ...]:
+    """How to run *module* as we are run ourselves: the same interpreter, warnings and rules for imports.
+
+    *path* is our import path, *directory* the working directory.
+    """
+    flags = [*(["-O"] * sys.flags.optimize), *(f"-W{option}" for option in sys.warnoptions)]
+    if sys.flags.isolated:
+        flags.append("-I")
+    elif path[:1] not in ([""], [directory]):
+        flags.append("-P")  # `-m` would look in the working directory first, and we don't
+    return (sys.executable, *flags, "-m", module)
 
 
 @dataclass(slots=True, eq=False)

@@ -135,6 +135,7 @@ class Run:
         self.hearing: Hearing | None = None
         self.code = 0
         self._tasks: set[asyncio.Task[bool]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> int:
@@ -213,7 +214,8 @@ class Run:
                 self.agent.purged = self.hearing.purge
         beside = [loop.create_task(self._probe_until_seen())]
         if self.reloading is not None:
-            beside.append(loop.create_task(self.reloading.watch()))
+            self._watching = loop.create_task(self.reloading.watch())
+            beside.append(self._watching)
         try:
             await asyncio.gather(*(one.run() for one in self._supervisors()))
         finally:
@@ -263,6 +265,8 @@ class Run:
             return
         seconds = self.plan.drain if self.reloading is None else self.reloading.drain
         self.plan.log.say(Level.INFO, "draining", signal=number.name, seconds=seconds)
+        if self._watching is not None:
+            self._watching.cancel()
         for one in self._supervisors():
             one.drain(seconds)
 

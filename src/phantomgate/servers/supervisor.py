@@ -7,7 +7,6 @@ never serves a request itself. What a worker has told of its counts outlives it:
 from __future__ import annotations
 
 import asyncio
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
@@ -32,19 +31,6 @@ ASK_EVERY, SILENT = 2.0, 15
 a worker counts as stuck and is killed."""
 MOST_MARKS = 100_000
 """How many purges a worker that starts anew is told of: the newest."""
-
-
-def worker_command(module: str, path: Sequence[str], directory: str) -> tuple[str, ...]:
-    """How to run *module* as we are run ourselves: the same interpreter, warnings and rules for imports.
-
-    *path* is our import path, *directory* the working directory.
-    """
-    flags = [*(["-O"] * sys.flags.optimize), *(f"-W{option}" for option in sys.warnoptions)]
-    if sys.flags.isolated:
-        flags.append("-I")
-    elif path[:1] not in ([""], [directory]):
-        flags.append("-P")  # `-m` would look in the working directory first, and we don't
-    return (sys.executable, *flags, "-m", module)
 
 
 class Supervisor:
@@ -169,6 +155,8 @@ class Supervisor:
         self.workers += newer
         for worker in newer:
             self._keeping.create_task(self._keep(worker))
+            if self.draining.is_set():
+                worker.leave(0.0)
         return newer
 
     async def purge(self, marks: Sequence[Mark], seconds: float = 1.0) -> bool:

@@ -149,7 +149,7 @@ function state(text, kind) {
 // How the last change of the settings went, once there was one.
 function settings({ succeeded, failed, good_since: since, trouble }) {
   at("settings").hidden = !succeeded && !failed;
-  const from = new Date(since * 1000).toLocaleTimeString("en-GB");
+  const from = new Date(since * 1000).toLocaleString("sv-SE"); // 2027-01-15 08:00:00
   at("settings").textContent = trouble ? `settings of ${from} in force; as they are now, they can't be used: ${trouble}` : `settings of ${from}`;
   at("settings").className = `state ${trouble ? "bad" : "good"}`;
 }
