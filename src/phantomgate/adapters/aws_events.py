@@ -22,7 +22,8 @@ _ARN = re.compile(
     r"arn:(aws[a-z-]*):execute-api:([a-z0-9-]+):([0-9]*):([A-Za-z0-9]+)/([A-Za-z0-9_$-]+)/([A-Z]+|\$connect)(/.*)?",
     re.DOTALL,
 )
-_BEFORE_THE_PATH = re.compile(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*").fullmatch  # a stage, or what a domain maps
+BEFORE_THE_PATH = re.compile(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*").fullmatch
+"""A stage, or what a domain maps."""
 _BARE_TOKEN = re.compile(r"(?!(?i:bearer)\Z)[A-Za-z0-9\-._~+/]+=*").fullmatch  # RFC 6750 §2.1: b64token
 
 
@@ -138,6 +139,6 @@ def _of_request(event: Mapping[str, Any], arn: Arn, own_path: object, table: boo
         return Request(method, path, Headers(), problem=no)
     if table and isinstance(own_path, str):
         before = own_path.removesuffix(path)
-        if (before == own_path and path) or not _BEFORE_THE_PATH(before):
+        if (before == own_path and path) or not BEFORE_THE_PATH(before):
             request.problem = Refused(Reason.MALFORMED_REQUEST, "the event's path is not that of its ARN")
     return request

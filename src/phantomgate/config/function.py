@@ -11,7 +11,7 @@ from typing import Any
 
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.drop_in import DropIn, drop_in
-from phantomgate.config.loading import CONFIG, PREFIX, USUAL_FILE, draft, read_file
+from phantomgate.config.loading import CONFIG, PREFIX, USUAL_FILE, Sources, draft, read_file
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.core.nouns import dataclass, field, replace
@@ -32,10 +32,7 @@ class Function:
 
 def load_function(environ: Mapping[str, str]) -> Function:
     """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
-    root = environ.get(TASK_ROOT, "")
-    bundled = _dotenv(f"{root}/.env") if root else {}
-    merged = {**bundled, **environ}
-    sources = read_file(merged.get(CONFIG, ""), CONFIG, merged, f"{root}/{USUAL_FILE}" if root else USUAL_FILE)
+    bundled, merged, sources = bundled_sources(environ)
     theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
     if own_ca and "SSL_CERT_FILE" not in environ and theirs.variables:  # OpenSSL reads the environment alone
@@ -47,14 +44,24 @@ def load_function(environ: Mapping[str, str]) -> Function:
         raise SettingsError(theirs.problems)
     if problems:
         raise SettingsError([_by_their_names(problem, theirs) for problem in problems])
-    return Function(settings, merged, (*theirs.warnings, *_bundled_secrets(bundled, environ)))
+    return Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
+
+
+def bundled_sources(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str], Sources]:
+    """What the bundled `.env` says, that under *environ*, and what settings are made from."""
+    root = environ.get(TASK_ROOT, "")
+    bundled = _dotenv(f"{root}/.env") if root else {}
+    merged = {**bundled, **environ}
+    usual = f"{root}/{USUAL_FILE}" if root else USUAL_FILE
+    return bundled, merged, read_file(merged.get(CONFIG, ""), CONFIG, merged, usual)
 
 
 def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:
     return problem._replace(origin=theirs.names.get(problem.origin, problem.origin))
 
 
-def _bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
+def bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
+    """Warnings about secrets that are in the zip."""
     text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
     names = [name for name in bundled if name not in environ and name.upper().endswith(_SECRETS)]
     literal = [name for name in names if bundled[name] and not _is_reference(name, bundled[name])]

@@ -44,7 +44,7 @@ if (
 
 RENEWAL_SECONDS = 60.0
 """Secrets are read anew for an authorization server that refuses them, no more often than this."""
-_FRESH = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "0"}  # past the extension, which remembers the old ones
+FRESH = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "0"}  # past the extension, which remembers the old ones
 _Decision: TypeAlias = Allow | Refuse
 _OF_TABLE = (Reason.NO_ROUTE, Reason.INSUFFICIENT_SCOPE)
 """What the table refuses: a token may reach other resources all the same."""
@@ -88,7 +88,7 @@ class Authorizer:
                 self._say(Level.ERROR, "not_answered", detail=str(said))
             raise said from None
         except SettingsError as no:
-            self._say(Level.ERROR, "settings", problems=[_shown(problem) for problem in no.problems])
+            self._say(Level.ERROR, "settings", problems=[shown(problem) for problem in no.problems])
             raise Trouble("server_error: the settings of this function can't be used; its log says why") from None
         except Exception as bug:  # noqa: BLE001 - a message may quote what it found, so only its kind is told
             self._say(Level.ERROR, "not_answered", cause=kinds_of(bug), trace=frames(bug))
@@ -206,9 +206,9 @@ class Authorizer:
         self._renewed_at = self._ticks()
         self._say(Level.WARNING, "secrets_read_anew", detail="the authorization server refused those that we had")
         try:
-            renewed = self._get_ready(_FRESH)
+            renewed = self._get_ready(FRESH)
         except SettingsError as no:
-            self._say(Level.ERROR, "settings", problems=[_shown(problem) for problem in no.problems])
+            self._say(Level.ERROR, "settings", problems=[shown(problem) for problem in no.problems])
             return decision, ready
         finish(ready.wired.close())
         return _decide(renewed, request), renewed
@@ -286,5 +286,5 @@ def _to_appsync(ready: _Ready, decision: _Decision) -> dict[str, Any]:
     return write_resolver(context, decision.lifetime(wired.now(), wired.ticks()))
 
 
-def _shown(problem: Problem) -> str:
+def shown(problem: Problem) -> str:
     return f"{problem.setting} {problem.message} ({problem.origin})"
