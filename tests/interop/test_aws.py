@@ -5,16 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
-from interop.aws.runtime_api import runtime_api
-from interop.needs import AWS, needs
-from interop.processes import free_port, listens, process
+from interop.aws.moto_server import PYTHON, boto, moto_server
+from interop.aws.runtime_api import function
+from interop.needs import needs
 from lambdas import rest, sample
 from loopback_server import SECRET, TOKEN, active, loopback_server
 from phantomgate.backends.aws_secrets import fetch
@@ -22,9 +20,7 @@ from phantomgate.backends.sigv4 import Credentials, signed
 from phantomgate.cli.main import main
 
 pytestmark = pytest.mark.interop
-PYTHON = AWS / ".venv" / "bin" / "python"
 SOURCE = Path(__file__).parents[2] / "src"
-AS_ANYBODY = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/key+1"}
 
 
 @pytest.fixture(autouse=True)
@@ -35,42 +31,9 @@ def here():
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory):
     """moto's server, which keeps secrets and parameters as AWS does."""
-    needs("awslambdaric and moto")
-    port = free_port()
-    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with process(command, tmp_path_factory.mktemp("moto") / "moto.log", ready=lambda: listens(port)):
-        environ = {**AS_ANYBODY, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
-        boto(environ, "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()")  # loads both
+    both = "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()"
+    with moto_server(tmp_path_factory.mktemp("moto"), both) as environ:
         yield environ
-
-
-def boto(environ: dict[str, str], code: str) -> str:
-    """What *code* prints, run beside boto3."""
-    script = (
-        "import boto3, json, os\n"
-        "def client(name):\n"
-        "    return boto3.client(name, endpoint_url=os.environ.get('AWS_ENDPOINT_URL'), region_name='eu-west-1')\n"
-    )
-    done = subprocess.run([PYTHON, "-c", script + code], capture_output=True, text=True, check=True, env=environ)
-    return done.stdout
-
-
-@contextmanager
-def function(folder: Path, environ: Mapping[str, str], handler: str = "phantomgate.aws.handler"):
-    """The API that *handler* gets its events from, under the client of Lambda's own image; its log is in *folder*."""
-    with runtime_api() as api:
-        of_lambda = {
-            "AWS_LAMBDA_RUNTIME_API": api.address,
-            "AWS_LAMBDA_FUNCTION_NAME": "f",
-            "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-            "AWS_REGION": "eu-west-1",
-            "LAMBDA_TASK_ROOT": str(folder),
-        }
-        command = [PYTHON, "-m", "awslambdaric", handler]
-        log = folder / "function.log"
-        with process(command, log, ready=lambda: True, environ={**of_lambda, **environ}, cwd=folder):
-            yield api
 
 
 def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):

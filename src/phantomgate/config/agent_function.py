@@ -10,7 +10,6 @@ from collections.abc import Mapping
 
 from phantomgate.config.agent_checks import shares_state
 from phantomgate.config.agent_wiring import NAME, of_a_gateway
-from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.function import Function, bundled_secrets, bundled_sources
 from phantomgate.config.loading import draft
 from phantomgate.core.errors import Problem, SettingsError
@@ -20,8 +19,7 @@ def load_agent(environ: Mapping[str, str]) -> Function:
     """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
     bundled, merged, sources = bundled_sources(environ)
     settings, read = draft(sources)
-    of_authorizers = list(problems_on_aws(settings))
-    problems = [one for one in read if not of_a_gateway(one, settings) and one[:2] not in of_authorizers]
+    problems = [one for one in read if not of_a_gateway(one, settings)]
     if not settings.has_agent:
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
     elif not shares_state(settings):

@@ -26,6 +26,7 @@ from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.agent_state import State, state_of, state_problems
 from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
+from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import BackEnds, Closable, Family, back_ends
 from phantomgate.config.loading import process_environ
@@ -84,9 +85,11 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
 
 
 def of_a_gateway(problem: Problem, settings: Settings) -> bool:
-    """Whether *problem* is only that there is no gateway beside the agent."""
+    """Whether *problem* is only that there is no gateway beside the agent, or what an authorizer on AWS would mind."""
     nothing = settings.introspection == Introspection() and not settings.issuers
-    return nothing and problem.setting.startswith("introspection.")
+    if nothing and problem.setting.startswith("introspection."):
+        return True
+    return (problem.setting, problem.message) in problems_on_aws(settings)
 
 
 def wire_agent(
