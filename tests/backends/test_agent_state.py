@@ -79,6 +79,21 @@ def test_an_acl_user_may_do_no_more_than_it_must(family, make):
     assert_remembers(family.run, family.store(server.port, **login), family.store(server.port, **login), time.sleep)
 
 
+@pytest.mark.parametrize("policy", ["allkeys-lru", "volatile-ttl"])
+def test_a_server_that_evicts_is_told_of(family, make, policy):
+    store = family.store(make("--maxmemory", "100mb", "--maxmemory-policy", policy).port)
+
+    with pytest.raises(Unavailable, match=f"{policy}.*want noeviction"):
+        family.run(store.ask())
+
+
+def test_a_server_that_is_not_asked_for_its_policy_is_good_when_it_answers(family, make):
+    family.run(family.store(make().port).ask())  # without maxmemory nothing is evicted
+    family.run(family.store(make("--maxmemory", "100mb", "--maxmemory-policy", "noeviction").port).ask())
+    with pytest.raises(Unavailable):
+        family.run(family.store(free_port()).ask())
+
+
 def test_a_connection_that_ended_while_it_was_idle_is_made_anew(family, make):
     server = make()
     store = family.store(server.port)

@@ -165,7 +165,7 @@ def test_tabs_that_many_functions_answer_at_once_are_one_refresh(environ, server
 def test_the_zip_of_the_agent_under_the_real_client(tmp_path, monkeypatch, environ):
     monkeypatch.chdir(tmp_path)
     assert 0 == main(["package", "--agent", "--python", "3.11", "--ca", "none"], {})
-    with ZipFile("phantomgate-lambda.zip") as archive:
+    with ZipFile("phantomgate-agent.zip") as archive:
         archive.extractall()
         names = archive.namelist()
     assert "phantomgate/agent/agent.py" in names
@@ -204,14 +204,14 @@ functions:
     events:
       - %s
 """
-HANDLER = '''
+HANDLER = """
 from phantomgate.aws import agent
 
 def handler(event, context):
     if "cookies" in event:  # AWS takes them out of the fields, the emulator leaves them there as well
         event["headers"].pop("cookie", None)
     return agent(event, context)
-'''
+"""
 EVENTS = {
     "REST": "http: {path: '/oauth-agent/{proxy+}', method: any}",
     "HTTP": "httpApi: {path: '/oauth-agent/{proxy+}', method: '*'}",

@@ -48,6 +48,10 @@ class Claims(Protocol):
 class SharedStore(Store, Claims, Protocol):
     """What several processes remember together: they see at once what one of them has written."""
 
+    async def ask(self) -> None:
+        """Raises Unavailable when it isn't there, or doesn't keep what it is told."""
+        ...
+
 
 Authenticate: TypeAlias = Callable[[], Awaitable[ClientAuth]]
 """What one call needs so that the server knows us."""

@@ -68,8 +68,9 @@ class DynamoDbState:
         }
         await self._ask("DeleteItem", {"Key": {"key": _binary(b"c" + key)}, **condition})
 
-    async def close(self) -> None:
-        """Nothing: the connections are the client's."""
+    async def ask(self) -> None:
+        """As `SharedStore.ask`."""
+        await self.get(bytes(32))
 
     async def _put_where_free(self, key: bytes, record: bytes, seconds: float) -> bool:
         condition = {

@@ -3,8 +3,8 @@
 Rule: unlike the shared cache, nothing is a miss: what can't be asked or kept is Unavailable, and whoever needs to know
 refuses. Every command does the same when it is sent twice, and is: an idle connection may be over when it is needed.
 
-What an ACL user needs: +get +set +del +strlen +eval +ping on ~PREFIX:agent:*. The server must keep what it was told:
-`maxmemory-policy noeviction`, and replicas or a file that outlive it.
+What an ACL user needs: +get +set +del +strlen +eval +ping on ~PREFIX:agent:*, and +info for `check` to see whether it
+evicts. The server must keep what it was told: `maxmemory-policy noeviction`, and replicas or a file that outlive it.
 """
 
 from __future__ import annotations
@@ -65,6 +65,20 @@ class RedisState:
     async def release(self, key: bytes, mark: bytes) -> None:
         """As `Claims.release`."""
         await self._do("EVAL", _RELEASE, 1, self._claim + key, mark)
+
+    async def ask(self) -> None:
+        """As `SharedStore.ask`. Whether it evicts is known only where our ACL user may ask for that."""
+        await self.get(bytes(32))
+        try:
+            said = await self._act(("INFO", "memory"), STEP_SECONDS)
+        except Exception:  # noqa: BLE001 - as in `_do`
+            return
+        policy = said.get("maxmemory_policy") if isinstance(said, dict) and said.get("maxmemory") else None
+        if policy not in (None, "noeviction"):
+            raise Unavailable(
+                f"the agent's state in Redis: maxmemory-policy is {str(policy)[:32]}, under which sessions that were "
+                "ended could live on; want noeviction"
+            )
 
     async def close(self) -> None:
         """End the connections."""

@@ -45,8 +45,8 @@ examples:
   phantomgate package --layer                               a layer: the code alone, for several functions
   phantomgate package --agent                               the OAuth agent, as a function of its own
 
-In the function: handler phantomgate.aws.handler (or index.handler); to use the zip's certificate authorities,
-SSL_CERT_DIR=/var/task/ca (a layer: /opt/ca) and SSL_CERT_FILE=/var/task/ca/none.
+In the function: handler phantomgate.aws.handler, of an agent phantomgate.aws.agent (or index.handler); to use the zip's
+certificate authorities, SSL_CERT_DIR=/var/task/ca (a layer: /opt/ca) and SSL_CERT_FILE=/var/task/ca/none.
 
 exit codes:
   0  written
@@ -86,7 +86,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--layer", action="store_true", help="a layer: without settings and index.py")
     parser.add_argument(
-        "--output", metavar="ZIP", type=Path, help="where to (default: phantomgate-lambda.zip, phantomgate-layer.zip)"
+        "--output", metavar="ZIP", type=Path, help="where to (default: phantomgate-lambda.zip, -agent.zip, -layer.zip)"
     )
 
 
@@ -114,7 +114,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         parts["settings"] = dict(_settings_files(sources, dotenv))
     parts["certificate authorities"] = {f"{AUTHORITIES}/{name}": pem for name, pem in _authorities(options.ca).items()}
     data = zipped({name: data for files in parts.values() for name, data in files.items()})
-    output: Path = options.output or Path(f"phantomgate-{'layer' if options.layer else 'lambda'}.zip")
+    kind = "layer" if options.layer else "agent" if options.agent else "lambda"
+    output: Path = options.output or Path(f"phantomgate-{kind}.zip")
     try:
         output.write_bytes(data)
     except OSError as no:

@@ -25,8 +25,6 @@ MOST = 100_000
 MOST_ENDED = 1_000_000
 """How many ended sessions it remembers, for as long as a session may last: some 200 MB. More are refused."""
 _DYNAMODB = "dynamodb:"
-_NOBODY = bytes(32)
-"""A key of nothing, to see whether the store is there."""
 
 
 class State(NamedTuple):
@@ -73,7 +71,7 @@ def state_of(
 
     async def trouble() -> Refused | None:
         try:
-            await store.get(_NOBODY)
+            await store.ask()
         except Refused as no:
             return no
         return None
