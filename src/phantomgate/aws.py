@@ -22,15 +22,15 @@ _AUTHORIZER = Authorizer(process_environ)
 _AGENT: list[AgentFunction] = []
 
 
-def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def handler(event: object, context: object) -> dict[str, Any]:
     """The answer to *event*. Raises the word `Unauthorized` where AWS makes 401 of it, and other errors for trouble."""
-    return _AUTHORIZER.answer(event)
+    return _AUTHORIZER.answer(event, context)
 
 
-def agent(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def agent(event: object, context: object) -> dict[str, Any]:
     """The OAuth agent's answer to a request of a REST or HTTP API, a Function URL or a load balancer."""
     if not _AGENT:  # authorizers never pay for it
         from phantomgate.servers.agent_function import AgentFunction
 
         _AGENT.append(AgentFunction(process_environ))
-    return _AGENT[0].answer(event)
+    return _AGENT[0].answer(event, context)

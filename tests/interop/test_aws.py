@@ -31,8 +31,9 @@ def here():
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory):
     """moto's server, which keeps secrets and parameters as AWS does."""
-    both = "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()"
-    with moto_server(tmp_path_factory.mktemp("moto"), both) as environ:
+    needs("awslambdaric and moto")
+    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as environ:
+        boto(environ, "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()")  # loads both
         yield environ
 
 

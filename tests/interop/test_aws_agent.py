@@ -20,6 +20,7 @@ from agent.page import Page, at_the_development_server
 from agent_state import assert_remembers
 from interop.aws.moto_server import boto, moto_server
 from interop.aws.runtime_api import function
+from interop.needs import needs
 from interop.serverless_offline import serverless_offline
 from phantomgate.adapters.aws_agent import Form
 from phantomgate.agent.model import AgentRequest
@@ -52,7 +53,9 @@ client('dynamodb').create_table(
 @pytest.fixture(scope="module")
 def moto(tmp_path_factory):
     """Variables of a function that may use the table."""
-    with moto_server(tmp_path_factory.mktemp("moto"), TABLE) as environ:
+    needs("awslambdaric and moto")
+    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as environ:
+        boto(environ, TABLE)
         yield environ
 
 

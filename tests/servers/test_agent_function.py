@@ -241,3 +241,18 @@ def test_an_answer_that_api_gateway_would_not_pass_on_is_told_to_the_log(length,
 
     assert 200 == function("/login/end", {"pageUrl": f"{APP}/?code=c&state={state}"}, cookie=cookie).status
     assert told == function.log.count("API Gateway passes on 10240")
+
+
+def test_nobody_is_waited_for_longer_than_the_invocation_lasts():
+    class Context:
+        def get_remaining_time_in_millis(self):
+            return 400
+
+    function = Function()
+    answer = event_of(
+        AgentRequest("POST", "/oauth-agent/login/start", Headers.of([("origin", APP)]), b""), Form.COOKIES
+    )
+    said = reply_of(function.function.answer(answer, Context()), Form.COOKIES)
+
+    assert (502, []) == (said.status, function.world.calls)
+    assert "less than 0.5 s left" in function.log

@@ -58,7 +58,7 @@ def _unknown(event: object) -> str:
 
 def _request(event: Mapping[str, Any], method: str, path: str, peer: str) -> AgentRequest:
     before, found, below = path.partition(f"{AGENT_PATH}/")
-    if found and BEFORE_THE_PATH(before):
+    if found and BEFORE_THE_PATH.fullmatch(before):
         path = found + below
     try:
         return AgentRequest(method, path, read_fields(event), _body(event), peer)

@@ -73,11 +73,11 @@ class RedisState:
             said = await self._act(("INFO", "memory"), STEP_SECONDS)
         except Exception:  # noqa: BLE001 - as in `_do`
             return
-        policy = said.get("maxmemory_policy") if isinstance(said, dict) and said.get("maxmemory") else None
-        if policy not in (None, "noeviction"):
+        policy = _evicts(said)
+        if policy:
             raise Unavailable(
-                f"the agent's state in Redis: maxmemory-policy is {str(policy)[:32]}, under which sessions that were "
-                "ended could live on; want noeviction"
+                f"the agent's state in Redis: maxmemory-policy is {policy}, under which sessions that were ended could "
+                "live on; want noeviction"
             )
 
     async def close(self) -> None:
@@ -98,6 +98,14 @@ class RedisState:
                 if last:
                     raise Unavailable(f"the agent's state in Redis: {type(no).__name__}") from None
         raise AssertionError("unreachable")
+
+
+def _evicts(said: object) -> str:
+    """By which policy a server whose INFO is *said* evicts; empty where it doesn't, or doesn't tell."""
+    if isinstance(said, bytes):
+        said = dict(line.split(":", 1) for line in said.decode("ascii", "replace").splitlines() if ":" in line)
+    policy = said.get("maxmemory_policy") if isinstance(said, dict) and str(said.get("maxmemory", "0")) != "0" else ""
+    return str(policy)[:32] if policy and policy != "noeviction" else ""
 
 
 def _milliseconds(seconds: float) -> int:

@@ -102,6 +102,7 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    left: Callable[[], float] | None = None,
 ) -> WiredAgent:
     """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError."""
     environ = process_environ() if environ is None else environ
@@ -111,7 +112,7 @@ def wire_agent(
     if problems or ring is None:
         raise SettingsError(problems)
     write = write or stderr(settings, Metrics(), now)
-    asked, ends = settings.agent, back_ends(settings, family, ticks, http)
+    asked, ends = settings.agent, back_ends(settings, family, ticks, http, left)
     state = state_of(settings, ends, family, environ, now, ticks, random)
     server, probe = _server(settings, ends, authenticate, write, now, ticks, state)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)

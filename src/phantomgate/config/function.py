@@ -6,7 +6,8 @@ at once, by the name of the variable that whoever deployed it has written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from phantomgate.config.aws_checks import problems_on_aws
@@ -32,6 +33,19 @@ class Function:
 
 def load_function(environ: Mapping[str, str]) -> Function:
     """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
+    function, problems = draft_function(environ)
+    if problems:
+        raise SettingsError(problems)
+    return function
+
+
+def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) -> tuple[Function, list[Problem]]:
+    """The settings as far as they can be read, with defaults for the rest, and every problem.
+
+    Nothing is concluded from the variables that *unknown* names: they are there, and what they say isn't known. Only
+    for looking further, as `loading.draft`. Raises SettingsError when a file can't be read.
+    """
+    environ = {**environ, **dict.fromkeys(unknown, _UNREADABLE)}
     bundled, merged, sources = bundled_sources(environ)
     theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
@@ -39,12 +53,13 @@ def load_function(environ: Mapping[str, str]) -> Function:
         theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
-        problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings)]
-    if theirs.problems:  # what follows from them helps nobody
-        raise SettingsError(theirs.problems)
-    if problems:
-        raise SettingsError([_by_their_names(problem, theirs) for problem in problems])
-    return Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
+        unread = {problem.setting for problem in problems}
+        problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings, unread)]
+    function = Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
+    their_problems = _about_known(theirs.problems, unknown)
+    if their_problems:  # what follows from them helps nobody
+        return function, their_problems
+    return function, _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
 
 
 def bundled_sources(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str], Sources]:
@@ -54,6 +69,15 @@ def bundled_sources(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapp
     merged = {**bundled, **environ}
     usual = f"{root}/{USUAL_FILE}" if root else USUAL_FILE
     return bundled, merged, read_file(merged.get(CONFIG, ""), CONFIG, merged, usual)
+
+
+_UNREADABLE = "\0"
+"""What no setting can be, and no environment can hold."""
+
+
+def _about_known(problems: Collection[Problem], unknown: Collection[str]) -> list[Problem]:
+    """Those of *problems* that have to do with none of the variables *unknown*."""
+    return [one for one in problems if not set(re.findall(r"\w+", f"{one.setting} {one.origin}")).intersection(unknown)]
 
 
 def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:

@@ -20,7 +20,7 @@ from phantomgate.config.agent_wiring import WiredAgent, wire_agent
 from phantomgate.config.log import Level, Log, LogLine, frames, kinds_of
 from phantomgate.core.errors import Reason, Refused, SettingsError
 from phantomgate.core.ports import Clock, Http
-from phantomgate.servers.authorizer import FRESH, RENEWAL_SECONDS, shown
+from phantomgate.servers.authorizer import FRESH, RENEWAL_SECONDS, Invocation, shown
 
 
 class AgentFunction:
@@ -40,9 +40,11 @@ class AgentFunction:
         self._write = write
         self._wired: WiredAgent | None = None
         self._renewed_at = -RENEWAL_SECONDS
+        self._invocation = Invocation(ticks)
 
-    def answer(self, event: object) -> dict[str, Any]:
-        """The answer to *event*. Raises Trouble when there is none."""
+    def answer(self, event: object, context: object = None) -> dict[str, Any]:
+        """The answer to *event*. Raises Trouble when there is none. *context* as for `Authorizer.answer`."""
+        self._invocation.begin(context)
         try:
             request, form = read_agent_event(event)
             wired = self._wired or self._wire({})
@@ -81,7 +83,7 @@ tokens issued"
             finish(before.close())
 
     def _wire(self, more: Mapping[str, str]) -> WiredAgent:
-        function = load_agent({**self._environ(), **more})
+        function = load_agent({**self._environ(), **more, **self._invocation.environ(self._now())})
         settings = function.settings
         write = self._write or Log(2, now=self._now, level=Level[settings.log.level.upper()])
         self._write = write
@@ -95,6 +97,7 @@ tokens issued"
             now=self._now,
             ticks=self._ticks,
             http=self._http,
+            left=self._invocation.left,
         )
         return self._wired
 
