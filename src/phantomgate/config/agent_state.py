@@ -38,12 +38,8 @@ class State(NamedTuple):
 
 
 def state_problems(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    """What the place of the state needs and is not there."""
+    """What the place of the state needs and is not there, but for the secrets of [redis]."""
     state = settings.agent.state
-    if state == "redis" and settings.redis.nodes:
-        from phantomgate.config.sharing import shared_secrets
-
-        return shared_secrets(settings, environ)[1]
     if state.startswith(_DYNAMODB):
         try:
             _place(environ)

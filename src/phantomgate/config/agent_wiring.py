@@ -17,11 +17,12 @@ from phantomgate.agent.ending import Endings
 from phantomgate.agent.facts import Facts
 from phantomgate.agent.login import Logins
 from phantomgate.agent.logout import Logouts
-from phantomgate.agent.ports import Authenticate, Endpoints
+from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
 from phantomgate.config.agent_checks import discovers
+from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.agent_state import State, state_of, state_problems
 from phantomgate.config.asking import certificates
@@ -34,6 +35,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing import shared_secrets
 from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.ports import Clock, Http
@@ -81,6 +83,7 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
     problems = [one for one in problems if not of_a_gateway(one, settings)]
     problems += session_keys(settings, environ)[1] + certificates(settings) + state_problems(settings, environ)
+    problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
     return problems + _client(settings, environ, time.time, os.urandom)[1]
 
 
@@ -103,8 +106,12 @@ def wire_agent(
     random: Random = os.urandom,
     http: Http | None = None,
     left: Callable[[], float] | None = None,
+    gateways: Gateways | None = None,
 ) -> WiredAgent:
-    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError."""
+    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
+
+    *gateways* tells them of sessions that are over; by default the store of [redis] does, if there is one.
+    """
     environ = process_environ() if environ is None else environ
     ring, _ = session_keys(settings, environ)
     authenticate, _ = _client(settings, environ, now, random)
@@ -116,7 +123,9 @@ def wire_agent(
     state = state_of(settings, ends, family, environ, now, ticks, random)
     server, probe = _server(settings, ends, authenticate, write, now, ticks, state)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
-    endings = Endings(state.ended, now, asked.max_age)
+    if gateways is None:
+        gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
+    endings = Endings(state.ended, now, asked.max_age, gateways, asked.issuer)
     logins = Logins(
         server,
         jar,

@@ -141,7 +141,7 @@ def wire(
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say = _telling(write, now)
+        say = telling(write, now)
         shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
@@ -274,7 +274,7 @@ def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, 
     return say
 
 
-def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
     """Tells the log that the shared store is lost, back, or tampered with."""
 
     def say(event: str, why: str) -> None:

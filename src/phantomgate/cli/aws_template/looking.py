@@ -45,7 +45,12 @@ class Looked:
 
 def look(files: Sequence[Path], config: str) -> Looked:
     """Everything that can be found out about *files*. Raises SettingsError when one can't be read."""
-    deployed = [_deployed(file) for file in files]
+    return look_at([_read(file) for file in files], config)
+
+
+def look_at(templates: Sequence[Template], config: str) -> Looked:
+    """Everything that can be found out about *templates* and the settings file *config*, or the usual one."""
+    deployed = [_deployed(template) for template in templates]
     here = {id(one): ours(one) for one in deployed}
     functions = [function for several in here.values() for function in several]
     only = functions[0] if len(functions) == 1 else None
@@ -98,7 +103,7 @@ def look(files: Sequence[Path], config: str) -> Looked:
     )
 
 
-def _deployed(file: Path) -> Deployed:
+def _read(file: Path) -> Template:
     try:
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)
@@ -108,16 +113,14 @@ def _deployed(file: Path) -> Deployed:
     if len(data) > MOST_BYTES:
         raise _problem(f"is over {MOST_BYTES} bytes, and CloudFormation takes no larger template", file)
     try:
-        template = Template(str(file), read_template(data.decode()))
+        return Template(str(file), read_template(data.decode()))
     except UnicodeDecodeError:
         raise _problem("is not UTF-8; save it as UTF-8", file) from None
     except ValueError as no:
         raise _problem(str(no), file) from None
-    return deployed_by(template)
 
 
-def deployed_by(template: Template) -> Deployed:
-    """What *template* deploys."""
+def _deployed(template: Template) -> Deployed:
     deployed = Deployed(template)
     read_sam(deployed)
     read_plain(deployed)
@@ -154,8 +157,9 @@ def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
         for setting, text, origin in (*one.warnings, *warnings(one.settings)):
             section = setting.partition(".")[0].partition("[")[0]
             if not setting.startswith(_ELSEWHERE) and one.knows(setting, section):
-                place = origin if origin != "environment" else one.place(setting)
-                yield Finding(Kind.ADVICE, "settings", f"{setting} {text}", place, "as it says")
+                what, _, change = text.partition("; ")
+                place = one.place(setting, origin)
+                yield Finding(Kind.ADVICE, "settings", f"{setting} {what}", place, change or "as you mean it")
 
 
 def _missing(

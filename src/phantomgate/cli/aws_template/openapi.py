@@ -79,7 +79,7 @@ def _authorizer(name: str, said: Node) -> Authorizer | None:
         form,
         named(said.at("authorizerUri").whole()),
         said.at("authorizerResultTtlInSeconds"),
-        identities([said.at("identitySource").text()]) if said.at("identitySource") else (),
+        identities([one.text() for one in said.at("identitySource").each()]),
         said.at("identitySource"),
         said.at("identityValidationExpression"),
         said.at("authorizerPayloadFormatVersion"),

@@ -44,7 +44,7 @@ def _unguarded(api: Api) -> Iterator[Finding]:
             what = f"{route.title} has no authorizer: anybody gets to your API by it"
             if route.path == "$default":
                 what += "; and AWS finds /orders/ (with a slash) by $default, whatever route /orders has"
-            change = "give it the authorizer; or say that it is open (security: [NONE: []], AuthorizationType: NONE)"
+            change = f"give it the authorizer; or say that it is meant: {_meant(route)}"
             if api.kind is not ApiKind.REST and route.path in ("$default", "$connect"):
                 change = "give it the authorizer"
             yield Finding(Kind.UNSAFE, "route-open", what, route.at.path, change)
@@ -55,6 +55,13 @@ def _unguarded(api: Api) -> Iterator[Finding]:
                 what += "; but AWS finds /orders/ (with a slash) by $default, whatever route /orders has"
             change = "give it the authorizer" if default else "nothing, if it is meant; your API gets no JWT there"
             yield Finding(Kind.UNSAFE if default else Kind.ADVICE, "route-open", what, route.at.path, change)
+
+
+def _meant(route: Route) -> str:
+    """How a template says that a route is open to everybody."""
+    if route.at.path.endswith(".Properties"):
+        return "Metadata: {phantomgate: {open: true}}"
+    return "Auth: {Authorizer: NONE}" if ".Events." in route.at.path else "security: [NONE: []]"
 
 
 def _preflights(api: Api, judged: Mapping[str, Told]) -> Iterator[Finding]:

@@ -120,24 +120,22 @@ def _authorizers(deployed: Deployed) -> None:
         )
 
 
-def _guard(api: Api, said: Node) -> str | Guard:
+def _guard(api: Api, resource: Node, said: Node) -> str | Guard:
     kind = said.at("AuthorizationType").text()
-    if kind is None:
-        return Guard.NONE
-    if kind == "NONE":
-        return Guard.OPEN
+    if kind in (None, "NONE"):  # the CDK writes NONE also where nobody thought of it
+        return Guard.OPEN if resource.at("Metadata", "phantomgate", "open").switch() is True else Guard.NONE
     name = named(said.at("AuthorizerId").whole())
     return name if kind == "CUSTOM" and name in api.authorizers else Guard.OTHER
 
 
 def _rest_routes(deployed: Deployed) -> None:
-    for _, _, said in deployed.template.resources(f"{_REST}Method"):
+    for _, resource, said in deployed.template.resources(f"{_REST}Method"):
         api = _api_of(deployed, said.at("RestApiId"), ApiKind.REST)
         target = said.at("Integration")
         kind = target.at("Type").word().lower()
         leads = Integration(kind, target, tuple(mapped(target.at("RequestParameters"))))
         path = _path(deployed, said.at("ResourceId").whole())
-        api.routes.append(Route(said.at("HttpMethod").word().upper(), path, said, _guard(api, said), leads))
+        api.routes.append(Route(said.at("HttpMethod").word().upper(), path, said, _guard(api, resource, said), leads))
         api.cors = api.cors or said.at("HttpMethod").word().upper() == "OPTIONS"
 
 
@@ -160,7 +158,7 @@ def _http_routes(deployed: Deployed) -> None:
         name: Integration(said.at("IntegrationType").word().lower(), said, tuple(mapped(said.at("RequestParameters"))))
         for name, _, said in template.resources(f"{_V2}Integration")
     }
-    for _, _, said in template.resources(f"{_V2}Route"):
+    for _, resource, said in template.resources(f"{_V2}Route"):
         api = _api_of(deployed, said.at("ApiId"), ApiKind.HTTP)
         key = said.at("RouteKey").whole()
         if api.kind is ApiKind.WEBSOCKET and key != "$connect":
@@ -168,7 +166,9 @@ def _http_routes(deployed: Deployed) -> None:
         method, _, path = key.partition(" ")
         if not path:
             method, path = ("GET" if key == "$connect" else "ANY"), key
-        api.routes.append(Route(method, path, said, _guard(api, said), leading.get(named(said.at("Target").whole()))))
+        api.routes.append(
+            Route(method, path, said, _guard(api, resource, said), leading.get(named(said.at("Target").whole())))
+        )
 
 
 def _response(said: Node) -> Response:

@@ -44,12 +44,13 @@ class Told:
         """`aws.cache_ttl`: seconds, or what is known of it; None when the function isn't told."""
         return self.unknown.get(_TTL, self.settings.aws.cache_ttl)
 
-    def place(self, name: str) -> str:
-        """Where the function is told the setting *name*."""
+    def place(self, name: str, origin: str = "") -> str:
+        """Where the function is told the setting *name*, which was read at *origin*, or where it would be told."""
         if self.function is None:
             return f"the settings: {name}"
         here = self.function.properties.at("Environment", "Variables")
-        return f"{here.path}.{variable(name)}"
+        said = next((one for one in (origin, name) if one and here.at(one)), variable(name))
+        return here.at(said).path
 
 
 def ours(deployed: Deployed) -> list[Function]:
