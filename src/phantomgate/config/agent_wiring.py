@@ -29,7 +29,8 @@ from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.checks import problems_between
-from phantomgate.config.family import BackEnds, Closable, Family, back_ends
+from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
+from phantomgate.config.guarding import guarding
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
@@ -53,7 +54,7 @@ if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
 
 NAME = "agent"
-"""What the provider is called in the log, and by `check`."""
+"""What the provider is called in the log, in metrics, and by `check`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +107,7 @@ def wire_agent(
     random: Random = os.urandom,
     http: Http | None = None,
     left: Callable[[], float] | None = None,
+    metrics: Metrics | None = None,
     gateways: Gateways | None = None,
 ) -> WiredAgent:
     """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
@@ -118,10 +120,12 @@ def wire_agent(
     problems = agent_problems(settings, environ)
     if problems or ring is None:
         raise SettingsError(problems)
-    write = write or stderr(settings, Metrics(), now)
+    metrics = Metrics() if metrics is None else metrics
+    write = write or stderr(settings, metrics, now)
     asked, ends = settings.agent, back_ends(settings, family, ticks, http, left)
     state = state_of(settings, ends, family, environ, now, ticks, random)
-    server, probe = _server(settings, ends, authenticate, write, now, ticks, state)
+    client = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random)
+    server, probe = _server(settings, ends, client, authenticate, write, now, ticks, state)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     if gateways is None:
         gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
@@ -171,6 +175,7 @@ def _each_time(auth: ClientAuth | ByAssertion) -> Authenticate:
 def _server(
     settings: Settings,
     ends: BackEnds,
+    client: HttpFor,
     authenticate: Authenticate,
     write: Callable[[LogLine], None],
     now: Clock,
@@ -178,7 +183,7 @@ def _server(
     state: State,
 ) -> tuple[Server, Probe]:
     asked, failed = settings.agent, saying(write, now)
-    http = ends.http(NAME, asked.ca_file, certificate(asked), asked.max_connections)
+    http = client(NAME, asked.ca_file, certificate(asked), asked.max_connections)
 
     def held(what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
         return Held(

@@ -46,7 +46,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     alone = await be_alone(settings)
-    wired = wire_agent(settings, write=log, gateways=channel)
+    wired = wire_agent(settings, write=log, metrics=metrics, gateways=channel)
     server = _Server(
         uvicorn.Config(
             agent_asgi(wired.agent.handle),
