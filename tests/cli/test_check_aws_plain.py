@@ -212,6 +212,13 @@ WEAKER = [  # (template, old, new, check, where)
     (WEBSOCKET, "AuthorizationType: CUSTOM, ", "", "route-open", "Connect.Properties"),
     (EVENTS, "Path: /orders, Method: get", "Path: /orders, Method: get, Auth: {Authorizer: NONE}", "route-open",
      "Orders.Properties.Events.List"),
+    (REST, "  Api: {Type: AWS::ApiGateway::RestApi, Properties: {Name: orders}}",
+     "  Api: {Type: AWS::ApiGateway::RestApi, Properties: {BodyS3Location: {Bucket: b, Key: k}}}", "routes-elsewhere",
+     "Api.Properties.BodyS3Location"),
+    (HTTP, '"integrations/${Leads}"', '"integrations/${Other}"', "mapping-not-known", "Accounts.Properties.Target"),
+    (REST, "Type: HTTP_PROXY", "Type: !ImportValue kind", "mapping-not-known", "Get.Properties.Integration"),
+    (EVENTS, "Path: /orders, Method: get", "Path: /orders, Method: get, Auth: {Authorizer: Gat}", "route-open",
+     "Orders.Properties.Events.List"),
     (EVENTS, "      DefaultAuthorizer: Gate\n", "", "route-open", "Orders.Properties.Events.Any"),
     (EVENTS, "EnableFunctionDefaultPermissions: true", "EnableFunctionDefaultPermissions: false", "permission-missing",
      "Globals.HttpApi.Auth.Authorizers.Gate.EnableFunctionDefaultPermissions"),
@@ -228,6 +235,59 @@ def test_a_weakened_copy_is_told_what_and_where(text, old, new, what, place, tmp
     _, said = check(tmp_path, capsys, text.replace(old, new, 1))
 
     assert (what, place) in [(check, place) for _, check, place in found(said)]
+
+
+def test_a_route_that_is_open_and_meant_says_so(tmp_path, capsys):
+    meant = REST.replace("  Get:\n", "  Get:\n    Metadata: {phantomgate: {open: true}}\n")
+    open_ = meant.replace("AuthorizationType: CUSTOM", "AuthorizationType: NONE")
+
+    assert (0, [("advice", "route-open", "Get.Properties")]) == (
+        (answer := check(tmp_path, capsys, open_))[0],
+        found(answer[1]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Handler: phantomgate.aws.handler", "Handler: !ImportValue handler"),
+        (FUNCTION.partition("        Variables:")[2], " !ImportValue variables\n"),
+    ],
+)
+def test_a_function_that_is_known_later_is_judged_as_far_as_it_is_known(old, new, tmp_path, capsys):
+    code, said = check(tmp_path, capsys, REST.replace(old, new).replace("CUSTOM", "NONE"))
+
+    assert (1, []) == (code, said["settings"]["problems"])
+    assert ("unsafe", "route-open", "Get.Properties") in found(said)
+
+
+def test_a_cookie_may_be_what_sessions_are_remembered_by_where_nothing_is(tmp_path, capsys):
+    text = (
+        HTTP.replace("Seconds: 60", "Seconds: 0")
+        .replace("TTL: 60s", "TTL: 0s")
+        .replace("header.Auth", "header.Cookie\n#")
+    )
+    before = "          PHANTOMGATE__AWS"
+    session = "".join(
+        f"          PHANTOMGATE__SESSION__{line}\n"
+        for line in ("KEYS: aws-sm:k", "TRUSTED_WEB_ORIGINS: https://www.example.com", "COOKIE_PREFIX: example")
+    )
+    text = text.replace(before, session + before).replace(
+        "[$request.header.Cookie\n#orization]", "[$request.header.Cookie]"
+    )
+    code, said = check(tmp_path, capsys, text)
+
+    assert (0, []) == (code, found(said))
+
+
+def test_what_a_template_says_is_no_command_for_the_terminal(tmp_path, capsys):
+    text = HTTP.replace("GET /v1/accounts, AuthorizationType: CUSTOM", '"GET /a\\e[2Jb"')
+    (tmp_path / "t.yaml").write_text(text)
+    main(["check", "--aws", str(tmp_path / "t.yaml")], {})
+    out = capsys.readouterr().out
+
+    assert "GET /a?[2Jb has no authorizer" in out
+    assert "\x1b" not in out
 
 
 def test_paths_are_told_as_a_client_sends_them(tmp_path, capsys):
@@ -302,6 +362,27 @@ def test_a_variable_that_is_only_known_later_is_no_problem_and_nothing_follows_f
 
     assert (0, []) == (code, said["settings"]["problems"])
     assert [("advice", "ttl-not-known", "Asking.Properties.AuthorizerResultTtlInSeconds")] == found(said)
+
+
+def test_a_parameter_is_what_it_will_be_deployed_with(tmp_path, capsys):
+    text = f"Parameters:\n  Ttl: {{Type: Number, Default: 300}}\n{REST.replace('Seconds: 60', 'Seconds: !Ref Ttl')}"
+    file = tmp_path / "t.yaml"
+    file.write_text(text)
+
+    def codes(*words: str) -> tuple[int, str]:
+        code = main(["check", "--aws", str(file), *words], {})
+        return code, "".join(capsys.readouterr())
+
+    assert "remembers answers for 300 s" in codes()[1]
+    code, said = codes("--parameter", "Ttl=60")
+    assert (0, True) == (code, said.endswith("nothing unsafe\n"))
+    code, said = codes("--parameter", "TTL=60")
+    assert (2, True) == (code, "is a parameter of no template; there are Ttl" in said)
+    assert 2 == main(["check", "--parameter", "Ttl=60"], {})
+    assert "name them with --aws" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["check", "--aws", str(file), "--parameter", "Ttl"], {})
+    assert "write NAME=VALUE" in capsys.readouterr().err
 
 
 NODE = """\
