@@ -88,7 +88,7 @@ def test_a_body_arrives_whole_and_nobody_else_sees_it(faulty, record, method):
 
 def test_a_body_is_never_the_next_question(faulty):
     """What has no length on the way to the decision would be read as another request there, and answered."""
-    stub, api, port = faulty
+    stub, _, port = faulty
     smuggled = b"GET /decide/smuggled HTTP/1.1\r\nHost: api\r\nX-Forwarded-Method: GET\r\nX-Smuggled: yes\r\n\r\n"
     for status in (401, 200, 401, 200):
         stub.says(status, ("Authorization", JWT), ("X-User", "ann"), ("X-Tenant", ""))
