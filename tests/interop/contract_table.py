@@ -61,7 +61,7 @@ class Contract:
 
     def checked(self) -> str:
         """A line for each gateway that nobody can run."""
-        lines = [("gateway", "how it asks", "configuration not run, and", "guide"), ("---",) * 4]
+        lines = [("gateway", "how it asks", "configuration not run", "guide"), ("---",) * 4]
         for name, (how, guide) in UNRUN.items():
             by = self.checks.get(name)
             lines.append((name, how, f"checked: {by}" if by else "not checked", f"[{guide}](../how-to/{guide}.md)"))
