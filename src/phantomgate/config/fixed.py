@@ -17,9 +17,16 @@ def _kept(settings: Settings) -> tuple[object, ...]:
     return *kept, serve.listen, serve.workers, serve.protocol, bool(serve.upstream)
 
 
+def _remembers(settings: Settings) -> tuple[object, ...]:
+    redis = settings.redis
+    place = (redis.nodes, redis.mode, redis.master, redis.database, redis.prefix)
+    return settings.agent.state, settings.agent.processes, place if settings.agent.state == "redis" else ()
+
+
 _FIXED: tuple[tuple[str, str, Callable[[Settings], object]], ...] = (
     ("agent.listen", "", lambda settings: settings.agent.listen),
     ("agent", "", lambda settings: settings.has_agent),
+    ("agent.state", "what it remembers would be lost", lambda one: one.has_agent and _remembers(one)),
     ("split_tokens", "or [serve] beside it: what was pushed would be lost", lambda one: one.splits and _kept(one)),
     ("revocation.listen", "", lambda settings: settings.revokes and settings.revocation.listen),
 )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Settings
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from phantomgate.config.sharing import Sharing
 
 T = TypeVar("T")
+Part: TypeAlias = Callable[[Hashable, Callable[[], Any]], Any]
+"""Gives what was made for a key before, where settings may change, and else makes it: `Keeping.part`."""
 
 
 def anew(key: Hashable, make: Callable[[], T]) -> T:  # noqa: ARG001 - the shape of `Keeping.part`
@@ -61,8 +63,7 @@ class Tools:
     """What was purged lately."""
     sharing: Sharing | None = None
     """Where other machines' answers are found, where they are shared."""
-    part: Callable[[Hashable, Callable[[], Any]], Any] = anew
-    """Gives what was made for a key before, where settings may change, and else makes it."""
+    part: Part = anew
     prints: Callable[..., str] = unprinted
     """Tells settings, and what they refer to, from any other."""
     common: str = ""

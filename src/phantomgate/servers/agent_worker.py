@@ -15,7 +15,8 @@ from typing import NamedTuple
 
 import uvicorn
 
-from phantomgate.adapters.agent_asgi import MAX_BODY, agent_asgi
+from phantomgate.adapters.agent_asgi import agent_asgi
+from phantomgate.adapters.agent_http import MAX_BODY
 from phantomgate.agent.model import AgentReply, AgentRequest
 from phantomgate.config.agent_wiring import WiredAgent, wire_agent
 from phantomgate.config.keeping import Keeping
