@@ -274,6 +274,8 @@ MUTATIONS = [
     Mutation("the number of fields", CONNECTION, "or len(headers.fields) > listener.max_headers:", ":", HDR),
     Mutation("the size of a header section at once", CONNECTION, "        if size > self.max_header_bytes:\n            self.large = True\n", "", HDR),
     Mutation("the size of a header section in pieces", CONNECTION, "if self.head_bytes > self.max_header_bytes:", "if False:", HDR),
+    Mutation("the limits on a head by SPOP", "servers/spoe.py", "request.problem = request.problem or large", "pass", ("tests/servers/test_spoe.py",)),
+    Mutation("the limits on a head by gRPC", "servers/grpc.py", "request.problem = request.problem or large", "pass", ("tests/servers/test_grpc.py",)),
     Mutation("nothing after an upgrade", CONNECTION, "            # What follows is not HTTP/1.1 any more; the request itself was whole and is answered.\n            self.ending = True\n", "", FWD + ("tests/servers/test_listener.py",)),
     # -- the wire to the authorization server
     Mutation("an encoded body", REPLY, 'raise _bad("the body is encoded, although we asked for identity")', "pass", WIRE),
