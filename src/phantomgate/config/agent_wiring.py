@@ -31,7 +31,7 @@ from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
 from phantomgate.config.guarding import guarding
-from phantomgate.config.loading import process_environ
+from phantomgate.config.loading import Sources, draft, process_environ
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
 from phantomgate.config.references import Prints
@@ -89,6 +89,12 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
     problems += session_keys(settings, environ)[1] + certificates(settings) + state_problems(settings, environ)
     problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
     return problems + _client(settings, environ, time.time, os.urandom)[1]
+
+
+def draft_agent(sources: Sources) -> tuple[Settings, list[Problem]]:
+    """As `loading.draft`, without what only a gateway beside the agent would mind."""
+    settings, problems = draft(sources)
+    return settings, [one for one in problems if not of_a_gateway(one, settings)]
 
 
 def of_a_gateway(problem: Problem, settings: Settings) -> bool:
