@@ -75,7 +75,6 @@ def _nonblocking(given: Http | None) -> BackEnds:
 
 def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
     from phantomgate.backends.blocking import SingleFlight, ThreadTurns, pause
-    from phantomgate.backends.blocking_http import BlockingHttp
 
     clients: dict[tuple[str, Certificate], Http] = {}
     closing: list[Closable] = []
@@ -84,6 +83,8 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
         if given is not None:
             return given
         if (ca_file, ours) not in clients:
+            from phantomgate.backends.blocking_http import BlockingHttp  # and with it TLS, for whoever asks somebody
+
             made = BlockingHttp(ca_file=ca_file or None, certificate=ours, ticks=ticks)
             closing.append(made)
             clients[ca_file, ours] = made

@@ -17,13 +17,10 @@ from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.guarding import guarding, traced
 from phantomgate.config.issuing import Tools, make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
 from phantomgate.config.probes import Probe
-from phantomgate.config.published import challenged_with, published
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
-from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Store
@@ -36,6 +33,7 @@ from phantomgate.resolvers.introspect import Introspect
 from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
+    from phantomgate.backends.jose import SigningKey
     from phantomgate.config.log import LogLine
     from phantomgate.config.revoking import Revoking
     from phantomgate.config.session import Browsers
@@ -117,9 +115,9 @@ def wire(
     environ = process_environ() if environ is None else environ
     ours, problems = clients(settings, environ, now=now, random=random)
     problems += certificates(settings)
-    keys, trouble = mint_keys(settings, environ)
+    keys, trouble = _mint_keys(settings, environ)
     problems += trouble
-    secret, trouble = push_secret(settings, environ)
+    secret, trouble = _push_secret(settings, environ)
     problems += trouble
     pages, trouble = _pages(settings, environ)
     problems += trouble
@@ -132,8 +130,12 @@ def wire(
     metrics.caches["memory"] = counts = Counts()
     write = write or stderr(settings, metrics, now)
     split = Counts()
+    halves: Store | None = None
     if settings.splits:
+        from phantomgate.config.splitting import kept_halves
+
         metrics.caches["split"] = split
+        halves = kept_halves(settings, ticks)
     share = settings.serve.workers if family == "nonblocking" else 1
     ends = back_ends(settings, family, ticks, http)
     shared = None
@@ -165,7 +167,7 @@ def wire(
         metrics.timed,
         saying(write, now),
         random(32),
-        kept_halves(settings, ticks),
+        halves,
         split,
         marks,
         shared,
@@ -185,6 +187,8 @@ def wire(
     else:
         find, forward = find_bearer(), forward_jwt(settings.forward.claims)
     if keys:
+        from phantomgate.config.minting import minting
+
         forward = forward_made(minting(settings.mint, keys, now=now, random=random), forward, now=now)
     elif settings.exchanges:
         from phantomgate.config.exchanging import exchanging
@@ -200,6 +204,12 @@ def wire(
         from phantomgate.config.revoking import revoking
 
         told = revoking(tools)
+    documents: Mapping[str, Published] = {}
+    resource_metadata = ""
+    if keys or settings.resource.identifier:
+        from phantomgate.config.published import challenged_with, published
+
+        documents, resource_metadata = published(settings, keys), challenged_with(settings)
     gateway = Gateway(
         match=match_of(settings),
         find=find,
@@ -220,8 +230,8 @@ def wire(
         made.introspect,
         probes,
         (*ends.closing, *(() if tracing is None else (tracing,))),
-        published(settings, keys),
-        challenged_with(settings),
+        documents,
+        resource_metadata,
         tools.halves,
         secret,
         shared,
@@ -233,13 +243,31 @@ def wire(
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
     problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    problems += certificates(settings) + mint_keys(settings, environ)[1]
+    problems += certificates(settings) + _mint_keys(settings, environ)[1]
     problems += _shared_secrets(settings, environ)[1]
     if settings.revocation.secret:
         from phantomgate.config.revoking import revocation_secret
 
         problems += revocation_secret(settings, environ)[1]
-    return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
+    return problems + _push_secret(settings, environ)[1] + _pages(settings, environ)[1]
+
+
+def _mint_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[list[SigningKey], list[Problem]]:
+    """What signs the JWTs that are made here, if any are, and what is wrong with it."""
+    if not settings.mint.keys:
+        return [], []
+    from phantomgate.config.minting import mint_keys
+
+    return mint_keys(settings, environ)
+
+
+def _push_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[str, list[Problem]]:
+    """What who pushes parts of split tokens must show, if there are any, and what is wrong with it."""
+    if not settings.splits:
+        return "", []
+    from phantomgate.config.splitting import push_secret
+
+    return push_secret(settings, environ)
 
 
 def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:

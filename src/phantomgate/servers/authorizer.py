@@ -34,7 +34,7 @@ from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Answer, HeaderChange, Refuse, Request, Token
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http
-from phantomgate.gateway.routes import Rule
+from phantomgate.gateway.rule import Rule
 
 if (
     TYPE_CHECKING
