@@ -37,6 +37,7 @@ from miss import miss
 from nginx_throughput import nginx_throughput
 from report import Report, Run
 from session_decision import session_decision
+from shared_cache import shared_cache
 
 BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "cached_decision": cached_decision,
@@ -49,9 +50,21 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
     "gateways": gateways,
+    "shared_cache": shared_cache,
 }
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc", "starlette")
+PACKAGES = (
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "aiohttp",
+    "cryptography",
+    "PyJWT",
+    "joserfc",
+    "starlette",
+    "redis",
+    "hiredis",
+)
 
 
 def main() -> int:
@@ -111,6 +124,7 @@ def machine() -> dict[str, str]:
         "wrk": _said("wrk", "-v"),
         "haproxy": _said("haproxy", "-v"),
         "grpcio": _version("grpcio"),
+        "redis-server": _said("redis-server", "--version"),
     }
 
 

@@ -93,6 +93,10 @@ def assert_works(family, store):
     run(store.release(KEY))
     assert run(store.claim(KEY, 20.0))
     run(store.release(KEY))
+    before = [name for name, _ in run(store.news("0"))]
+    first, second = run(store.tell(b"one\xff")), run(store.tell(b"two"))
+    assert [*before, first, second] == [name for name, _ in run(store.news("0"))]
+    assert [(second, b"two")] == run(store.news(first))
     assert (0, 0) == (store.counts.faults, store.counts.skipped)
     assert "" == run(store.ask())
 
@@ -118,7 +122,7 @@ def test_a_unix_socket(family, make, tmp_path):
 def test_an_acl_user_may_do_no_more_than_it_must(family, make):
     server = make()
     rules = ["on", ">canary-word", "~t:*", "-@all"]
-    rules += ["+get", "+set", "+del", "+pttl", "+strlen", "+eval", "+ping"]
+    rules += ["+get", "+set", "+del", "+pttl", "+strlen", "+eval", "+ping", "+xadd", "+xrange"]
     server.client().execute_command("ACL", "SETUSER", "gate", *rules)
     place = redis.Place(nodes=(("127.0.0.1", server.port),), username="gate", password="canary-word")
     assert_works(family, family.store(place))
@@ -227,7 +231,12 @@ ANSWERS = {
     "nothing": lambda said: b"$-1\r\n",
     "a list": lambda said: b"*3\r\n:1\r\n:2\r\n:3\r\n",
     "wrong types": lambda said: b"*2\r\n:1\r\n$1\r\nx\r\n",
-    "no time left": lambda said: b"*2\r\n$1\r\nx\r\n:-1\r\n",
+    "no time left": lambda said: b"$4\r\n-1:x\r\n",
+    "no time at all": lambda said: b"$3\r\n0:x\r\n",
+    "no time that is one": lambda said: b"$4\r\n\xb2:x\r\n",
+    "endless time": lambda said: b"$5002\r\n" + b"9" * 5000 + b":x\r\n",
+    "no colon": lambda said: b"$4\r\n1234\r\n",
+    "the list of another release": lambda said: b"*2\r\n$1\r\nx\r\n:1000\r\n",
     "nested": lambda said: b"*1\r\n" * 3000,
     "an endless length": lambda said: b"$9999999999999999999999\r\n",
 }
@@ -361,9 +370,3 @@ def test_after_the_end_everything_is_a_miss(family, single):
     family.run(store.put(KEY, b"v", 60.0))
     family.run(store.close())
     assert family.run(store.get(KEY)) is None
-
-
-def test_a_pause_of_the_blocking_family_blocks():
-    began = time.monotonic()
-    finish(redis.blocking_pause(0.01))
-    assert time.monotonic() - began >= 0.01

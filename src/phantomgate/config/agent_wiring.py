@@ -17,12 +17,13 @@ from phantomgate.agent.ending import Endings
 from phantomgate.agent.facts import Facts
 from phantomgate.agent.login import Logins
 from phantomgate.agent.logout import Logouts
-from phantomgate.agent.ports import Authenticate, Endpoints
+from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
 from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import discovers
+from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
@@ -33,6 +34,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing import shared_secrets
 from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.ports import Clock, Http
@@ -85,6 +87,7 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
     if settings.introspection == Introspection() and not settings.issuers:
         problems = [one for one in problems if not one.setting.startswith("introspection.")]
     problems += session_keys(settings, environ)[1] + certificates(settings)
+    problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
     return problems + _client(settings, environ, time.time, os.urandom)[1]
 
 
@@ -98,8 +101,12 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    gateways: Gateways | None = None,
 ) -> WiredAgent:
-    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError."""
+    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
+
+    *gateways* tells them of sessions that are over; by default the store of [redis] does, if there is one.
+    """
     environ = process_environ() if environ is None else environ
     ring, _ = session_keys(settings, environ)
     authenticate, _ = _client(settings, environ, now, random)
@@ -111,7 +118,10 @@ def wire_agent(
     server, probe = _server(settings, ends, authenticate, write, now, ticks)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     used = Remembered(most=MOST, forgets=True, ticks=ticks)
-    endings = Endings(Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), now, asked.max_age)
+    if gateways is None:
+        gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
+    ended = Remembered(most=MOST_ENDED, forgets=False, ticks=ticks)
+    endings = Endings(ended, now, asked.max_age, gateways, asked.issuer)
     answers = Remembered(most=MOST, forgets=True, ticks=ticks)
     logins = Logins(
         server,

@@ -98,6 +98,7 @@ def sharing(
     secrets: Secrets,
     family: Family,
     *,
+    pause: Pause,
     now: Clock,
     ticks: Clock,
     random: Callable[[int], bytes],
@@ -122,12 +123,8 @@ def sharing(
         rule.ca_file,
     )
     if family == "nonblocking":
-        import asyncio
-
-        pause: Pause = asyncio.sleep
         act, close = redis.nonblocking(place, rule.connections)
     else:
-        pause = redis.blocking_pause
         act, close = redis.blocking(place, rule.connections, rule.timeout)
     counts = SharedCounts()
     store = redis.RedisStore(

@@ -105,12 +105,13 @@ def wire(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    left: Callable[[], float] | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
-    instead of the family's own client. Raises SettingsError with every problem, and ModuleNotFoundError when the family
-    needs a library that isn't installed.
+    instead of the family's own client; *left* is as for `back_ends`. Raises SettingsError with every problem, and
+    ModuleNotFoundError when the family needs a library that isn't installed.
     """
     environ = process_environ() if environ is None else environ
     ours, problems = clients(settings, environ, now=now, random=random)
@@ -137,13 +138,13 @@ def wire(
         metrics.caches["split"] = split
         halves = kept_halves(settings, ticks)
     share = settings.serve.workers if family == "nonblocking" else 1
-    ends = back_ends(settings, family, ticks, http)
+    ends = back_ends(settings, family, ticks, http, left)
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say = _telling(write, now)
-        shared = sharing(settings, secrets, family, now=now, ticks=ticks, random=random, say=say)
+        say = telling(write, now)
+        shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
     marks = Marks(ticks=ticks, secret=secrets.secret.encode() if secrets is not None else b"")
@@ -301,7 +302,7 @@ def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, 
     return say
 
 
-def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
     """Tells the log that the shared store is lost, back, or tampered with."""
 
     def say(event: str, why: str) -> None:
