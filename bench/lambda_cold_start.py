@@ -44,7 +44,7 @@ def lambda_cold_start(run: Run) -> Report:
     node = shutil.which("node")
     if not node:
         raise Missing("node is not installed")
-    rounds, warm = (3, 5) if run.smoke else (max(15, run.rounds), 60)
+    rounds, warm = (3, 5) if run.smoke else (max(15, run.rounds), 200)
     rows: list[list[str]] = []
     floors: list[Floor] = []
     notes = [

@@ -20,6 +20,7 @@ from phantomgate.config.settings import (
     RouteRule,
     Serve,
     Settings,
+    SplitTokens,
 )
 from phantomgate.config.settings_session import Session
 from phantomgate.core.model import Route
@@ -46,7 +47,7 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
         from phantomgate.config.agent_checks import problems_of_agent
 
         yield from problems_of_agent(settings, unread)
-    if settings.splits:
+    if settings.splits or settings.split_tokens != SplitTokens():
         from phantomgate.config.splitting import problems_of_splitting
 
         yield from problems_of_splitting(settings, unread)
