@@ -130,6 +130,44 @@ Resources:
     Type: AWS::ApiGatewayV2::Route
     Properties: {{ApiId: !Ref Api, RouteKey: $default}}
 """
+SWAGGER = f"""\
+Resources:
+{FUNCTION}{ALLOWED}\
+  Pool: {{Type: AWS::ApiGateway::Authorizer, Properties: {{RestApiId: !Ref Api, Type: COGNITO_USER_POOLS}}}}
+  Api:
+    Type: AWS::ApiGateway::RestApi
+    Properties:
+      Body:
+        swagger: "2.0"
+        securityDefinitions:
+          Gate:
+            type: apiKey
+            name: Authorization
+            in: header
+            x-amazon-apigateway-authtype: custom
+            x-amazon-apigateway-authorizer:
+              type: token
+              authorizerUri: !Sub arn:aws:apigateway:eu-west-1:lambda:path/functions/${{Gate.Arn}}/invocations
+              authorizerResultTtlInSeconds: 60
+              identitySource: method.request.header.Authorization
+              identityValidationExpression: "^[Bb]earer [A-Za-z0-9._~+/=-]+$"
+          Users: {{type: apiKey, name: Authorization, in: header, x-amazon-apigateway-authtype: cognito_user_pools}}
+        security: [Gate: []]
+        paths:
+          /orders:
+            parameters: []
+            get:
+              x-amazon-apigateway-integration:
+                type: http
+                requestParameters: {{integration.request.header.Authorization: context.authorizer.Authorization,
+                                    integration.request.path.id: method.request.path.id,
+                                    integration.request.header.X-None: !Ref "AWS::NoValue"}}
+            put: {{security: [Users: []], x-amazon-apigateway-integration: {{type: mock}}}}
+            options: {{security: [], x-amazon-apigateway-integration: {{type: mock}}}}
+        x-amazon-apigateway-gateway-responses:
+          UNAUTHORIZED: {{responseParameters: {{gatewayresponse.header.WWW-Authenticate: "'Bearer'"}}}}
+          AUTHORIZER_FAILURE: {{statusCode: "503", responseTemplates: {{application/json: "{{}}"}}}}
+"""
 EVENTS = f"""\
 Transform: AWS::Serverless-2016-10-31
 Globals:
@@ -174,7 +212,7 @@ def found(said: dict) -> list[tuple[str, str, str]]:
     return [(one["kind"], one["check"], one["place"]) for one in said["findings"]]
 
 
-@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS], ids=["rest", "http", "websocket", "events"])
+@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS, SWAGGER])
 def test_a_good_one_has_nothing_to_say(text, tmp_path, capsys):
     code, said = check(tmp_path, capsys, text)
 
@@ -182,6 +220,12 @@ def test_a_good_one_has_nothing_to_say(text, tmp_path, capsys):
 
 
 URL = "  Url: {Type: AWS::Lambda::Url, Properties: {TargetFunctionArn: !Ref Gate, AuthType: NONE}}\n"
+STAGE = """\
+  Stage:
+    Type: AWS::ApiGatewayV2::Stage
+    Properties: {ApiId: !Ref Api, AccessLogSettings: {Format: "$context.authorizer['Authorization']"}}
+"""
+CLAIMS = '          PHANTOMGATE__FORWARD__CLAIMS: \'{"X-User": "sub"}\'\n'
 WEAKER = [  # (template, old, new, check, where)
     (REST, "    Properties: {RestApiId: !Ref Api, ResponseType: AUTHORIZER_FAILURE, StatusCode: 503}",
      "    Properties: {RestApiId: !Ref Api, ResponseType: AUTHORIZER_FAILURE, StatusCode: 403}", "trouble-status",
@@ -212,6 +256,30 @@ WEAKER = [  # (template, old, new, check, where)
     (WEBSOCKET, "AuthorizationType: CUSTOM, ", "", "route-open", "Connect.Properties"),
     (EVENTS, "Path: /orders, Method: get", "Path: /orders, Method: get, Auth: {Authorizer: NONE}", "route-open",
      "Orders.Properties.Events.List"),
+    (REST, "  Api: {Type: AWS::ApiGateway::RestApi, Properties: {Name: orders}}",
+     "  Api: {Type: AWS::ApiGateway::RestApi, Properties: {BodyS3Location: {Bucket: b, Key: k}}}", "routes-elsewhere",
+     "Api.Properties.BodyS3Location"),
+    (HTTP, '"integrations/${Leads}"', '"integrations/${Other}"', "mapping-not-known", "Accounts.Properties.Target"),
+    (REST, "Type: HTTP_PROXY", "Type: !ImportValue kind", "mapping-not-known", "Get.Properties.Integration"),
+    (EVENTS, "Path: /orders, Method: get", "Path: /orders, Method: get, Auth: {Authorizer: Gat}", "route-open",
+     "Orders.Properties.Events.List"),
+    (SWAGGER, "        security: [Gate: []]\n", "", "route-open", "Api.Properties.Body.paths./orders.get"),
+    (SWAGGER, "security: [Users: []]", "security: [User: []]", "route-open", "Api.Properties.Body.paths./orders.put"),
+    (SWAGGER, 'statusCode: "503"', 'statusCode: "200"', "refusal-status",
+     "Api.Properties.Body.x-amazon-apigateway-gateway-responses.AUTHORIZER_FAILURE.statusCode"),
+    (SWAGGER, '"\'Bearer\'"', "$context.authorizer.Authorization", "jwt-in-answer",
+     "Api.Properties.Body.x-amazon-apigateway-gateway-responses.UNAUTHORIZED"),
+    (SWAGGER, "authorizerResultTtlInSeconds: 60", "authorizerResultTtlInSeconds: 600", "ttl-long",
+     "Api.Properties.Body.securityDefinitions.Gate.x-amazon-apigateway-authorizer.authorizerResultTtlInSeconds"),
+    (SWAGGER, "^[Bb]earer", "^Basic", "validation-refuses",
+     "Api.Properties.Body.securityDefinitions.Gate.x-amazon-apigateway-authorizer.identityValidationExpression"),
+    (SWAGGER, "authorizerResultTtlInSeconds: 60", "authorizerResultTtlInSeconds: yes", "shape",
+     "Api.Properties.Body.securityDefinitions.Gate.x-amazon-apigateway-authorizer.authorizerResultTtlInSeconds"),
+    (HTTP, "  Leads:\n", f"{STAGE}  Leads:\n", "jwt-in-log", "Stage.Properties.AccessLogSettings.Format"),
+    (HTTP, "          PHANTOMGATE__AWS", f"{CLAIMS}          PHANTOMGATE__AWS", "mapping-forward",
+     "Leads.Properties.RequestParameters"),
+    (HTTP, "[$request.header.Authorization]", "[request.header.Authorization]", "identity-without-token",
+     "Asking.Properties.IdentitySource"),
     (EVENTS, "      DefaultAuthorizer: Gate\n", "", "route-open", "Orders.Properties.Events.Any"),
     (EVENTS, "EnableFunctionDefaultPermissions: true", "EnableFunctionDefaultPermissions: false", "permission-missing",
      "Globals.HttpApi.Auth.Authorizers.Gate.EnableFunctionDefaultPermissions"),
@@ -228,6 +296,105 @@ def test_a_weakened_copy_is_told_what_and_where(text, old, new, what, place, tmp
     _, said = check(tmp_path, capsys, text.replace(old, new, 1))
 
     assert (what, place) in [(check, place) for _, check, place in found(said)]
+
+
+def test_a_route_that_is_open_and_meant_says_so(tmp_path, capsys):
+    meant = REST.replace("  Get:\n", "  Get:\n    Metadata: {phantomgate: {open: true}}\n")
+    open_ = meant.replace("AuthorizationType: CUSTOM", "AuthorizationType: NONE")
+
+    assert (0, [("advice", "route-open", "Get.Properties")]) == (
+        (answer := check(tmp_path, capsys, open_))[0],
+        found(answer[1]),
+    )
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ("Handler: phantomgate.aws.handler", "Handler: !ImportValue handler"),
+        (FUNCTION.partition("        Variables:")[2], " !ImportValue variables\n"),
+    ],
+)
+def test_a_function_that_is_known_later_is_judged_as_far_as_it_is_known(old, new, tmp_path, capsys):
+    code, said = check(tmp_path, capsys, REST.replace(old, new).replace("CUSTOM", "NONE"))
+
+    assert (1, []) == (code, said["settings"]["problems"])
+    assert ("unsafe", "route-open", "Get.Properties") in found(said)
+
+
+def test_a_cookie_may_be_what_sessions_are_remembered_by_where_nothing_is(tmp_path, capsys):
+    text = (
+        HTTP.replace("Seconds: 60", "Seconds: 0")
+        .replace("TTL: 60s", "TTL: 0s")
+        .replace("header.Auth", "header.Cookie\n#")
+    )
+    before = "          PHANTOMGATE__AWS"
+    session = "".join(
+        f"          PHANTOMGATE__SESSION__{line}\n"
+        for line in ("KEYS: aws-sm:k", "TRUSTED_WEB_ORIGINS: https://www.example.com", "COOKIE_PREFIX: example")
+    )
+    text = text.replace(before, session + before).replace(
+        "[$request.header.Cookie\n#orization]", "[$request.header.Cookie]"
+    )
+    code, said = check(tmp_path, capsys, text)
+
+    assert (0, []) == (code, found(said))
+
+
+def test_what_a_template_says_is_no_command_for_the_terminal(tmp_path, capsys):
+    text = HTTP.replace("GET /v1/accounts, AuthorizationType: CUSTOM", '"GET /a\\e[2Jb"')
+    (tmp_path / "t.yaml").write_text(text)
+    main(["check", "--aws", str(tmp_path / "t.yaml")], {})
+    out = capsys.readouterr().out
+
+    assert "GET /a?[2Jb has no authorizer" in out
+    assert "\x1b" not in out
+
+
+def test_an_api_that_is_imported_is_judged_by_what_is_said_of_it(tmp_path, capsys):
+    text = HTTP.replace("  Api: {Type: AWS::ApiGatewayV2::Api, Properties: {Name: orders, ProtocolType: HTTP}}\n", "")
+    text = text.replace("ApiId: !Ref Api", "ApiId: !ImportValue api").replace("Authorization]", "X]")
+    code, said = check(tmp_path, capsys, text)
+
+    assert 1 == code
+    assert ("broken", "identity-without-token", "Asking.Properties.IdentitySource") in found(said)
+
+
+def test_without_a_function_of_ours_the_file_alone_says_what_an_imported_one_is_told(tmp_path, capsys):
+    text = HTTP.replace(FUNCTION, "").replace("!GetAtt Gate.Arn", "!ImportValue gate").replace(ALLOWED, "")
+    toml = '[introspection]\nendpoint = "https://as.example/i"\nclient_id = "g"\nclient_secret = "env:S"\n'
+    code, said = check(tmp_path, capsys, text, toml=f'{toml}[policy]\nscopes = ["a"]\n[aws]\ncache_ttl = "30s"\n')
+
+    assert (0, []) == (code, said["settings"]["problems"])
+    [ttl] = said["findings"]
+    assert ("ttl-differs", True) == (ttl["check"], "the settings: aws.cache_ttl" in ttl["change"])
+
+
+def test_anchors_merges_and_a_role_are_read(tmp_path, capsys):
+    identity = "Identity: {Headers: [Authorization], ReauthorizeEvery: 60}"
+    text = EVENTS.replace(identity, "FunctionInvokeRole: arn:aws:iam::1:role/r\n          <<: *usual")
+    text = text.replace("EnableFunctionDefaultPermissions: true", "EnableSimpleResponses: true").replace(
+        "          EnableSimpleResponses: true\n          EnableSimpleResponses", "          EnableSimpleResponses"
+    )
+    text = f"Usual: &usual {{{identity}}}\nOther: !Transform {{Name: AWS::Include}}\n{text}"
+
+    assert (0, []) == ((answer := check(tmp_path, capsys, text))[0], found(answer[1]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('AuthorizerPayloadFormatVersion: "2.0"', "AuthorizerPayloadFormatVersion: !ImportValue v"),
+        ("EnableSimpleResponses: true", 'EnableSimpleResponses: "true"'),
+        ("      Runtime: python3.13\n", "      Runtime: !ImportValue r\n"),
+        ("SourceArn: !Sub", "InvokedViaFunctionUrl: true\n      Source: !Sub"),
+    ],
+)
+def test_what_is_written_otherwise_or_known_later_is_no_finding(old, new, tmp_path, capsys):
+    assert old in HTTP
+    _, said = check(tmp_path, capsys, HTTP.replace(old, new))
+
+    assert [] == found(said)
 
 
 def test_paths_are_told_as_a_client_sends_them(tmp_path, capsys):
@@ -302,6 +469,27 @@ def test_a_variable_that_is_only_known_later_is_no_problem_and_nothing_follows_f
 
     assert (0, []) == (code, said["settings"]["problems"])
     assert [("advice", "ttl-not-known", "Asking.Properties.AuthorizerResultTtlInSeconds")] == found(said)
+
+
+def test_a_parameter_is_what_it_will_be_deployed_with(tmp_path, capsys):
+    text = f"Parameters:\n  Ttl: {{Type: Number, Default: 300}}\n{REST.replace('Seconds: 60', 'Seconds: !Ref Ttl')}"
+    file = tmp_path / "t.yaml"
+    file.write_text(text)
+
+    def codes(*words: str) -> tuple[int, str]:
+        code = main(["check", "--aws", str(file), *words], {})
+        return code, "".join(capsys.readouterr())
+
+    assert "remembers answers for 300 s" in codes()[1]
+    code, said = codes("--parameter", "Ttl=60")
+    assert (0, True) == (code, said.endswith("nothing unsafe\n"))
+    code, said = codes("--parameter", "TTL=60")
+    assert (2, True) == (code, "is a parameter of no template; there are Ttl" in said)
+    assert 2 == main(["check", "--parameter", "Ttl=60"], {})
+    assert "name them with --aws" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["check", "--aws", str(file), "--parameter", "Ttl"], {})
+    assert "write NAME=VALUE" in capsys.readouterr().err
 
 
 NODE = """\

@@ -21,7 +21,7 @@ from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.bearer import is_b64token
 
 _SMALL = LETTERS.lower() + "-"
-_BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")  # a stage, or what a domain maps
+BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")  # a stage, or what a domain maps
 
 
 class Surface(Enum):
@@ -144,6 +144,6 @@ def _of_request(event: Mapping[str, Any], arn: Arn, own_path: object, table: boo
         return Request(method, path, Headers(), problem=no)
     if table and isinstance(own_path, str):
         before = own_path.removesuffix(path)
-        if (before == own_path and path) or not _BEFORE_THE_PATH.fullmatch(before):
+        if (before == own_path and path) or not BEFORE_THE_PATH.fullmatch(before):
             request.problem = Refused(Reason.MALFORMED_REQUEST, "the event's path is not that of its ARN")
     return request

@@ -22,12 +22,12 @@ class Oddity(NamedTuple):
 
 
 class Template:
-    """One template. State: what was odd about it so far, each once."""
+    """One template, and the values that its parameters are *given*. State: what was odd about it so far, each once."""
 
-    def __init__(self, name: str, raw: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, raw: Mapping[str, Any], given: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.odd: dict[Oddity, None] = {}
-        self.names = Names(raw, self._unknown)
+        self.names = Names(raw, self._unknown, given or {})
         self.root = Node(self, "", raw)
 
     def _unknown(self, text: str) -> None:
@@ -39,10 +39,6 @@ class Template:
             kind = resource.at("Type").value
             if isinstance(kind, str) and kind in types:
                 yield name, resource, resource.at("Properties")
-
-    def is_resource(self, name: str) -> bool:
-        """Whether *name* is a logical id here."""
-        return name in self.root.at("Resources").keys()  # noqa: SIM118 - a method of ours
 
 
 class Node:
