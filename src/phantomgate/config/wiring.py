@@ -8,19 +8,21 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.guarding import guarding, traced
-from phantomgate.config.issuing import Tools, make
+from phantomgate.config.issuing import make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics, observer
 from phantomgate.config.probes import Probe
+from phantomgate.config.referred import mint_keys, pages_of, push_secret, shared_secrets
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
+from phantomgate.config.tools import Tools, anew, for_all, unprinted
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Store
@@ -33,11 +35,10 @@ from phantomgate.resolvers.introspect import Introspect
 from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
-    from phantomgate.backends.jose import SigningKey
+    from phantomgate.config.keeping import Keeping
     from phantomgate.config.log import LogLine
     from phantomgate.config.revoking import Revoking
-    from phantomgate.config.session import Browsers
-    from phantomgate.config.sharing import Secrets, Sharing
+    from phantomgate.config.sharing import Sharing
     from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -74,6 +75,8 @@ class Wired:
     """What is shared with other machines, if anything is."""
     marks: Marks = field(repr=False)
     """What was purged lately."""
+    digests: bytes = field(repr=False)
+    """What the digests in new marks are made with; `marks` has to know it where they were kept."""
     revoking: Revoking | None = field(repr=False)
     """Who verifies what issuers tell us of tokens that are over."""
 
@@ -107,62 +110,73 @@ def wire(
     http: Http | None = None,
     left: Callable[[], float] | None = None,
     told: bool = False,
+    keeping: Keeping | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
     instead of the family's own client; *left* is as for `back_ends`. With *told* somebody tells us of
-    purges; else they are looked for in the store of [redis]. Raises SettingsError with every problem, and
-    ModuleNotFoundError when the family needs a library that isn't installed.
+    purges; else they are looked for in the store of [redis]. With *keeping*, in which a round has begun,
+    whatever these settings leave as it was is taken from there, and closed by it; *metrics* must be the same each time.
+    Raises SettingsError with every problem, and ModuleNotFoundError when the family needs a library that isn't
+    installed.
     """
     environ = process_environ() if environ is None else environ
     ours, problems = clients(settings, environ, now=now, random=random)
     problems += certificates(settings)
-    keys, trouble = _mint_keys(settings, environ)
+    keys, trouble = mint_keys(settings, environ)
     problems += trouble
-    secret, trouble = _push_secret(settings, environ)
+    secret, trouble = push_secret(settings, environ)
     problems += trouble
-    pages, trouble = _pages(settings, environ)
+    pages, trouble = pages_of(settings, environ)
     problems += trouble
-    secrets, trouble = _shared_secrets(settings, environ)
+    secrets, trouble = shared_secrets(settings, environ)
     problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
-    metrics.caches["memory"] = counts = Counts()
+    counts = _counted(metrics, "memory")
     write = write or stderr(settings, metrics, now)
-    split = Counts()
+    split = _counted(metrics, "split") if settings.splits else Counts()
+    share = settings.serve.workers if family == "nonblocking" else 1
+    kept = None if keeping is None else keeping.part
+    part = kept or anew
     halves: Store | None = None
     if settings.splits:
         from phantomgate.config.splitting import kept_halves
 
-        metrics.caches["split"] = split
-        halves = kept_halves(settings, ticks)
-    share = settings.serve.workers if family == "nonblocking" else 1
-    ends = back_ends(settings, family, ticks, http, left)
+        bounds = settings.split_tokens.max_entries, settings.split_tokens.max_bytes
+        halves = part(("halves", *bounds), lambda: kept_halves(settings, ticks))
+    prints = unprinted
+    if keeping is not None or secrets is not None:
+        from phantomgate.config.references import Prints
+
+        prints = Prints(environ)
+    ends = back_ends(settings, family, ticks, http, left, part=kept, prints=prints)
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say = telling(write, now)
-        shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
+        say, known, pause = telling(write, now), secrets, ends.pause
+        shared = part(
+            ("redis", prints(settings.redis)),
+            lambda: sharing(settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say),
+        )
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
-    marks = Marks(ticks=ticks, secret=secrets.secret.encode() if secrets is not None else b"")
-    tracing = traced(settings, family)
-    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing)
+    digests = secrets.secret.encode() if secrets is not None else b""
+    marks = part("marks", lambda: Marks(ticks=ticks, secret=digests))
+    tracing = part(("traces", settings.traces), lambda: traced(settings, family))
+    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing, part=part)
+    size = max(settings.cache.max_entries // share, 1), max(settings.cache.max_bytes // share, 1)
     tools = Tools(
         settings,
         guarded,
         ends.once,
         ends.key_once,
         ends.later,
-        MemoryCache(
-            max_entries=max(settings.cache.max_entries // share, 1),
-            max_bytes=max(settings.cache.max_bytes // share, 1),
-            ticks=ticks,
-        ),
+        part(("memory", size), lambda: MemoryCache(max_entries=size[0], max_bytes=size[1], ticks=ticks)),
         counts,
         now,
         ticks,
@@ -174,6 +188,9 @@ def wire(
         split,
         marks,
         shared,
+        part,
+        prints,
+        prints(*for_all(settings)),
     )
     if settings.aws.forward_sealed:
         from phantomgate.config.sealed import make_sealed
@@ -200,7 +217,7 @@ def wire(
     elif settings.exchanges:
         from phantomgate.config.exchanging import exchanging
 
-        metrics.caches["exchange"] = exchanged = Counts()
+        exchanged = _counted(metrics, "exchange")
         exchange, probe = exchanging(tools, ours["exchange"], exchanged)
         forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
         probes += (probe,)
@@ -236,64 +253,21 @@ def wire(
         ticks,
         made.introspect,
         probes,
-        (*ends.closing, *(() if tracing is None else (tracing,))),
+        () if keeping is not None else (*ends.closing, *(() if tracing is None else (tracing,))),
         documents,
         resource_metadata,
         tools.halves,
         secret,
         shared,
         marks,
+        digests,
         verifies,
     )
 
 
-def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
-    problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    problems += certificates(settings) + _mint_keys(settings, environ)[1]
-    problems += _shared_secrets(settings, environ)[1]
-    if settings.revocation.secret:
-        from phantomgate.config.revoking import revocation_secret
-
-        problems += revocation_secret(settings, environ)[1]
-    return problems + _push_secret(settings, environ)[1] + _pages(settings, environ)[1]
-
-
-def _mint_keys(settings: Settings, environ: Mapping[str, str]) -> tuple[list[SigningKey], list[Problem]]:
-    """What signs the JWTs that are made here, if any are, and what is wrong with it."""
-    if not settings.mint.keys:
-        return [], []
-    from phantomgate.config.minting import mint_keys
-
-    return mint_keys(settings, environ)
-
-
-def _push_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[str, list[Problem]]:
-    """What who pushes parts of split tokens must show, if there are any, and what is wrong with it."""
-    if not settings.splits:
-        return "", []
-    from phantomgate.config.splitting import push_secret
-
-    return push_secret(settings, environ)
-
-
-def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:
-    """What [session] makes of a gateway, if it is there, and what is wrong with its keys."""
-    if not settings.session.keys:
-        return None, []
-    from phantomgate.config.session import browsers, session_keys
-
-    ring, problems = session_keys(settings, environ)
-    return browsers(settings, ring) if ring else None, problems
-
-
-def _shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets | None, list[Problem]]:
-    """What [redis] refers to, if it is there, and what is wrong with it."""
-    if not settings.redis.nodes:
-        return None, []
-    from phantomgate.config.sharing import shared_secrets
-
-    return shared_secrets(settings, environ)
+def _counted(metrics: Metrics, level: str) -> Counts:
+    """Where *level* counts: totals don't go back when settings change."""
+    return cast("Counts", metrics.caches.setdefault(level, Counts()))
 
 
 def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
