@@ -158,6 +158,43 @@ def test_settings_that_cant_be_used_change_nothing_and_are_said(case, broken, tm
         assert "" == json.loads(service.get("/status", listener="manage")[2])["reloads"]["trouble"]
 
 
+def test_a_file_of_settings_that_is_gone_changes_nothing(tmp_path):
+    """With the rest in variables, what would be left without it may be good settings that let anybody in."""
+    also = {
+        "PHANTOMGATE__INTROSPECTION__CLIENT_ID": "gateway",
+        "PHANTOMGATE__INTROSPECTION__CLIENT_SECRET": "env:GATEWAY_SECRET",
+        "PHANTOMGATE__SERVE__LISTEN": "127.0.0.1:0",
+        "PHANTOMGATE__SERVE__MANAGE": "127.0.0.1:0",
+    }
+    with authorization_server() as endpoint:
+        also["PHANTOMGATE__INTROSPECTION__ENDPOINT"] = endpoint
+        with served(tmp_path, '[policy]\nscopes = ["admin"]\n', 1, **also) as service:
+            (tmp_path / "phantomgate.toml").unlink()
+            event, line = reloaded(service)
+            everywhere(service, 403, 4)
+            assert ("reload_failed", True) == (event, "is gone" in line["detail"])
+            assert "reloaded" == reloaded(service, '[policy]\nscopes = ["read"]\n')[0]
+            everywhere(service, 200, 4)
+
+
+@pytest.mark.parametrize("place", ["settings", "secret", "ca_file"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(place, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint), 1) as service:
+        if place == "settings":
+            pipe.rename(tmp_path / "phantomgate.toml")
+            event, line = reloaded(service)
+        elif place == "secret":
+            event, line = reloaded(service, settings(endpoint).replace("env:GATEWAY_SECRET", f"file:{pipe}"))
+        else:
+            text = settings(endpoint).replace("[policy]", f'ca_file = "{pipe}"\n[policy]')
+            event, line = reloaded(service, text)
+        assert ("reload_failed", True) == (event, "is a pipe" in line["detail"])
+        assert 200 == service.get("/decide/orders", "good")[0]
+        assert 0 == service.end()
+
+
 def test_connections_that_are_open_go_by_the_new_settings_and_are_not_closed(tmp_path):
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint), 1) as service:
         connection = service.connect()

@@ -39,6 +39,8 @@ class Fleet:
     secrets.
 
     *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs.
+    *least* is how many seconds a mark must last to outlive all that is remembered here, whatever others say who may
+    remember for a shorter time.
     """
 
     def __init__(
@@ -46,6 +48,7 @@ class Fleet:
         tell: Callable[[Sequence[Mark]], Awaitable[bool]],
         notes: Notes | None,
         secret: bytes,
+        least: float,
         *,
         now: Clock,
         log: Log,
@@ -53,14 +56,16 @@ class Fleet:
         self._tell = tell
         self._notes = notes
         self._secret = self._before = secret
+        self._least = least
         self._now = now
         self._log = log
         self._newest = "0"
         self._ours: set[str] = set()
         self._last: deque[Heard] = deque(maxlen=SHOWN)
 
-    def adopt(self, notes: Notes | None, secret: bytes) -> None:
+    def adopt(self, notes: Notes | None, secret: bytes, least: float) -> None:
         """Share by *notes* and *secret* from now on; whoever still goes by the secret before it is heard, too."""
+        self._least = least
         if notes is not self._notes:
             self._notes, self._newest = notes, "0"  # what is heard twice does no harm
         if secret != self._secret:
@@ -98,17 +103,20 @@ class Fleet:
 
     async def look(self) -> bool:
         """Read what others have written since the last look, and tell the workers; whether there was anything."""
-        if self._notes is None:
+        notes = self._notes
+        if notes is None:
             return False
-        news = await self._notes.news(self._newest)
+        news = await notes.news(self._newest)
         for name, note in news:
-            self._newest = name
+            if notes is self._notes:  # else another took its place meanwhile, and is read from its beginning
+                self._newest = name
             if name in self._ours:
                 self._ours.discard(name)
                 continue
             try:
                 age = self._now() - int(name.partition("-")[0]) / 1000
-                marks = [mark for mark in self._read(note) if age < mark.seconds + _SKEW]
+                heard = [mark._replace(seconds=max(mark.seconds, self._least)) for mark in self._read(note)]
+                marks = [mark for mark in heard if age < mark.seconds + _SKEW]
             except ValueError:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue
