@@ -441,7 +441,7 @@ def test_who_still_goes_by_the_secret_of_before_is_heard(drive, clock, log, tmp_
     assert [MARK, MARK] == told
     assert 1 == (tmp_path / "log").read_text().count("shared_cache_forged")
     other = Shelf()
-    one.adopt(other, b"newer")
+    one.adopt(other, b"newer", 0.0)
     drive(other.tell(write_note([MARK], b"newer")))
     drive(one.look())
     assert [MARK] * 3 == told

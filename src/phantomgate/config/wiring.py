@@ -157,13 +157,16 @@ def wire(
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
+        from phantomgate.resolvers.shared import SharedCounts
 
         say, known, pause = telling(write, now), secrets, ends.pause
+        total = cast("SharedCounts", metrics.caches.setdefault("redis", SharedCounts()))
         shared = part(
             ("redis", prints(settings.redis)),
-            lambda: sharing(settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say),
+            lambda: sharing(
+                settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say, counts=total
+            ),
         )
-        metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
     digests = secrets.secret.encode() if secrets is not None else b""
     marks = part("marks", lambda: Marks(ticks=ticks, secret=digests))
