@@ -41,7 +41,7 @@ class _Line:
 
 
 class Lines:
-    """An `Act` for one server, whose connections *pool* of redis-py makes. State: the line that is up, if one; the end."""
+    """An `Act` for one server, whose connections *pool* of redis-py makes. State: the line that is up, if one is."""
 
     def __init__(self, pool: Any) -> None:
         self._pool = pool
