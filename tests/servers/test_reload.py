@@ -269,6 +269,52 @@ def test_a_worker_that_does_not_answer_has_nobody_go_by_the_new_settings(tmp_pat
         everywhere(service, 403)
 
 
+def test_signals_that_come_while_a_change_is_under_way_ask_for_one_more(tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
+        frozen = service.workers[0]
+        os.kill(frozen, signal.SIGSTOP)
+        for _ in range(8):
+            service.process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+        written(service, with_scope(endpoint, "admin", workers=2))
+        os.kill(frozen, signal.SIGKILL)
+        service.until(lambda: len(outcomes(service)) == 2)
+        assert ["reload_failed", "reloaded"] == [event for event, _ in outcomes(service)]
+        service.until(lambda: len(service.lines("worker_ready")) == 3)
+        everywhere(service, 403)
+        assert "reloaded" == reloaded(service)[0]
+        assert 3 == len(outcomes(service))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_end_that_comes_while_workers_get_ready_is_an_end(number, tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
+        frozen = service.workers[0]
+        os.kill(frozen, signal.SIGSTOP)
+        written(service, with_scope(endpoint, "admin", workers=2, drain='"2s"'))
+        service.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        service.process.send_signal(number)
+        service.until(lambda: service.lines("draining"))
+        os.kill(frozen, signal.SIGCONT)
+        assert 0 == service.process.wait(30)
+        assert [] == service.lines("bug") + service.lines("worker_failed")
+
+
+def test_workers_whose_supervisor_dies_while_they_get_ready_end_too(tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
+        pids = service.workers
+        os.kill(pids[0], signal.SIGSTOP)
+        service.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        service.process.kill()
+        os.kill(pids[0], signal.SIGCONT)
+        deadline = time.monotonic() + 30
+        while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
 # -- other addresses, other workers --------------------------------------------------------------------------------
 
 
