@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -310,7 +311,7 @@ def test_workers_whose_supervisor_dies_while_they_get_ready_end_too(tmp_path):
         service.process.kill()
         os.kill(pids[0], signal.SIGCONT)
         deadline = time.monotonic() + 30
-        while any(os.path.exists(f"/proc/{pid}") for pid in pids):
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
