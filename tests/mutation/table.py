@@ -433,6 +433,7 @@ MUTATIONS = [
     Mutation("a line that nobody waits on", "backends/redis_line.py", "if not answer.cancelled():", "if True:", ("tests/backends/test_redis_line.py",)),
     Mutation("whose answer has come", "backends/redis_line.py", "if answer in line.asked:", "if True:", ("tests/backends/test_redis_line.py",)),
     Mutation("a line after the end", "backends/redis_line.py", "                if self._closed:", "                if False:", ("tests/backends/test_redis_line.py",)),
+    Mutation("fewer fields on an open connection", "servers/proxy.py", "            most=terms.max_headers,\n", "", RELOAD),
     Mutation("the same files everywhere", "servers/supervisor.py", 'if said.get("print") != wanted:', "if False:", RELOAD),
     Mutation("purges by an older secret", "servers/overseeing.py", 'return {"digests": [one.hex() for one in retired]} if retired else {}', "return {}", ("tests/servers/test_purges.py",)),
     Mutation("what is shared by all it depends on", "config/issuing.py", "context = (*context, tools.prints(one, *times, without=_OURS))", "pass", ("tests/attacks/test_cache_shared.py",)),

@@ -217,6 +217,25 @@ def test_connections_that_are_open_go_by_the_new_settings_and_are_not_closed(tmp
         connection.close()
 
 
+def test_a_connection_to_the_proxy_that_stays_open_is_held_to_fewer_fields(tmp_path):
+    with authorization_server() as endpoint, socket.create_server(("127.0.0.1", 0)) as api:
+        upstream = {"upstream": f'"http://127.0.0.1:{api.getsockname()[1]}"'}
+        with served(tmp_path, with_scope(endpoint, "admin", **upstream), 1) as service:
+            connection = service.connect()
+
+            def ask():
+                fields = {f"X-{number}": "x" for number in range(40)}
+                connection.request("GET", "/orders", headers={"Authorization": "Bearer good", **fields})
+                with connection.getresponse() as answer:
+                    answer.read()
+                    return answer.status, connection.sock and connection.sock.getsockname()
+
+            first, where = ask()
+            assert "reloaded" == reloaded(service, with_scope(endpoint, "admin", max_headers=20, **upstream))[0]
+            assert (403, (400, where)) == (first, ask())
+            connection.close()
+
+
 def test_a_client_that_the_server_refuses_is_not_taken_up(tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("right")
