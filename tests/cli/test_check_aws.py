@@ -229,6 +229,8 @@ WEAKER = [  # (template, changes, kind, check, where)
      "Resources"),
     ("rest-token", [("FunctionArn: !GetAtt Authorizer.Arn", "UserPoolArn: !GetAtt Pool.Arn")], "advice",
      "function-unused", "Authorizer"),
+    ("rest-token", [variables("GATEWAY_SECRET: canary-51aa")], "advice", "secret-written",
+     f"{VARIABLES}.GATEWAY_SECRET"),
     ("rest-token", [("Timeout: 10", "Timeout: [10]")], "broken", "shape", "Authorizer.Properties.Timeout"),
     ("rest-token", [("Timeout: 10", "Timeout: !Whatever 10")], "advice", "shape", "Resources"),
     ("rest-token", [("PHANTOMGATE__POLICY__SCOPES: !Ref Scopes", "#")], "advice", "settings",

@@ -80,9 +80,13 @@ def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:
 
 def _bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
     text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
-    names = [name for name in bundled if name not in environ and name.upper().endswith(_SECRETS)]
-    literal = [name for name in names if bundled[name] and not _is_reference(name, bundled[name])]
-    return [Problem(name, text, ".env") for name in literal]
+    return [Problem(name, text, ".env") for name in literal_secrets(bundled) if name not in environ]
+
+
+def literal_secrets(variables: Mapping[str, str]) -> list[str]:
+    """The names of those *variables* that are secrets themselves, and don't say where one is."""
+    names = [name for name in variables if name.upper().endswith(_SECRETS)]
+    return [name for name in names if variables[name] and not _is_reference(name, variables[name])]
 
 
 def _is_reference(name: str, value: str) -> bool:
