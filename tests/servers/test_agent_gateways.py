@@ -91,6 +91,7 @@ def test_a_session_that_ends_is_refused_by_every_worker_whatever_it_remembers(se
         assert ("agent", True) == (said["how"], said["everywhere"])
         _, _, status = service.get("/status", listener="manage")
         assert "agent" in {one["how"] for one in json.loads(status)["purges"]}
+        assert 2 <= service.metrics()['phantomgate_authorization_server_calls_total{issuer="agent",result="answered"}']
         assert 0 == service.end()
 
 

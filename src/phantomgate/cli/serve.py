@@ -94,7 +94,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
     # A probe is to find out, whatever was found out before, and is no decision
     unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
     wired = wire(unguarded, "nonblocking", environ=environ, write=log)
-    agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
+    agent = wire_agent(unguarded, environ=environ, write=log) if settings.has_agent else None
 
     async def probe() -> Refused | None:
         return await wired.probe() or (await agent.probe.ask() if agent else None)

@@ -137,6 +137,15 @@ def revocation_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[s
     return secret, []
 
 
+def unheard(settings: Settings) -> list[Problem]:
+    """That nobody in an application's own process hears what [revocation] is for, unless others share it."""
+    if not settings.revokes or settings.redis.nodes:
+        return []
+    text = "is for `phantomgate serve`: within an application nobody listens, so a purge would be over nowhere here; \
+share [redis] with a `serve` that listens, or leave [revocation] out"
+    return [Problem("revocation.listen", text, settings.origin("revocation.listen"))]
+
+
 def _issuers(settings: Settings) -> Iterator[IssuerRule]:
     """Those with a name of their own in `iss`, by which their keys are found."""
     yield from (one for one in settings.issuers if one.issuer)

@@ -6,7 +6,7 @@ Rule: the library is imported only where something is shared, and the store is n
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from phantomgate.backends.secrets import named, read_secret
 from phantomgate.config.family import Family
@@ -14,11 +14,14 @@ from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Notes, Pause, Resolver, SharedFacts
+from phantomgate.core.ports import Clock, Notes, Once, Pause, Resolver, SharedFacts
 from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
+
+if TYPE_CHECKING:
+    from phantomgate.backends.redis import Place
 
 LEAST_SECRET = 32
 """Characters: whoever has a token and guesses it can write what we believe of it."""
@@ -75,6 +78,16 @@ class Sharing:
             marks=marks,
         )
 
+    def heard(self, resolver: Resolver, marks: Marks, once: Once, seconds: float) -> Resolver:
+        """*resolver*, which hears first what other machines have purged and nobody tells us; for *seconds* at most."""
+        from phantomgate.resolvers.hearing import Hearing
+
+        def forged() -> None:
+            self.counts.forged += 1
+
+        clocks: dict[str, Clock] = {"now": self.now, "ticks": self.ticks}
+        return Hearing(resolver, marks, self.notes, marks.secret, seconds=seconds, once=once, forged=forged, **clocks)
+
 
 def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets, list[Problem]]:
     """What [redis] refers to, and what is wrong with it."""
@@ -93,6 +106,26 @@ def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secr
     return Secrets(**read), problems
 
 
+def place_of(settings: Settings, secrets: Secrets) -> Place:
+    """Where the store of [redis] is, and who we are there. Raises ModuleNotFoundError without the library."""
+    from phantomgate.backends import redis
+
+    rule = settings.redis
+    addresses = [read_address(node) for node in rule.nodes]
+    return redis.Place(
+        cast("Literal['single', 'sentinel', 'cluster']", rule.mode),
+        tuple((address.host, address.port) for address in addresses),
+        addresses[0].unix,
+        rule.master,
+        rule.username,
+        secrets.password,
+        secrets.sentinel_password,
+        rule.database,
+        rule.tls,
+        rule.ca_file,
+    )
+
+
 def sharing(
     settings: Settings,
     secrets: Secrets,
@@ -108,20 +141,7 @@ def sharing(
     from phantomgate.backends import redis
     from phantomgate.backends.sealed import Sealed
 
-    rule = settings.redis
-    addresses = [read_address(node) for node in rule.nodes]
-    place = redis.Place(
-        cast("Literal['single', 'sentinel', 'cluster']", rule.mode),
-        tuple((address.host, address.port) for address in addresses),
-        addresses[0].unix,
-        rule.master,
-        rule.username,
-        secrets.password,
-        secrets.sentinel_password,
-        rule.database,
-        rule.tls,
-        rule.ca_file,
-    )
+    rule, place = settings.redis, place_of(settings, secrets)
     if family == "nonblocking":
         act, close = redis.nonblocking(place, rule.connections)
     else:

@@ -34,6 +34,8 @@ class HttpCall:
     """Whether it may be sent once more when a kept connection ends under it, as idle ones do. False: at most once."""
     retry: bool = False
     """Whether it may be asked again after a failure: it changes nothing, and nothing in it is good only once."""
+    held: bool = False
+    """Whether what it fetches is held and fetched again at distances of its own, as keys and metadata are."""
 
 
 @dataclass(frozen=True, slots=True)

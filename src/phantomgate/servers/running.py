@@ -110,7 +110,8 @@ class Run:
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
-        return merge([await self.supervisor.count(), {"lines_dropped": self.plan.dropped()}])
+        counts = await asyncio.gather(*(one.count() for one in self._supervisors()))
+        return merge([*counts, {"lines_dropped": self.plan.dropped()}])
 
     def purges(self) -> list[dict[str, Any]]:
         """As `management.State`."""

@@ -26,7 +26,7 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     """The listener that the settings in *start* describe. Raises SettingsError."""
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
-    wired = wire(settings, "nonblocking", write=log, metrics=metrics)
+    wired = wire(settings, "nonblocking", write=log, metrics=metrics, told=True)
 
     def purge(message: Message) -> None:
         for mark in message.get("marks", ()):
