@@ -53,7 +53,8 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
         theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
-        unread = {problem.setting for problem in problems}
+        known = _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
+        unread = {problem.setting for problem in problems} - {problem.setting for problem in known}
         problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings, unread)]
     function = Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
     their_problems = _about_known(theirs.problems, unknown)
