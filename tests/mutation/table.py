@@ -38,6 +38,7 @@ AGENT = (
 )  # fmt: skip
 IN_TIME = ("tests/servers/test_authorizer_time.py",)
 AWS_CHECK = ("tests/cli/test_check_aws.py", "tests/cli/test_check_aws_plain.py")
+RELOAD = ("tests/config/test_keeping.py", "tests/servers/test_supervisor.py", "tests/servers/test_reload.py")
 BAD_DAYS = (
     "tests/resolvers/test_breaker.py", "tests/resolvers/test_guarded.py", "tests/resolvers/test_cached_in_bad_times.py",
 )  # fmt: skip
@@ -430,4 +431,13 @@ MUTATIONS = [
     Mutation("check --aws: an authorizer that isn't there", "cli/aws_template/openapi.py", "Guard.OTHER if api.others.intersection(names) else Guard.NONE", "Guard.OTHER", AWS_CHECK),
     Mutation("check --aws: NONE by default", "cli/aws_template/plain.py", 'Guard.OPEN if resource.at("Metadata"', 'Guard.OPEN if True or resource.at("Metadata"', AWS_CHECK),
     Mutation("check --aws: a made-up header", "cli/aws_template/passing.py", "believed - handled", "handled - handled", AWS_CHECK),
+    Mutation("parts by all they depend on", "config/tools.py", "self.common, self.prints(*depends)", "self.common", RELOAD),
+    Mutation("parts by what all depend on", "config/tools.py", "self.common, self.prints(*depends)", "self.prints(*depends)", RELOAD),
+    Mutation("files and secrets in a print", "config/references.py", "told += [self._held(one) for one in references(thing, without)]", "pass", RELOAD),
+    Mutation("parts that parts need", "config/keeping.py", "self._carry(need)", "pass", RELOAD),
+    Mutation("all or nobody", "servers/reloading.py", "            if any(answers):", "            if False:", RELOAD),
+    Mutation("a server that refuses", "servers/reloading.py", "            if found is not None:", "            if False:", RELOAD),
+    Mutation("the same files everywhere", "servers/supervisor.py", 'if said.get("print") != wanted:', "if False:", RELOAD),
+    Mutation("purges by an older secret", "servers/overseeing.py", 'return {"digests": [one.hex() for one in retired]} if retired else {}', "return {}", ("tests/servers/test_purges.py",)),
+    Mutation("what is shared by all it depends on", "config/issuing.py", "context = (*context, tools.prints(one, *times, without=_OURS))", "pass", ("tests/attacks/test_cache_shared.py",)),
 ]  # fmt: skip
