@@ -13,7 +13,7 @@ from phantomgate.backends import redis
 from phantomgate.backends.blocking import finish
 from phantomgate.resolvers.shared import SharedCounts
 from phantomgate.testing import FakeClock
-from redis_servers import faulty, free_port, servers
+from redis_servers import faulty, free_port, join, servers, until_watched, watching
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -165,30 +165,15 @@ def test_a_cluster(family, cluster):
 @pytest.fixture(scope="module")
 def cluster(make):
     nodes = [make("--cluster-enabled", "yes", "--cluster-node-timeout", "2000") for _ in range(3)]
-    for number, node in enumerate(nodes):
-        first, last = 16384 * number // 3, 16384 * (number + 1) // 3
-        node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
-        node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        nodes[0].client().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
-    for node in nodes:
-        node.until(lambda node=node: b"cluster_state:ok" in node.client().execute_command("CLUSTER", "INFO", **RAW))
-        node.until(lambda node=node: len(node.client().execute_command("CLUSTER", "SLOTS", **RAW)) == 3)
+    join([node.port for node in nodes])
     return nodes
-
-
-RAW = {"NEVER_DECODE": True}
 
 
 def test_sentinels_and_a_server_that_dies(make):
     first = make()
     second = make("--replicaof", "127.0.0.1", str(first.port))
-    watch = (
-        "sentinel monitor m 127.0.0.1 {} 2\nsentinel down-after-milliseconds m 300\nsentinel failover-timeout m 2000"
-    )
-    watchers = [make(sentinel=watch.format(first.port)) for _ in range(3)]
-    for one in watchers:
-        one.until(lambda one=one: len(one.client().sentinel_sentinels("m")) == 2 and one.client().sentinel_slaves("m"))
-    second.until(lambda: second.client().info("replication")["master_link_status"] == "up")
+    watchers = [make(sentinel=watching(first.port)) for _ in range(3)]
+    until_watched([one.port for one in watchers], second.port)
     nodes = tuple(("127.0.0.1", one.port) for one in watchers)
     families = Family(True), Family(False)
     stores = [family.store(redis.Place("sentinel", nodes, master="m")) for family in families]
