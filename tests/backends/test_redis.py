@@ -320,6 +320,27 @@ def test_who_gives_up_waiting_leaves_no_answer_for_the_next(make):
     assert b"mine" == asyncio.run(cancelled())
 
 
+def test_a_command_makes_no_task_that_could_swallow_a_cancellation(make):
+    """`asyncio.wait_for` of Python 3.11 does, now and then; then nobody ends whoever listens for purges."""
+    server, made = make(), []
+
+    async def counted():
+        act, close = redis.nonblocking(plain(server.port), 1)
+        store = redis.RedisStore(
+            act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=SharedCounts(), said=print
+        )
+        await store.put(KEY, b"v", 60.0)
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coro: made.append(coro) or asyncio.Task(coro, loop=loop))
+        found = await store.get(KEY)
+        loop.set_task_factory(None)
+        await store.close()
+        return found[0]
+
+    assert b"v" == asyncio.run(counted())
+    assert [] == made
+
+
 def test_what_is_not_text_evicted_or_too_large_is_a_miss(family, single):
     client = single.client(password="canary-pass")
     store = family.store(at(single))

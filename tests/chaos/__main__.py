@@ -20,7 +20,7 @@ def main() -> int:
     words = argparse.ArgumentParser(prog="python -m chaos")
     words.add_argument("--seed", type=int, default=0)
     words.add_argument("--short", action="store_true")
-    words.add_argument("--seconds", type=float, default=4.0)
+    words.add_argument("--seconds", type=float, default=3.0)
     words.add_argument("--rate", type=float, default=120.0)
     words.add_argument("--store", action="append", choices=["cluster", "sentinel"])
     words.add_argument("--only", action="append")

@@ -223,7 +223,7 @@ def _gateway(folder: Path, machines: list[Machine], api_port: int, *, remembers:
         options += ["--cached", "--cache", str(memory / f"phantomgate-chaos-{port}")]
     written(folder / MACHINES[0] / "phantomgate.toml", place, *options)
     conf = place / "phantomgate.conf"
-    servers = "\n    ".join(f"server 127.0.0.1:{one.link.port};" for one in machines)
+    servers = "\n    ".join(f"server 127.0.0.1:{one.link.port} fail_timeout=1s;" for one in machines)
     text, changed = re.subn(r"(?m)^( +)server 127\.0\.0\.1:\d+;$", lambda found: f"{found[1]}{servers}", conf.read_text())
     assert changed == 1, f"{changed} lines name phantomgate"
     conf.write_text(text)

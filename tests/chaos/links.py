@@ -7,7 +7,6 @@ nobody is told (`stalled`), or connections end at once (`reset`).
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import Literal
 
 Way = Literal["open", "stalled", "reset"]
@@ -74,8 +73,8 @@ class Link:
             async with asyncio.TaskGroup() as both:
                 both.create_task(self._copy(reader, far_writer))
                 both.create_task(self._copy(far_reader, writer))
-        except* (OSError, asyncio.IncompleteReadError):
-            pass
+        except* (OSError, RuntimeError):
+            pass  # uvloop's word for a connection that somebody hung up on meanwhile
         finally:
             self._writers -= pair
             for one in pair:
@@ -89,5 +88,4 @@ class Link:
             writer.write(data)
             await writer.drain()
         await self._passes.wait()
-        with suppress(OSError):
-            writer.write_eof()
+        writer.write_eof()

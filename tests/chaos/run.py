@@ -25,11 +25,11 @@ from chaos.population import Population
 from chaos.revoking import Revoking
 from chaos.stores import Kind
 
-WARM_SECONDS = 4.0
+WARM_SECONDS = 3.0
 CLEAN_SECONDS = 1.5
 """How long everybody must have been let in for a fault to be over."""
 LONGEST_RECOVERY = 30.0
-CALM_SECONDS = 1.0
+CALM_SECONDS = 1.5
 """Between two faults."""
 
 
@@ -39,7 +39,7 @@ class Plan:
 
     seed: int
     faults: dict[Kind, Sequence[Fault]]
-    seconds: float = 4.0
+    seconds: float = 3.0
     rate: float = 120.0
     broken: str = ""
 
@@ -136,6 +136,8 @@ async def _suffered(plan: Plan, kind: Kind, fault: Fault, scene: Scene, load: Lo
         await asyncio.sleep(plan.seconds)
         mended = time.monotonic()
     recovery = await _recovered(spell, load, mended)
+    if kept := scene.fleet.oracle.deaf:
+        await asyncio.sleep(min(max(end for _, end in kept) - time.monotonic(), plan.seconds + 3.0))
     return Row(kind, fault, spell, recovery)
 
 
@@ -159,6 +161,7 @@ def told(row: Row) -> str:
         f"  {spell.name:<62} {spell.requests:>5} requests, known {spell.share('known'):>6.1%}, "
         f"new {spell.share('new'):>6.1%}, recovery {recovery}: {verdict}",
         *(f"      {text}" for text in spell.evidence),
+        *(f"      {times} x {text}" for text, times in sorted(spell.told.items()) if row.problems),
     ]
     return "\n".join(lines)
 

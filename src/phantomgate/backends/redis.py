@@ -136,12 +136,12 @@ class RedisStore:
                 return name.decode("ascii", "replace")
         return None
 
-    async def news(self, since: str) -> list[tuple[str, bytes]]:
-        """The notes newer than *since*, oldest first; none when the store can't be asked."""
+    async def news(self, since: str) -> list[tuple[str, bytes]] | None:
+        """The notes newer than *since*, oldest first; None when the store can't be asked."""
         with suppress(Fault, ValueError, TypeError, AttributeError):
             found = await self._try("XRANGE", self._notes, f"({since}" if since != "0" else "-", "+", "COUNT", 1000)
             return [(name.decode("ascii"), fields[b"n"]) for name, fields in found or () if b"n" in fields]
-        return []
+        return None
 
     async def ask(self) -> str:
         """What is wrong with the store, or nothing."""
@@ -207,11 +207,13 @@ def _why(no: Exception) -> str:
 def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Awaitable[None]]]:
     """What runs commands on an event loop, on at most *connections* of them, and what ends it."""
     made: list[Any] = []
+    # Its own timeouts are off: they cost a task each, and on Python 3.11 swallow a cancellation, and so ours, at times
+    waits = {"socket_timeout": None, "socket_connect_timeout": None}
 
     async def act(command: Sequence[Any], seconds: float) -> Any:
         async with asyncio.timeout(seconds):  # and the connection is closed: a late answer is nobody's
             if not made:
-                made.append(_client(place, connections, redis.asyncio, {}))
+                made.append(_client(place, connections, redis.asyncio, waits))
             return await made[0].execute_command(*command)
 
     async def close() -> None:
@@ -252,7 +254,7 @@ def _clients(made: list[Any]) -> list[Any]:
     return found
 
 
-def _client(place: Place, connections: int, library: Any, waits: dict[str, float]) -> Any:
+def _client(place: Place, connections: int, library: Any, waits: dict[str, float] | dict[str, None]) -> Any:
     """The client of redis-py, or of its asyncio twin, for *place*."""
     retry = (redis.asyncio if library is redis.asyncio else redis).retry.Retry(NoBackoff(), 0)
     options: dict[str, Any] = {"protocol": 2, "retry": retry, **waits}

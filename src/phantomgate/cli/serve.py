@@ -31,7 +31,7 @@ from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
-from phantomgate.servers.fleet import Fleet
+from phantomgate.servers.fleet import Fleet, ended
 from phantomgate.servers.purges import Purges, hearing
 from phantomgate.servers.running import Plan, Run, Tell
 from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
@@ -105,6 +105,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         digests = wired.marks.secret
         notes = None if wired.sharing is None else wired.sharing.notes
         fleet = Fleet(tell, notes, digests, now=time.time, log=log)
+        await fleet.catch_up()
         listening = asyncio.create_task(fleet.listen())
         stop = None
         if settings.revokes:
@@ -126,8 +127,7 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
         async def deaf() -> None:
             if stop is not None:
                 await stop()
-            listening.cancel()
-            await asyncio.wait([listening])
+            await ended(listening)
 
         return deaf
 

@@ -98,8 +98,8 @@ class Notes(Protocol):
         """The name under which others can read *note*; None when they can't."""
         ...
 
-    async def news(self, since: str) -> list[tuple[str, bytes]]:
-        """The notes newer than *since* ("0" for all that are kept), oldest first; none when nobody can know."""
+    async def news(self, since: str) -> list[tuple[str, bytes]] | None:
+        """The notes newer than *since* ("0" for all that are kept), oldest first; None when nobody can know."""
         ...
 
 

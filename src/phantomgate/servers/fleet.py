@@ -16,6 +16,8 @@ from phantomgate.core.purge import Mark, read_note, write_note
 
 LOOK_EVERY = 0.25
 """Seconds between two looks for what other machines have purged."""
+CATCH_UP = 5.0
+"""Seconds for which a machine that starts waits for the store, to hear of purges before it lets anybody in."""
 _SKEW = 60.0
 
 
@@ -52,6 +54,19 @@ class Fleet:
             self._ours.add(name)
         return heard and name is not None
 
+    async def catch_up(self, seconds: float = CATCH_UP) -> bool:
+        """Hear of all that was purged so far; False, and a warning, when the store couldn't be asked for *seconds*."""
+        looks = int(seconds / LOOK_EVERY)
+        while self._notes is not None and (more := await self.look()) is not False:
+            if more is None and looks <= 0:
+                detail = "the store can't be asked; what was purged before is heard of when it can be"
+                self._log.say(Level.WARNING, "purges_unheard", detail=detail)
+                return False
+            if more is None:
+                looks -= 1
+                await asyncio.sleep(LOOK_EVERY)
+        return True
+
     async def listen(self) -> None:
         """Hear of what others purge, until cancelled."""
         while self._notes is not None:
@@ -63,11 +78,16 @@ class Fleet:
             if not more:
                 await asyncio.sleep(LOOK_EVERY)
 
-    async def look(self) -> bool:
-        """Read what others have written since the last look, and tell the workers; whether there was anything."""
+    async def look(self) -> bool | None:
+        """Read what others have written since the last look, and tell the workers; whether there was anything.
+
+        None when nobody can know.
+        """
         if self._notes is None:
             return False
         news = await self._notes.news(self._newest)
+        if news is None:
+            return None
         for name, note in news:
             self._newest = name
             if name in self._ours:
@@ -82,3 +102,10 @@ class Fleet:
             if marks:
                 await self._tell(marks)
         return bool(news)
+
+
+async def ended(listening: asyncio.Task[None], every: float = 1.0) -> None:
+    """Cancel *listening*, until it is over: `asyncio.wait_for` of Python 3.11, which libraries use, may swallow it."""
+    while not listening.done():
+        listening.cancel()
+        await asyncio.wait([listening], timeout=every)
