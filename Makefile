@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke lock clean servers interop help
+.PHONY: demo test check bench bench-smoke chaos lock clean servers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ bench: $(VENV)/.dev servers  ## every benchmark beside its peer, as ratios
 
 bench-smoke: $(VENV)/.dev servers  ## the same, short: it runs, the figures mean little
 	@$(BIN)/python bench/run.py --smoke
+
+chaos: $(VENV)/.dev servers  ## everything that goes wrong with a fleet, under load; ARGS="--seed N", --short, --write
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without hosts
 	@$(INSTALL) uv

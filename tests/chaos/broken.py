@@ -1,7 +1,7 @@
 """Fleets that are broken on purpose, so that whoever judges is seen to find it.
 
-    open    one machine of three lets everybody in
-    deaf    one machine of three never hears of purges
+open    one machine of three lets everybody in
+deaf    one machine of three never hears of purges
 """
 
 from __future__ import annotations

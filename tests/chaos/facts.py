@@ -1,4 +1,4 @@
-"""What the authorization server of the fleet knows, and how it misbehaves now: one file, which it reads again when changed.
+"""What the authorization server of the fleet knows, and how it misbehaves now: one file, read again when it changed.
 
 Rule: an opaque token says itself what it was issued for, sealed by the server, so that a server that is killed has
 forgotten nobody; what can change (revocations, keys, secrets, its mood) is in the file, and whoever changes it replaces
@@ -11,7 +11,6 @@ import base64
 import hashlib
 import hmac
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -101,7 +100,7 @@ class Watched:
 
     def now(self) -> tuple[Facts, frozenset[int], SigningKey]:
         """The facts, the numbers of the revoked tokens, and the key that signs."""
-        stat = os.stat(self._place)
+        stat = self._place.stat()
         if self._key is None or (stat.st_ino, stat.st_mtime_ns) != self._seen:
             self._seen = stat.st_ino, stat.st_mtime_ns
             self._facts = read(self._place)

@@ -1,8 +1,8 @@
 """What goes wrong: each fault is a block that begins it and, at its end, mends it.
 
 Rule: a promise is the documentation's: `known` for tokens that were asked about within `cache.max_age`, `new` for those
-that nobody has seen; None where nothing is promised. What a fault does to a window it tells the oracle, by the name that
-the documentation has for it; nothing else lengthens one.
+that nobody has seen; None where nothing is promised. What a fault does to a window it tells the oracle, by the name
+that the documentation has for it; nothing else lengthens one.
 """
 
 from __future__ import annotations
@@ -372,5 +372,3 @@ for _ahead, _how, _promise in ((NEAR, "ahead", {}), (-NEAR, "behind", {}), (FAR,
 def with_store(kind: Kind) -> list[Fault]:
     """Those that are tried with the store *kind*."""
     return [one for one in FAULTS if kind in one.stores]
-
-

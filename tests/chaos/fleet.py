@@ -27,13 +27,13 @@ from chaos.population import MAX_AGE
 from chaos.realm import Realm
 from chaos.stores import STORES, Kind, Store
 from interop.asking import ask
+from interop.needs import FAKETIME
 from interop.nginx_server import SHARED_MEMORY, command_line, written
 from interop.processes import free_port, listens
 
 TESTS = Path(__file__).parents[1]
 CODE = {"PYTHONPATH": f"{Path(package.__file__).parents[1]}:{TESTS}"}
 MACHINES = ("one", "two", "three")
-FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 
 
 @dataclass
@@ -224,7 +224,9 @@ def _gateway(folder: Path, machines: list[Machine], api_port: int, *, remembers:
     written(folder / MACHINES[0] / "phantomgate.toml", place, *options)
     conf = place / "phantomgate.conf"
     servers = "\n    ".join(f"server 127.0.0.1:{one.link.port} fail_timeout=1s;" for one in machines)
-    text, changed = re.subn(r"(?m)^( +)server 127\.0\.0\.1:\d+;$", lambda found: f"{found[1]}{servers}", conf.read_text())
+    text, changed = re.subn(
+        r"(?m)^( +)server 127\.0\.0\.1:\d+;$", lambda found: f"{found[1]}{servers}", conf.read_text()
+    )
     assert changed == 1, f"{changed} lines name phantomgate"
     conf.write_text(text)
     part = Part(name, command_line(place), place / "stderr.log", ready=lambda: listens(port), cwd=place)

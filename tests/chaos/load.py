@@ -1,7 +1,7 @@
 """The load: so many requests a second whatever becomes of them, through both gateways in turn.
 
-Rule: what comes doesn't wait for what came before. A client whose gateway gives no answer tries the other one, as a load
-balancer in front of the two does; each answer is judged by itself.
+Rule: what comes doesn't wait for what came before. A client whose gateway gives no answer tries the other one, as a
+load balancer in front of the two does; each answer is judged by itself.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What must be refused, from when on, by what the documentation promises and by nothing else.
 
-Rule: whoever asks gets one moment for a token at a gateway: a request that begins after it and is let in is wrong. Faults
-lengthen no window but those that the documentation names, which are these:
+Rule: whoever asks gets one moment for a token at a gateway: a request that begins after it and is let in is wrong.
+Faults lengthen no window but those that the documentation names, which are these:
 
     expired                 at once; by a machine whose clock is behind, by so much later
     revoked at the server   as long as its answer may be kept

@@ -24,8 +24,8 @@ MAX_AGE = 60
 BRIEF = 5
 """Seconds for which answers about some tokens may be kept."""
 HOUR = 3600
-RETIRED = 40.0
-"""How old, in seconds, a known token gets before another takes its place: nobody has to ask about it again till then."""
+RETIRED = 35.0
+"""How old, in seconds, a known token gets before another takes its place: nobody has to ask about it again by then."""
 KNOWN, KNOWN_JWTS, DOOMED = 40, 12, 24
 
 WEIGHTS = {
@@ -99,7 +99,9 @@ class Population:
             "missing scope jwt": lambda kind: fixed(kind, lambda: self._jwt(kind, good=False, scope="write")),
             "forged jwt": self._forged,
             "unknown": lambda kind: Presented(kind, f"Bearer {self.seed.randbytes(30).hex()}"),
-            "malformed": lambda kind: Presented(kind, self.seed.choice(["Bearer", "Bearer a b", "Basic YTpi", "Bearer é"])),
+            "malformed": lambda kind: Presented(
+                kind, self.seed.choice(["Bearer", "Bearer a b", "Basic YTpi", "Bearer é"])
+            ),
             "nothing": lambda kind: Presented(kind, None),
         }
 
@@ -121,7 +123,12 @@ class Population:
         one.known = True
         kind = one.kind.replace("new", "known")
         most = KNOWN if kind == "known" else KNOWN_JWTS
-        if one.kind in ("new", "new jwt") and self.calm and len(self.pools[kind]) < most and one not in self.pools[kind]:
+        if (
+            one.kind in ("new", "new jwt")
+            and self.calm
+            and len(self.pools[kind]) < most
+            and one not in self.pools[kind]
+        ):
             one.kind = kind
             self.pools[kind].append(one)
 

@@ -40,17 +40,17 @@ class Revoking:
 
     async def run(self) -> None:
         """End a token now and then, until cancelled."""
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=PATIENCE)) as session:
-            async with asyncio.TaskGroup() as telling:
-                while True:
-                    for kind in KINDS:
-                        await asyncio.sleep(EVERY)
-                        one = self.population.doomed(kind)
-                        if one is None:
-                            continue
-                        self.fleet.realm.revoke(one)
-                        if kind != "revoked":
-                            telling.create_task(self._purge(session, one))
+        timeout = aiohttp.ClientTimeout(total=PATIENCE)
+        async with aiohttp.ClientSession(timeout=timeout) as session, asyncio.TaskGroup() as telling:
+            while True:
+                for kind in KINDS:
+                    await asyncio.sleep(EVERY)
+                    one = self.population.doomed(kind)
+                    if one is None:
+                        continue
+                    self.fleet.realm.revoke(one)
+                    if kind != "revoked":
+                        telling.create_task(self._purge(session, one))
 
     async def _purge(self, session: aiohttp.ClientSession, one: Presented) -> None:
         one.purging = time.monotonic()

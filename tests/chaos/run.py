@@ -157,9 +157,9 @@ def told(row: Row) -> str:
     spell = row.spell
     recovery = "never" if row.recovery is None else f"{row.recovery:.1f} s"
     verdict = "; ".join(row.problems) or "as promised"
+    shares = ", ".join(f"{promise} {spell.share(promise):.1%}" for promise in ("known", "new"))
     lines = [
-        f"  {spell.name:<62} {spell.requests:>5} requests, known {spell.share('known'):>6.1%}, "
-        f"new {spell.share('new'):>6.1%}, recovery {recovery}: {verdict}",
+        f"  {spell.name:<62} {spell.requests:>5} requests, {shares}, recovery {recovery}: {verdict}",
         *(f"      {text}" for text in spell.evidence),
         *(f"      {times} x {text}" for text, times in sorted(spell.told.items()) if row.problems),
     ]

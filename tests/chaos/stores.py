@@ -1,8 +1,8 @@
 """The two stores that the fleet is run with: a cluster of three, and a server with a replica behind three sentinels.
 
-Rule: phantomgate reaches each server through a link that can be cut, because the servers announce the link's port; among
-themselves, cluster nodes talk past it. They write down what they are told (`appendonly`), as whoever counts on purges
-being kept has them do.
+Rule: phantomgate reaches each server through a link that can be cut, because the servers announce the link's port;
+among themselves, cluster nodes talk past it. They write down what they are told (`appendonly`), as whoever counts on
+purges being kept has them do.
 """
 
 from __future__ import annotations
