@@ -34,6 +34,7 @@ from interop.processes import free_port, listens
 TESTS = Path(__file__).parents[1]
 CODE = {"PYTHONPATH": f"{Path(package.__file__).parents[1]}:{TESTS}"}
 MACHINES = ("one", "two", "three")
+_FIELDS = re.compile(rb"\r\nAuthorization: ([^\r\n]+)\r\n")
 
 
 @dataclass
@@ -49,6 +50,11 @@ class Machine:
         """Start it, with a clock that is *ahead* by so many seconds, or behind."""
         skewed = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{ahead:+}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self.part.start(**(skewed if ahead else {}))
+
+    def events(self, most: int = 6) -> list[str]:
+        """What it logged last, besides decisions."""
+        lines = [line for line in self.part.log.read_text(errors="replace").splitlines() if '"decision"' not in line]
+        return lines[-most:]
 
     async def restart(self, ahead: float = 0.0) -> None:
         """End it in good order, start it again, and wait until it is ready, as a rolling restart does."""
@@ -79,6 +85,8 @@ class Fleet:
     machines: list[Machine]
     gateways: list[Gateway]
     purge_secret: str
+    asked: dict[str, str]
+    """Which machine was asked last about an Authorization field, as far as that can be seen from outside."""
 
     @property
     def parts(self) -> list[Part]:
@@ -126,10 +134,10 @@ async def fleet(folder: Path, kind: Kind, oracle: Oracle, broken: Broken | None 
         store = await STORES[kind](folder)
         parts += store.parts
 
-        machines = []
+        machines, asked = [], {}
         for name in MACHINES:
             (folder / name).mkdir()
-            machines.append(await _machine(folder, name, to_authority.port, store, broken))
+            machines.append(await _machine(folder, name, to_authority.port, store, asked, broken))
             parts.append(machines[-1].part)
             machines[-1].start()
         gateways = [_gateway(folder, machines, api_port, remembers=remembers) for remembers in (False, True)]
@@ -140,7 +148,7 @@ async def fleet(folder: Path, kind: Kind, oracle: Oracle, broken: Broken | None 
             one.part.start()
             await one.part.until_ready()
         secret = (folder / "purge-secret").read_text()
-        made = Fleet(folder, realm, oracle, authority, to_authority, store, machines, gateways, secret)
+        made = Fleet(folder, realm, oracle, authority, to_authority, store, machines, gateways, secret, asked)
         try:
             yield made
         finally:
@@ -150,9 +158,16 @@ async def fleet(folder: Path, kind: Kind, oracle: Oracle, broken: Broken | None 
                 await link.close()
 
 
-async def _machine(folder: Path, name: str, authority: int, store: Store, broken: Broken | None) -> Machine:
+async def _machine(
+    folder: Path, name: str, authority: int, store: Store, asked: dict[str, str], broken: Broken | None
+) -> Machine:
     listen, manage, purges = free_port(), free_port(), free_port()
-    link = Link(listen)
+
+    def note(data: bytes) -> None:
+        for field in _FIELDS.findall(data):
+            asked[field.decode("latin-1")] = name
+
+    link = Link(listen, note)
     await link.listen()
     place = folder / name
     text = _settings(folder, listen, manage, purges, f"http://127.0.0.1:{authority}", store.settings)

@@ -34,6 +34,8 @@ class Spell:
     failed: list[float] = field(default_factory=list)
     """When the requests began that should have been let in and weren't."""
     evidence: list[str] = field(default_factory=list)
+    suspects: set[str] = field(default_factory=set)
+    """The machines that let somebody in wrongly."""
 
     def share(self, promise: str) -> float:
         """The part of those that must be let in, by *promise*, who were."""
@@ -56,9 +58,20 @@ class Judge:
         """Whether a wrong refusal is told from a clock that is wrong on purpose."""
 
     def answered(
-        self, spell: Spell, one: Presented, kind: str, began: float, status: int, subject: str, *, remembers: bool
+        self,
+        spell: Spell,
+        one: Presented,
+        kind: str,
+        began: float,
+        status: int,
+        subject: str,
+        *,
+        remembers: bool,
+        who: str = "",
     ) -> None:
-        """A gateway that *remembers* decisions or not gave *status* to *one*, which was of *kind* then."""
+        """A gateway that *remembers* decisions or not gave *status* to *one*, which was of *kind* then.
+
+        *who* is the machine that was asked."""
         now = time.monotonic()
         spell.requests += 1
         promise = AVAILABLE.get(kind)
@@ -67,9 +80,11 @@ class Judge:
             if began > over:
                 spell.wrong_allows += 1
                 since = f"{began - over:.2f} s too late" if one.good else "never good"
-                spell.wrong(f"let in: {kind}, {since}, through {'the remembering ' * remembers}nginx")
+                spell.suspects.add(who)
+                spell.wrong(f"let in: {kind}, {since}, by {who}, through {'the remembering ' * remembers}nginx")
             elif subject != one.subject:
                 spell.wrong_allows += 1
+                spell.suspects.add(who)
                 spell.wrong(f"let in as somebody else: {kind}, the API saw {subject!r}")
             else:
                 self.population.admit(one)

@@ -7,6 +7,7 @@ nobody is told (`stalled`), or connections end at once (`reset`).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from typing import Literal
 
 Way = Literal["open", "stalled", "reset"]
@@ -15,8 +16,10 @@ Way = Literal["open", "stalled", "reset"]
 class Link:
     """A proxy on a port of its own to *target*. Its state: whether it passes, how slowly, and who is connected."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target: int, passed: Callable[[bytes], None] | None = None) -> None:
+        """*passed* sees what goes to *target*, once it has gone."""
         self.target = target
+        self.passed = passed
         self.port = 0
         self.delay = 0.0
         """Seconds that each piece takes."""
@@ -71,8 +74,8 @@ class Link:
         self._writers |= pair
         try:
             async with asyncio.TaskGroup() as both:
-                both.create_task(self._copy(reader, far_writer))
-                both.create_task(self._copy(far_reader, writer))
+                both.create_task(self._copy(reader, far_writer, self.passed))
+                both.create_task(self._copy(far_reader, writer, None))
         except* (OSError, RuntimeError):
             pass  # uvloop's word for a connection that somebody hung up on meanwhile
         finally:
@@ -80,12 +83,16 @@ class Link:
             for one in pair:
                 one.transport.abort()
 
-    async def _copy(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], None] | None
+    ) -> None:
         while data := await reader.read(65536):
             if self.delay:
                 await asyncio.sleep(self.delay)
             await self._passes.wait()
             writer.write(data)
+            if passed is not None:
+                passed(data)
             await writer.drain()
         await self._passes.wait()
         writer.write_eof()

@@ -81,5 +81,6 @@ class Load:
         except (aiohttp.ClientError, TimeoutError):
             status = 0
         if status or last:
-            self.judge.answered(spell, one, kind, began, status, subject, remembers=gateway.remembers)
+            who = self.fleet.asked.pop(one.field or "", "nobody")
+            self.judge.answered(spell, one, kind, began, status, subject, remembers=gateway.remembers, who=who)
         return status != 0

@@ -112,6 +112,9 @@ async def _staged(plan: Plan, kind: Kind, folder: Path, result: Result, say: Cal
                 row = await _suffered(plan, kind, fault, scene, load)
                 result.rows.append(row)
                 say(told(row))
+                for machine in made.machines:
+                    if machine.part.name.rpartition(" ")[2] in row.spell.suspects:
+                        say("\n".join(f"        {machine.part.name}: {line}" for line in machine.events()))
                 for task in tasks:
                     if task.done():
                         task.result()
