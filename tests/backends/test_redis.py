@@ -264,6 +264,46 @@ def test_what_is_frozen_is_cut_off_and_left_alone_until_it_is_back(family, make)
     assert ["shared_cache_lost", "shared_cache_back"] == [event for event, _ in store.said]
 
 
+def test_purges_are_looked_for_every_second_however_long_it_was_away(family, make):
+    server, clock = make(), FakeClock()
+    store = family.store(plain(server.port), timeout=0.05, ticks=clock.ticks)
+    assert [] == family.run(store.news("0"))
+    server.freeze()
+    for _ in range(6):
+        assert family.run(store.news("0")) is None
+        clock.advance(redis.LONGEST_PAUSE)
+    assert family.run(store.get(KEY)) is None
+    server.thaw()
+    clock.advance(redis.NOTES_PAUSE - 0.01)
+    assert family.run(store.news("0")) is None
+    assert family.run(store.tell(b"note")) is None
+    clock.advance(0.02)
+    assert family.run(store.tell(b"note")) is not None
+    assert [b"note"] == [note for _, note in family.run(store.news("0"))]
+    family.run(store.close())
+    clock.advance(redis.LONGEST_PAUSE)
+    assert family.run(store.news("0")) is None
+
+
+def test_a_note_has_more_time_than_a_look_up(make):
+    server = make()
+
+    async def told():
+        act, close = redis.nonblocking(plain(server.port), 2)
+        store = redis.RedisStore(
+            act, close, prefix="t", timeout=0.001, ticks=time.monotonic, counts=SharedCounts(), said=print
+        )
+        await store.put(KEY, b"v", 60.0)
+        server.freeze()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.3, server.thaw)
+        name = await store.tell(b"note")
+        await store.close()
+        return name
+
+    assert asyncio.run(told()) is not None
+
+
 def test_while_it_is_tried_again_nobody_else_waits(make):
     server = make()
 

@@ -29,8 +29,8 @@ from chaos.stores import Kind
 
 ALL = 0.97
 """Of those who must be let in, "all": on a machine that others load too, one or the other may wait too long."""
-STORE_REST = 10.5
-"""Seconds for which a machine may leave a store alone that has failed, and the quarter until it looks again."""
+STORE_REST = 2.5
+"""Seconds until a machine has looked for purges in a store that is back: its pause, its last vain try, and a quarter."""
 FAR, NEAR = 20.0, 3.0
 """Seconds by which a clock is wrong: by more than `policy.clock_skew`, and by less."""
 
@@ -77,7 +77,8 @@ How = Callable[[Scene], AsyncIterator[None]]
 
 @dataclass(frozen=True)
 class Fault:
-    """One row of the table. *stores* are those it is tried with; *clock*: a clock is wrong by more than is forgiven."""
+    """One row of the table. *stores* are those it is tried with; *clock*: a clock is wrong by more than is forgiven;
+    *rests*: the shared cache is left alone afterwards, for about as long as it was away."""
 
     name: str
     how: Callable[[Scene], AbstractAsyncContextManager[None]]
@@ -85,6 +86,7 @@ class Fault:
     new: float | None = ALL
     stores: tuple[Kind, ...] = ("cluster",)
     clock: bool = False
+    rests: bool = False
 
 
 FAULTS: list[Fault] = []
@@ -257,34 +259,34 @@ async def _store(scene: Scene, part: Part, *, freeze: bool) -> AsyncIterator[Non
         await part.until_ready()
 
 
-@fault("a node of the Redis cluster is killed, and started again")
+@fault("a node of the Redis cluster is killed, and started again", rests=True)
 async def node_killed(scene: Scene) -> AsyncIterator[None]:
     async for _ in _store(scene, scene.seed.choice(scene.fleet.store.servers), freeze=False):
         yield
 
 
-@fault("the Redis node that has the purges freezes")
+@fault("the Redis node that has the purges freezes", rests=True)
 async def node_frozen(scene: Scene) -> AsyncIterator[None]:
     store = scene.fleet.store
     async for _ in _store(scene, store.servers[store.holder("phantomgate:purges")], freeze=True):
         yield
 
 
-@fault("Redis' primary is killed, its replica takes over", stores=("sentinel",))
+@fault("Redis' primary is killed, its replica takes over", rests=True, stores=("sentinel",))
 async def primary_killed(scene: Scene) -> AsyncIterator[None]:
     store = scene.fleet.store
     async for _ in _store(scene, store.servers[await asyncio.to_thread(store.primary)], freeze=False):
         yield
 
 
-@fault("Redis' primary freezes, its replica takes over", stores=("sentinel",))
+@fault("Redis' primary freezes, its replica takes over", rests=True, stores=("sentinel",))
 async def primary_frozen(scene: Scene) -> AsyncIterator[None]:
     store = scene.fleet.store
     async for _ in _store(scene, store.servers[await asyncio.to_thread(store.primary)], freeze=True):
         yield
 
 
-@fault("two of three sentinels are killed, and started again", stores=("sentinel",))
+@fault("two of three sentinels are killed, and started again", rests=True, stores=("sentinel",))
 async def sentinels_killed(scene: Scene) -> AsyncIterator[None]:
     with scene.deaf(STORE_REST):
         two = scene.seed.sample(scene.fleet.store.sentinels, 2)
@@ -305,19 +307,19 @@ async def _cut(scene: Scene, links: list[Link], way: Way) -> AsyncIterator[None]
             link.set("open")
 
 
-@fault("the way to all of Redis is cut", stores=("cluster", "sentinel"))
+@fault("the way to all of Redis is cut", rests=True, stores=("cluster", "sentinel"))
 async def store_cut_off(scene: Scene) -> AsyncIterator[None]:
     async for _ in _cut(scene, scene.fleet.store.links, "stalled"):
         yield
 
 
-@fault("connections to all of Redis are reset")
+@fault("connections to all of Redis are reset", rests=True)
 async def store_reset(scene: Scene) -> AsyncIterator[None]:
     async for _ in _cut(scene, scene.fleet.store.links, "reset"):
         yield
 
 
-@fault("the authorization server and Redis are gone at once", known=None, new=None, stores=("sentinel",))
+@fault("the authorization server and Redis are gone at once", rests=True, known=None, new=None, stores=("sentinel",))
 async def both_gone(scene: Scene) -> AsyncIterator[None]:
     with scene.unasked():
         scene.fleet.to_authority.set("reset")

@@ -139,8 +139,8 @@ async def _suffered(plan: Plan, kind: Kind, fault: Fault, scene: Scene, load: Lo
         await asyncio.sleep(plan.seconds)
         mended = time.monotonic()
     recovery = await _recovered(spell, load, mended)
-    if kept := scene.fleet.oracle.deaf:
-        await asyncio.sleep(min(max(end for _, end in kept) - time.monotonic(), plan.seconds + 3.0))
+    if fault.rests:
+        await asyncio.sleep(max(0.0, mended + plan.seconds + 3.0 - time.monotonic()))
     return Row(kind, fault, spell, recovery)
 
 
