@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke chaos lock clean servers interop help
+.PHONY: demo test check bench bench-smoke capacity chaos lock clean servers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -34,8 +34,8 @@ demo: $(VENV)/.demo  ## the phantom token pattern at work; ONCE=1 plays it witho
 servers: $(VENV)/.dev
 	@sh tests/interop/install.sh
 
-test: $(VENV)/.dev servers  ## the whole test suite
-	@$(BIN)/python -m pytest $(ARGS)
+test: $(VENV)/.dev servers  ## the whole test suite, on every core
+	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
 
 interop: $(VENV)/.dev servers  ## the real servers alone, and the tables in docs/reference of what ran
 	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py --ignore=tests/interop/test_contract_table.py $(ARGS)
@@ -57,6 +57,10 @@ bench-smoke: $(VENV)/.dev servers  ## the same, short: it runs, the figures mean
 chaos: $(VENV)/.dev servers  ## everything that goes wrong with a fleet, under load; ARGS="--seed N", --short, --write
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
+capacity: $(VENV)/.dev  ## what a fleet needs, simulated with measured costs; ARGS=--help says how to ask
+	@$(INSTALL) --require-hashes -r bench/capacity/requirements.txt
+	@$(BIN)/python bench/capacity $(ARGS)
+
 lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without hosts
 	@$(INSTALL) uv
 	@for name in dev demo image; do \
@@ -66,9 +70,9 @@ lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without h
 	  --extra jwt --extra redis pyproject.toml -o src/phantomgate/cli/packaging/libraries.txt
 	@printf 'hatchling>=1.27\neditables>=0.5\n' | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-header - -o requirements/build.txt
-	@for name in django_oauth_toolkit canaille sam traefik caddy envoy kong; do \
+	@for folder in bench/capacity $(addprefix tests/interop/,django_oauth_toolkit canaille sam cdk checkov traefik caddy envoy kong); do \
 	  $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header \
-	    tests/interop/$$name/requirements.in -o tests/interop/$$name/requirements.txt; done
+	    $$folder/requirements.in -o $$folder/requirements.txt; done
 
 clean:           ## forget everything that was made
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis .cache dist build bench/results

@@ -74,10 +74,11 @@ def phantomgate(
     megabytes: int = 512,
     nginx: bool = False,
     asked_by: str = "",
+    more: str = "",
 ) -> Iterator[Server]:
     """`phantomgate serve` on *listen* (default: a loopback port), asking the server at port *introspection*.
 
-    *asked_by* are the lines of `[serve]` that say how it is asked; default: as nginx does.
+    *asked_by* are the lines of `[serve]` that say how it is asked; default: as nginx does. *more* are more sections.
     """
     port, manage = free_port(), free_port()
     listen = listen or f"127.0.0.1:{port}"
@@ -92,6 +93,7 @@ def phantomgate(
             megabytes=megabytes,
             asked_by=asked_by or f'source = "original"\nnginx = {str(nginx).lower()}',
         )
+        + more
     )
     argv = python("-m", "phantomgate", "serve", "--config", str(settings))
     with serving(

@@ -27,6 +27,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from asgi_middleware import asgi_middleware
+from bad_days import bad_days
 from cached_decision import cached_decision, cached_decision_million
 from gateways import gateways
 from jwt_verify import jwt_verify
@@ -37,6 +38,7 @@ from miss import miss
 from nginx_throughput import nginx_throughput
 from report import Report, Run
 from session_decision import session_decision
+from shared_cache import shared_cache
 
 BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "cached_decision": cached_decision,
@@ -49,9 +51,22 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
     "gateways": gateways,
+    "bad_days": bad_days,
+    "shared_cache": shared_cache,
 }
 RESULTS = Path(__file__).with_name("results")
-PACKAGES = ("uvicorn", "httptools", "uvloop", "aiohttp", "cryptography", "PyJWT", "joserfc", "starlette")
+PACKAGES = (
+    "uvicorn",
+    "httptools",
+    "uvloop",
+    "aiohttp",
+    "cryptography",
+    "PyJWT",
+    "joserfc",
+    "starlette",
+    "redis",
+    "hiredis",
+)
 
 
 def main() -> int:
@@ -111,6 +126,7 @@ def machine() -> dict[str, str]:
         "wrk": _said("wrk", "-v"),
         "haproxy": _said("haproxy", "-v"),
         "grpcio": _version("grpcio"),
+        "redis-server": _said("redis-server", "--version"),
     }
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import settings
 
@@ -10,6 +12,19 @@ from phantomgate.testing import FakeClock, on_a_loop
 
 settings.register_profile("phantomgate", deadline=None)  # a slow machine is not a failure
 settings.load_profile("phantomgate")
+
+
+INTEROP = Path(__file__).parent / "interop"
+
+
+def pytest_collection_modifyitems(items):
+    """With tests on several processes (`-n`): a file's tests stay together, and those with real servers all do.
+
+    The latter record together what the tables in the docs are held equal to.
+    """
+    for item in items:
+        group = "interop" if INTEROP in item.path.parents else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(params=[finish, on_a_loop], ids=["blocking", "loop"])

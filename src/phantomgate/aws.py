@@ -16,6 +16,6 @@ __all__ = ["handler"]
 _AUTHORIZER = Authorizer(process_environ)
 
 
-def handler(event: object, context: object) -> dict[str, Any]:  # noqa: ARG001 - Lambda's shape
+def handler(event: object, context: object) -> dict[str, Any]:
     """The answer to *event*. Raises the word `Unauthorized` where AWS makes 401 of it, and other errors for trouble."""
-    return _AUTHORIZER.answer(event)
+    return _AUTHORIZER.answer(event, context)

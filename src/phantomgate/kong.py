@@ -13,6 +13,7 @@ from typing import Any
 
 from phantomgate import __version__
 from phantomgate.adapters.kong import MOST_HEADERS, read_kong, write_allow, write_refusal
+from phantomgate.adapters.limits import too_large
 from phantomgate.adapters.refusal import Refusal
 from phantomgate.adapters.refusal import write_refusal as http_refusal
 from phantomgate.backends.blocking import finish
@@ -52,7 +53,7 @@ class Plugin:
             gateway = self.wired.gateway
             no = Refuse(Reason.SERVER_ERROR, gateway.new_id(), type(bug).__name__, cause=bug)
             gateway.observe(Request("", "", Headers()), no)
-            refusal = http_refusal(no, self.wired.settings.serve.realm)
+            refusal = self.refusal(no)
         if refusal is not None:
             kong.response.exit(*write_refusal(refusal))
 
@@ -67,11 +68,19 @@ class Plugin:
             asked.get_headers(MOST_HEADERS),
             kong.client.get_ip(),
         )
+        serve = self.wired.settings.serve
+        line = len(request.path) + len(request.query)
+        large = too_large(line, request.headers, serve.max_headers, serve.max_header_bytes)
+        request.problem = request.problem or large
         decision = finish(self.wired.gateway.decide(request))
         if isinstance(decision, Refuse):
-            return http_refusal(decision, self.wired.settings.serve.realm)
+            return self.refusal(decision)
         if not isinstance(decision, Allow):
             return Refusal(decision.status, decision.headers, b"")
         for name, arguments in write_allow(decision, request):
             reduce(getattr, name.split("."), kong)(*arguments)
         return None
+
+    def refusal(self, refuse: Refuse) -> Refusal:
+        """The answer for the client that *refuse* is."""
+        return http_refusal(refuse, self.wired.settings.serve.realm, resource_metadata=self.wired.resource_metadata)

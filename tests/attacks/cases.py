@@ -57,9 +57,10 @@ def attacks(names: str, rows: Sequence[tuple[Any, ...]]) -> Callable[[Test], Tes
 
     def mark(test: Test) -> Test:
         params = []
-        for case, *values in rows:
+        for number, (case, *values) in enumerate(rows):
             _claim(case, test)
-            params.append(pytest.param(*values, id=f"{case}-{_short(values[0])}", marks=pytest.mark.attack(case)))
+            name = f"{case}-{_short(values[0], number)}"
+            params.append(pytest.param(*values, id=name, marks=pytest.mark.attack(case)))
         return pytest.mark.parametrize(names, params)(test)
 
     return mark
@@ -70,6 +71,7 @@ def _claim(case: str, test: Callable[..., Any]) -> None:
     CLAIMED.setdefault(case, set()).add(f"{test.__module__}::{test.__name__}")
 
 
-def _short(value: object) -> str:
+def _short(value: object, number: int) -> str:
+    """*value* in few words, the same in every process: what is long may be a signature, which is new each time."""
     text = ascii(value)
-    return text if len(text) <= 60 else f"{text[:40]}…{len(text)}"
+    return text if len(text) <= 60 else f"{text[:20]}…{number}"

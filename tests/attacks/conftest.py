@@ -16,12 +16,15 @@ _OUTCOMES: dict[str, set[str]] = {}
 """Case id -> how its tests ended in this run."""
 
 
-def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-    for mark in item.iter_markers("attack"):
-        if call.excinfo is not None:
-            _OUTCOMES.setdefault(mark.args[0], set()).add("failed")
-        elif call.when == "call":
-            _OUTCOMES.setdefault(mark.args[0], set()).add("passed")
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    # A report's properties travel: with tests on several processes, the one that counts runs none itself.
+    item.user_properties += [("attack", mark.args[0]) for mark in item.iter_markers("attack")]
+
+
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    for name, case in report.user_properties:
+        if name == "attack" and (report.when == "call" or report.outcome != "passed"):
+            _OUTCOMES.setdefault(str(case), set()).add(report.outcome)
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -212,7 +212,12 @@ ANSWERS = {
     "nothing": lambda said: b"$-1\r\n",
     "a list": lambda said: b"*3\r\n:1\r\n:2\r\n:3\r\n",
     "wrong types": lambda said: b"*2\r\n:1\r\n$1\r\nx\r\n",
-    "no time left": lambda said: b"*2\r\n$1\r\nx\r\n:-1\r\n",
+    "no time left": lambda said: b"$4\r\n-1:x\r\n",
+    "no time at all": lambda said: b"$3\r\n0:x\r\n",
+    "no time that is one": lambda said: b"$4\r\n\xb2:x\r\n",
+    "endless time": lambda said: b"$5002\r\n" + b"9" * 5000 + b":x\r\n",
+    "no colon": lambda said: b"$4\r\n1234\r\n",
+    "the list of another release": lambda said: b"*2\r\n$1\r\nx\r\n:1000\r\n",
     "nested": lambda said: b"*1\r\n" * 3000,
     "an endless length": lambda said: b"$9999999999999999999999\r\n",
 }
@@ -407,9 +412,3 @@ def test_after_the_end_everything_is_a_miss(family, single):
     family.run(store.put(KEY, b"v", 60.0))
     family.run(store.close())
     assert family.run(store.get(KEY)) is None
-
-
-def test_a_pause_of_the_blocking_family_blocks():
-    began = time.monotonic()
-    finish(redis.blocking_pause(0.01))
-    assert time.monotonic() - began >= 0.01

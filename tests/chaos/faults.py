@@ -30,7 +30,7 @@ from chaos.stores import Kind
 ALL = 0.97
 """Of those who must be let in, "all": on a machine that others load too, one or the other may wait too long."""
 STORE_REST = 2.5
-"""Seconds until a machine has looked for purges in a store that is back: its pause, its last vain try, and a quarter."""
+"""Seconds until a machine looked for purges in a store that is back: its pause, its last vain try, and a quarter."""
 FAR, NEAR = 20.0, 3.0
 """Seconds by which a clock is wrong: by more than `policy.clock_skew`, and by less."""
 

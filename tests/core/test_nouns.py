@@ -155,6 +155,49 @@ def test_threads_may_make_the_first_one_together():
     assert ("a", "b", "c") == (first.name, second.name, ours("c").name)
 
 
+def test_one_that_is_made_often_is_made_as_the_first_was():
+    ours, theirs = both(frozen=True, slots=True)
+    made = [ours("a", many=[number], seen=1) for number in range(200)]
+
+    assert [repr(theirs("a", many=[number], seen=1)) for number in range(200)] == [repr(one) for one in made]
+    assert ours.__init__ is not both(frozen=True, slots=True)[0].__init__
+    for wrong in ((), ("a", "b", [], 0, 1)):
+        with pytest.raises(TypeError):
+            ours(*wrong)
+
+
+@pytest.mark.parametrize("times", [1, 200])
+@pytest.mark.parametrize("wrong", [{}, {"name": "a", "other": 1}, {"secret": "b"}])
+def test_arguments_that_do_not_fit_are_told_in_the_standard_words(times, wrong):
+    ours, theirs = both(frozen=True)
+    for _ in range(times):
+        with pytest.raises(TypeError) as said:
+            ours(**wrong)
+    with pytest.raises(TypeError) as standard:
+        theirs(**wrong)
+
+    assert str(standard.value).partition("()")[2] == str(said.value).partition("()")[2]
+
+
+@pytest.mark.parametrize("kit", [nouns, dataclasses])
+def test_what_is_worked_out_from_the_rest_is_set_afterwards(kit):
+    @kit.dataclass(frozen=True, slots=True)
+    class Worked:
+        number: int
+        twice: int = kit.field(init=False)
+
+        def __post_init__(self) -> None:
+            object.__setattr__(self, "twice", 2 * self.number)
+
+    made = [Worked(2) for _ in range(200)]
+
+    assert {4} == {one.twice for one in made}
+    assert ("number",) == Worked.__match_args__
+    assert 6 == kit.replace(made[0], number=3).twice
+    with pytest.raises(TypeError):
+        Worked(2, 4)
+
+
 def test_two_equal_nouns_are_one_key():
     assert 1 == len({Kept("a"), Kept("a")})
     with pytest.raises(TypeError):

@@ -21,6 +21,8 @@ class DecisionStub:
     status: int = 200
     fields: list[tuple[str, str]] = field(default_factory=list)
     body: bytes = b""
+    raw: bytes = b""
+    """What it writes instead, before it closes; it need be no HTTP."""
     closes: bool = False
     """Close without an answer."""
     seen: list[tuple[str, str, list[tuple[str, str]]]] = field(default_factory=list)
@@ -32,7 +34,7 @@ class DecisionStub:
 
     def says(self, status: int, *fields: tuple[str, str], body: bytes = b"") -> None:
         """From now on, this."""
-        self.status, self.fields, self.body, self.closes = status, list(fields), body, False
+        self.status, self.fields, self.body, self.raw, self.closes = status, list(fields), body, b"", False
         self.wake()
 
     def hang(self) -> None:
@@ -75,7 +77,9 @@ def running() -> Iterator[DecisionStub]:
                 stub.awake.wait()
                 self.close_connection = True
                 return
-            if stub.closes:
+            if stub.raw:
+                self.wfile.write(stub.raw)
+            if stub.raw or stub.closes:
                 self.close_connection = True
                 return
             self.send_response_only(stub.status)

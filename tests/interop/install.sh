@@ -58,16 +58,21 @@ if [ -n "$missing" ]; then
 fi
 
 # The versions and hashes are in package-lock.json; the stamp says that exactly these are installed.
-cd "$here/oidc_provider" || exit 1
-stamp=node_modules/.installed-lock.json
-if has npm && ! cmp -s package-lock.json "$stamp"; then
-    echo "installing oidc-provider for the tests (once)"
-    if npm ci --silent --no-audit --no-fund --ignore-scripts; then
-        cp package-lock.json "$stamp"
-    else
-        echo "could not install oidc-provider; the tests that need it will say so" >&2
+install_node_packages() {
+    cd "$here/$1" || exit 1
+    stamp=node_modules/.installed-lock.json
+    if has npm && ! cmp -s package-lock.json "$stamp"; then
+        echo "installing $2 for the tests (once)"
+        if npm ci --silent --no-audit --no-fund --ignore-scripts ${3:-}; then
+            cp package-lock.json "$stamp"
+        else
+            echo "could not install $2; the tests that need it will say so" >&2
+        fi
     fi
-fi
+}
+install_node_packages oidc_provider oidc-provider
+install_node_packages serverless serverless-offline --legacy-peer-deps # it asks for serverless itself; osls is that
+install_node_packages cdk "the AWS CDK's command line"
 # The clients and servers of AWS that run without AWS: awslambdaric and moto, with hashes as above.
 cd "$here/aws" || exit 1
 stamp=.venv/.installed-requirements.txt
@@ -103,6 +108,8 @@ install_python_server() {
 install_python_server django_oauth_toolkit django-oauth-toolkit
 install_python_server canaille Canaille
 install_python_server sam cfn-lint
+install_python_server cdk "the AWS CDK"
+install_python_server checkov checkov
 # Gateways that Debian lacks or has in an old version, as others have packed them: pinned, for tests alone.
 install_python_server traefik Traefik
 install_python_server caddy "a current Caddy"

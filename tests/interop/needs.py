@@ -60,6 +60,9 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "grpcio": lambda: find_spec("grpc"),
     "Node": lambda: command("node"),
     "oidc-provider": lambda: command("node") and (HERE / "oidc_provider" / "node_modules" / "oidc-provider").is_dir(),
+    "serverless-offline": lambda: (
+        command("node") and (HERE / "serverless" / "node_modules" / "serverless-offline").is_dir()
+    ),
     "Glewlwyd": lambda: command("glewlwyd") and GLEWLWYD_TABLES.is_file(),
     "django-oauth-toolkit": lambda: installed("django_oauth_toolkit"),
     "Canaille": lambda: installed("canaille"),
@@ -71,6 +74,11 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "libfaketime": FAKETIME.is_file,
     "wrk": lambda: command("wrk"),
     "cfn-lint": lambda: installed("sam"),
+    "the AWS CDK": lambda: (
+        command("node") and installed("cdk") and (HERE / "cdk" / "node_modules" / "aws-cdk").is_dir()
+    ),
+    "checkov": lambda: installed("checkov"),
+    "Terraform": lambda: command("terraform"),
     "curl": lambda: command("curl"),
     "awslambdaric and moto": (AWS / ".venv" / ".installed-requirements.txt").is_file,
 }

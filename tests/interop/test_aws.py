@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 
@@ -13,9 +16,10 @@ from interop.aws.runtime_api import runtime_api
 from interop.needs import AWS, needs
 from interop.processes import free_port, listens, process
 from lambdas import rest, sample
-from loopback_server import SECRET, TOKEN, loopback_server
+from loopback_server import SECRET, TOKEN, active, loopback_server
 from phantomgate.backends.aws_secrets import fetch
 from phantomgate.backends.sigv4 import Credentials, signed
+from phantomgate.cli.main import main
 
 pytestmark = pytest.mark.interop
 PYTHON = AWS / ".venv" / "bin" / "python"
@@ -28,13 +32,16 @@ def here():
     needs("awslambdaric and moto")
 
 
-@pytest.fixture
-def moto(tmp_path):
+@pytest.fixture(scope="module")
+def moto(tmp_path_factory):
     """moto's server, which keeps secrets and parameters as AWS does."""
+    needs("awslambdaric and moto")
     port = free_port()
     command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with process(command, tmp_path / "moto.log", ready=lambda: listens(port)):
-        yield {**AS_ANYBODY, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    with process(command, tmp_path_factory.mktemp("moto") / "moto.log", ready=lambda: listens(port)):
+        environ = {**AS_ANYBODY, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+        boto(environ, "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()")  # loads both
+        yield environ
 
 
 def boto(environ: dict[str, str], code: str) -> str:
@@ -48,21 +55,29 @@ def boto(environ: dict[str, str], code: str) -> str:
     return done.stdout
 
 
-def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):
-    with loopback_server() as server, runtime_api() as api:
-        environ = {
-            **server.environ(PHANTOMGATE__POLICY__SCOPES="read"),
+@contextmanager
+def function(folder: Path, environ: Mapping[str, str], handler: str = "phantomgate.aws.handler"):
+    """The API that *handler* gets its events from, under the client of Lambda's own image; its log is in *folder*."""
+    with runtime_api() as api:
+        of_lambda = {
             "AWS_LAMBDA_RUNTIME_API": api.address,
             "AWS_LAMBDA_FUNCTION_NAME": "f",
             "AWS_LAMBDA_FUNCTION_VERSION": "1",
             "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
             "AWS_REGION": "eu-west-1",
-            "LAMBDA_TASK_ROOT": str(tmp_path),
-            "PYTHONPATH": str(SOURCE),
+            "LAMBDA_TASK_ROOT": str(folder),
         }
-        command = [PYTHON, "-m", "awslambdaric", "phantomgate.aws.handler"]
-        log = tmp_path / "function.log"
-        with process(command, log, ready=lambda: True, environ=environ):
+        command = [PYTHON, "-m", "awslambdaric", handler]
+        log = folder / "function.log"
+        with process(command, log, ready=lambda: True, environ={**of_lambda, **environ}, cwd=folder):
+            yield api
+
+
+def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):
+    log = tmp_path / "function.log"
+    with loopback_server() as server:
+        environ = server.environ(PHANTOMGATE__POLICY__SCOPES="read", PYTHONPATH=str(SOURCE))
+        with function(tmp_path, environ) as api:
             allowed = api.invoke(rest("GET", "/orders/1", TOKEN))
             refused = api.invoke(rest("GET", "/orders/1", "nobody-knows-this"))
             unknown = api.invoke(sample("iot_mqtt"))
@@ -86,6 +101,53 @@ def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):
     lines = [json.loads(line) for line in told.splitlines() if line.startswith('{"time"')]
     assert ["inactive", "unavailable"] == [line["reason"] for line in lines if line["event"] == "decision"]
     assert ["unknown_event"] == [line["event"] for line in lines if line["event"] != "decision"]
+
+
+EVENTS = ("rest_token", "rest_request", "http_v1", "http_v2", "websocket_connect", "appsync")
+PLAIN = ("function_url_bearer_none_auth", "alb", "alb_multivalue")
+"""Events that are HTTP requests, whose answers are HTTP too."""
+
+
+def test_the_zip_under_the_real_client_answers_every_kind_of_event(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert 0 == main(["package", "--python", "3.11", "--ca", "none"], {})
+    with ZipFile("phantomgate-lambda.zip") as archive:
+        archive.extractall()
+    with loopback_server() as server, function(tmp_path, server.environ(PYTHONPATH=""), "index.handler") as api:
+        server.answer = lambda form: active()
+        allowed = {name: api.invoke(sample(name)) for name in (*EVENTS, *PLAIN)}
+        http = [api.invoke(sample("function_url_bearer_none_auth", rawPath=path)) for path in ("/exchange", "/other")]
+        server.answer = lambda form: (500, "text/html", "<p>no")
+        another = "Bearer another"
+        by_http = {"headers": {"authorization": another}, "identitySource": [another]}
+        for event in (sample("rest_token", authorizationToken=another), sample("http_v2", **by_http)):
+            raised = api.invoke(event)
+            assert raised.error
+            assert {"errorMessage", "errorType"} <= raised.value.keys()
+            assert "Unauthorized" not in raised.text
+        still = api.invoke(sample("rest_token", authorizationToken="Bearer not/a=token"))
+
+    assert [] == [name for name, outcome in allowed.items() if outcome.error]
+    for name in ("rest_token", "rest_request", "http_v1", "websocket_connect"):
+        assert ["Allow"] == [one["Effect"] for one in allowed[name].value["policyDocument"]["Statement"]]
+        assert allowed[name].value["context"]["Authorization"].startswith("Bearer eyJ")
+    assert allowed["http_v2"].value["isAuthorized"] is True
+    assert allowed["appsync"].value["resolverContext"]["Authorization"].startswith("Bearer eyJ")
+    assert [200, 404] == [outcome.value["statusCode"] for outcome in http]
+    assert (True, "Unauthorized") == (still.error, still.value["errorMessage"])  # the function goes on after errors
+
+
+def test_settings_that_cant_be_used_are_an_error_of_every_event_and_said_in_the_log(tmp_path):
+    environ = {"PYTHONPATH": str(SOURCE), "PHANTOMGATE__INTROSPECTION__ENDPOINT": "http://as.example/introspect"}
+    with function(tmp_path, environ) as api:
+        first, second = (api.invoke(rest("GET", "/orders/1", TOKEN)) for _ in range(2))
+
+    for outcome in (first, second):
+        assert (True, False) == (outcome.error, "Unauthorized" in outcome.text)
+        assert outcome.value["errorMessage"].startswith("server_error")
+    lines = [json.loads(line) for line in (tmp_path / "function.log").read_text().splitlines() if '"settings"' in line]
+    assert 2 == len(lines)
+    assert "allow_insecure_http" in lines[0]["problems"][0]
 
 
 def test_secrets_and_parameters_are_read_from_what_boto3_wrote(moto):

@@ -15,7 +15,7 @@ import pytest
 from interop import echo_api
 from interop.asking import ask
 from interop.gateways import BINARIES, gateway
-from interop.http2 import speaks_http2
+from interop.http2 import over_2
 from interop.needs import needs
 from interop.phantomgate_server import phantomgate
 from phantomgate.cli.gateways.headers import look_alikes
@@ -228,17 +228,41 @@ def test_a_client_cannot_have_dropped_what_we_say(world, name):
         assert (200, "ann") == (answer.status, arrived(world.api)["x-user"])
 
 
-def test_over_http2_it_is_the_same(world, binary, record):
-    if not binary.h2:
-        record("HTTP/2", "not without TLS")
-        return
+@pytest.fixture(scope="module")
+def over_http2(binary, backs, started):
+    """The authority where the gateway speaks HTTP/2: itself, or a copy that was told to."""
     needs("curl")
-    good, bad = world.token(), "unknown"
-    authority = f"127.0.0.1:{world.running.port}"
-    assert [200, 401, 401] == [
-        speaks_http2(authority, [("authorization", f"Bearer {good}")]),
-        speaks_http2(authority, [("authorization", f"Bearer {bad}")]),
-        speaks_http2(authority, []),
-    ]
-    assert "ann" == arrived(world.api)["x-user"]
-    record("HTTP/2", "the same")
+    if binary.h2 is None:
+        yield f"127.0.0.1:{started.running.port}"
+        return
+    _, api, gate = backs
+    with gateway(binary, gate(binary.source).settings, api.port, binary.h2) as running:
+        yield f"127.0.0.1:{running.port}"
+
+
+def test_over_http2_what_is_good_arrives_and_nothing_that_is_made_up(world, over_http2, binary, record):
+    names = ["X-User", "x_user", "X-Tenant", "X-Original-URL", "X-HTTP-Method-Override", "X-Forwarded-Host"]
+    forged = [(name, "made-up") for name in names]
+    assert 200 == over_2(over_http2, ("authorization", f"Bearer {world.token()}"), *forged)
+    assert not world.api.contains("made-up")
+    fields = arrived(world.api)
+    assert ("ann", True) == (fields["x-user"], fields["authorization"].startswith("Bearer ey"))
+    record("HTTP/2", "the same" if binary.h2 is None else "the same, when it is turned on")
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "statuses"),
+    [
+        ([], "/", (401,)),
+        (["Bearer unknown"], "/", (401,)),
+        (["Bearer {}", "Bearer two"], "/", (400, 401)),
+        (["Bearer two", "Bearer {}"], "/", (400, 401)),
+        (["Bearer {}, Bearer two"], "/", (400, 401)),
+        (["Bearer {}"], "/admin", (403,)),
+        (["Bearer {}"], "/x/%2e%2e/admin", (400, 401, 403, 404)),
+    ],
+)
+def test_over_http2_what_is_refused_is_refused(world, over_http2, given, path, statuses):
+    token = world.token()
+    sent = [("authorization", value.format(token)) for value in given]
+    assert (True, []) == (over_2(over_http2, *sent, path=path) in statuses, world.api.requests)

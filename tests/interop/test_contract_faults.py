@@ -145,6 +145,24 @@ def test_a_refusal_is_the_clients_to_read(faulty, status):
         assert challenge == answers[0].one("www-authenticate")
 
 
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"\xff\x00garbage\r\n\r\n",
+        b"Authorization: %b\r\n\r\n" % JWT.encode(),
+        b"HTTP/1.1 200 OK\r\nAuthorization: %b" % JWT.encode(),  # and no more
+        b"HTTP/1.1 two hundred\r\nAuthorization: %b\r\nContent-Length: 0\r\n\r\n" % JWT.encode(),
+    ],
+    ids=["garbage", "no status line", "cut off", "no status"],
+)
+def test_what_is_no_http_lets_nothing_in(faulty, raw):
+    stub, api, port = faulty
+    stub.raw = raw
+    answer = ask(port, token="opaque")
+    assert (True, []) == (answer.status >= 400, api.requests)
+    assert stub.seen
+
+
 def test_no_answer_lets_nothing_in(faulty, record):
     stub, api, port = faulty
     stub.closes = True

@@ -22,9 +22,10 @@ __all__ = ["on_loop"]
 CHANGE = HeaderChange((("Authorization", "Bearer a.b.c"),), frozenset(("authorization",)))
 
 
-def asked(token, path="/a"):
-    header = bytes_field(3, bytes_field(1, "authorization") + bytes_field(2, f"Bearer {token}")) if token else b""
-    http = bytes_field(2, "GET") + bytes_field(4, path) + header
+def asked(token, path="/a", *more):
+    fields = [*([("authorization", f"Bearer {token}")] if token else []), *more]
+    raw = b"".join(bytes_field(1, bytes_field(1, name) + bytes_field(3, value)) for name, value in fields)
+    http = bytes_field(2, "GET") + bytes_field(4, path) + bytes_field(13, raw)
     return bytes_field(1, bytes_field(4, bytes_field(2, http)))
 
 
@@ -124,6 +125,35 @@ def test_a_request_that_is_too_long_is_no_request(on_loop):
             with pytest.raises(grpc.aio.AioRpcError) as no:
                 await service.check(asked("x" * 100_000))
             assert grpc.StatusCode.RESOURCE_EXHAUSTED == no.value.code()
+
+    on_loop(story())
+
+
+@pytest.mark.parametrize(
+    ("more", "path", "expected"),
+    [
+        ([(f"x-{number}", "v") for number in range(9)], "/a", 200),
+        ([(f"x-{number}", "v") for number in range(10)], "/a", 400),
+        ([("x-one", "v")] * 10, "/a", 400),
+        ([("x-one", "v" * 1000)], "/a", 400),
+        ([], "/a?" + "q" * 1024, 400),
+    ],
+)
+def test_a_head_over_the_limits_is_refused_as_over_http(on_loop, more, path, expected):
+    async def story():
+        async with Service(limits=Limits(max_headers=10, max_header_bytes=1024)) as service:
+            assert expected == status(await service.check(asked("now", path, *more)))
+            assert (expected == 200) == isinstance(service.decisions[0], Allow)
+
+    on_loop(story())
+
+
+def test_a_challenge_says_where_the_metadata_is(on_loop):
+    where = "https://api.example/.well-known/oauth-protected-resource"
+
+    async def story():
+        async with Service(resource_metadata=where) as service:
+            assert f'resource_metadata="{where}"'.encode() in await service.check(asked(""))
 
     on_loop(story())
 

@@ -216,6 +216,45 @@ def test_a_message_of_few_words_is_judged_the_same(on_loop, asked, status):
     on_loop(story())
 
 
+def many(count):
+    return [(b"x-%d" % number, b"v") for number in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("asked", "status"),
+    [
+        (bearer(1, "now", *many(9)), 200),
+        (bearer(1, "now", *many(10)), 400),
+        (bearer(1, "now", *[(b"x-one", b"v")] * 10), 400),
+        (bearer(1, "now", (b"x-one", b"v" * 940)), 200),
+        (bearer(1, "now", (b"x-one", b"v" * 1000)), 400),
+        (bearer(1, "now", query=b"q" * 1000), 400),
+        (plain(1, b"now", query=b"q" * 1000), 400),
+    ],
+)
+def test_a_head_over_the_limits_is_refused_as_over_http(on_loop, asked, status):
+    async def story():
+        async with Service(limits=Limits(max_headers=10, max_header_bytes=1024)) as service:
+            proxy, _ = await service.greeted()
+            _, _, _, variables = await proxy.says(asked)
+        assert status == variables["status"]
+        assert (status == 200) == isinstance(service.decisions[0][1], Allow)
+
+    on_loop(story())
+
+
+def test_a_challenge_says_where_the_metadata_is(on_loop):
+    where = "https://api.example/.well-known/oauth-protected-resource"
+
+    async def story():
+        async with Service(resource_metadata=where) as service:
+            proxy, _ = await service.greeted()
+            _, _, _, variables = await proxy.says(plain(1))
+        assert f'Bearer realm="api", resource_metadata="{where}"'.encode() == variables["challenge"]
+
+    on_loop(story())
+
+
 def test_where_there_are_sessions_a_message_without_cookies_is_none(on_loop):
     async def story():
         async with Service(sessions=True) as service:

@@ -10,20 +10,22 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.adapters.aws_fields import read_fields, read_query
 from phantomgate.core.errors import PhantomgateError, Reason, Refused
 from phantomgate.core.model import Headers, Request
 from phantomgate.core.nouns import dataclass
+from phantomgate.core.pattern import pattern
+from phantomgate.core.typed import NamedTuple
 
 # Partition, region, account, API and stage are AWS's words; only method and path are the caller's.
-_ARN = re.compile(
+_ARN = pattern(
     r"arn:(aws[a-z-]*):execute-api:([a-z0-9-]+):([0-9]*):([A-Za-z0-9]+)/([A-Za-z0-9_$-]+)/([A-Z]+|\$connect)(/.*)?",
     re.DOTALL,
 )
-_BEFORE_THE_PATH = re.compile(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*").fullmatch  # a stage, or what a domain maps
-_BARE_TOKEN = re.compile(r"(?!(?i:bearer)\Z)[A-Za-z0-9\-._~+/]+=*").fullmatch  # RFC 6750 §2.1: b64token
+_BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")  # a stage, or what a domain maps
+_BARE_TOKEN = pattern(r"(?!(?i:bearer)\Z)[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1: b64token
 
 
 class Surface(Enum):
@@ -124,7 +126,7 @@ def _with_token(request: Request, event: Mapping[str, Any], bare_token: bool) ->
     if not isinstance(value, str):
         request.problem = Refused(Reason.MALFORMED_REQUEST, f"authorizationToken is a {type(value).__name__}")
         return request
-    if bare_token and _BARE_TOKEN(value):
+    if bare_token and _BARE_TOKEN.fullmatch(value):
         value = f"Bearer {value}"
     request.headers.add(b"authorization", value.encode("utf-8", "replace"))
     return request
@@ -138,6 +140,6 @@ def _of_request(event: Mapping[str, Any], arn: Arn, own_path: object, table: boo
         return Request(method, path, Headers(), problem=no)
     if table and isinstance(own_path, str):
         before = own_path.removesuffix(path)
-        if (before == own_path and path) or not _BEFORE_THE_PATH(before):
+        if (before == own_path and path) or not _BEFORE_THE_PATH.fullmatch(before):
             request.problem = Refused(Reason.MALFORMED_REQUEST, "the event's path is not that of its ARN")
     return request

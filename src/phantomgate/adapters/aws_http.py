@@ -10,13 +10,14 @@ from __future__ import annotations
 import hmac
 from binascii import Error, a2b_base64
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.adapters.aws_fields import read_fields, read_query
 from phantomgate.adapters.forward_auth import read_decide, read_exchange, write_allow, write_exchange
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Headers, Refuse, Request
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.form import form_pairs
 
 SECRET_FIELD = b"x-phantomgate-secret"

@@ -108,9 +108,9 @@ def _is_removed(name: str, change: HeaderChange) -> bool:
     return plain in _WHENCE or (plain in _ENVOYS and plain != name)
 
 
-def write_refuse(refuse: Refuse, realm: str) -> bytes:
+def write_refuse(refuse: Refuse, realm: str, resource_metadata: str = "") -> bytes:
     """A CheckResponse that refuses, with status, fields and body for the client."""
-    refusal = write_refusal(refuse, realm)
+    refusal = write_refusal(refuse, realm, resource_metadata=resource_metadata)
     code = _UNAUTHENTICATED if refusal.status == 401 else _PERMISSION_DENIED
     return _denied(code, refusal.status, refusal.headers, refusal.body)
 

@@ -98,9 +98,9 @@ def write_answer(answer: Answer) -> list[tuple[str, str | int]]:
     return [("status", answer.status), *_variables(answer.headers)]
 
 
-def write_refuse(refuse: Refuse, realm: str) -> list[tuple[str, str | int]]:
+def write_refuse(refuse: Refuse, realm: str, resource_metadata: str = "") -> list[tuple[str, str | int]]:
     """The variables of a refusal: `status`, `body`, and `challenge` and `retry_after` where there are some."""
-    refusal = write_refusal(refuse, realm)
+    refusal = write_refusal(refuse, realm, resource_metadata=resource_metadata)
     variables: list[tuple[str, str | int]] = [("status", refusal.status), ("body", refusal.body.decode("ascii"))]
     for name, value in refusal.headers:
         if name.lower() in _FROM_FIELD:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import NamedTuple
 
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Refuse
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.bearer import challenge
 
 

@@ -1,7 +1,8 @@
 """Secrets in AWS Secrets Manager and the Parameter Store: by the Lambda extension if it is there, else by their APIs.
 
 Rule: what is read is returned and never kept, printed or repeated in an error, and AWS's own texts are not quoted. The
-extension remembers secrets for minutes; port 0 in PARAMETERS_SECRETS_EXTENSION_HTTP_PORT goes past it.
+extension remembers secrets for minutes; port 0 in PARAMETERS_SECRETS_EXTENSION_HTTP_PORT goes past it. Nobody is waited
+for past the Unix time in PHANTOMGATE_SECRETS_UNTIL.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import Any
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.blocking_http import BlockingHttp
 from phantomgate.backends.http_request import split_url
+from phantomgate.backends.secrets import UNTIL
 from phantomgate.backends.sigv4 import Credentials, signed
 from phantomgate.core.errors import Refused
 from phantomgate.core.ports import Clock, Http, HttpCall, HttpReply
@@ -37,7 +39,7 @@ def fetch(reference: str, environ: Mapping[str, str], *, http: Http | None = Non
     name, _, key = rest.partition("#")
     ours = BlockingHttp() if http is None else http
     try:
-        said = _from_extension(ours, scheme, name, environ)
+        said = _from_extension(ours, scheme, name, environ, now)
         if said is None:
             said = _from_api(ours, scheme, name, environ, now)
     finally:
@@ -46,7 +48,7 @@ def fetch(reference: str, environ: Mapping[str, str], *, http: Http | None = Non
     return _member(said, name, key) if key else said
 
 
-def _from_extension(http: Http, scheme: str, name: str, environ: Mapping[str, str]) -> str | None:
+def _from_extension(http: Http, scheme: str, name: str, environ: Mapping[str, str], now: Clock) -> str | None:
     """What the extension says, which listens on this machine where the function has its layer; None without it."""
     session, port = environ.get("AWS_SESSION_TOKEN", ""), environ.get(EXTENSION_PORT) or "2773"
     if not session or port == "0" or "AWS_LAMBDA_FUNCTION_NAME" not in environ:
@@ -58,7 +60,7 @@ def _from_extension(http: Http, scheme: str, name: str, environ: Mapping[str, st
         "GET",
         f"http://localhost:{port}/{where}",
         headers=(("X-Aws-Parameters-Secrets-Token", session),),
-        timeout=_TIMEOUT,
+        timeout=_timeout(name, environ, now),
     )
     try:
         return _text(finish(http.send(call)), scheme)
@@ -84,13 +86,22 @@ def _from_api(http: Http, scheme: str, name: str, environ: Mapping[str, str], no
     credentials = Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN", ""))
     when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now()))
     proof = signed(credentials, region, service, when, split_url(url)[0].authority, headers, body)
-    call = HttpCall("POST", url, headers=tuple(proof.items()), body=body, timeout=_TIMEOUT)
+    timeout = _timeout(name, environ, now)
+    call = HttpCall("POST", url, headers=tuple(proof.items()), body=body, timeout=timeout)
     try:
         return _text(finish(http.send(call)), scheme)
     except Refused as no:
         raise ValueError(f'refers to "{name}" in AWS, which can\'t be asked: {no.detail}') from None
     except ValueError as no:
         raise ValueError(f'refers to "{name}" in AWS, {no}') from None
+
+
+def _timeout(name: str, environ: Mapping[str, str], now: Clock) -> float:
+    """For how many seconds we may wait. Raises ValueError when there are none."""
+    left = float(environ[UNTIL]) - now() if UNTIL in environ else _TIMEOUT
+    if left <= 0:
+        raise ValueError(f'refers to "{name}" in AWS, and no time is left to ask; give the function a longer Timeout')
+    return min(left, _TIMEOUT)
 
 
 def _region(name: str, environ: Mapping[str, str]) -> str:

@@ -9,12 +9,17 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Coroutine
 from threading import BoundedSemaphore, Event, Lock
 from time import sleep
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from phantomgate.backends.shared_failure import anew
 from phantomgate.core.errors import Reason, Unavailable
+from phantomgate.core.nouns import replace
+from phantomgate.core.ports import Http, HttpCall, HttpReply
 
 T = TypeVar("T")
+
+Left: TypeAlias = Callable[[], float]
+"""For how many more seconds we may wait, always more than 0. Raises Unavailable once there are none."""
 
 
 def finish(coroutine: Coroutine[Any, Any, T]) -> T:
@@ -100,6 +105,28 @@ class ThreadTurns:
         self._left.release()
 
 
+class Within:
+    """An `Http` around *http* whose calls take no longer than is *left*, whatever they ask for."""
+
+    __slots__ = ("_http", "_left")
+
+    def __init__(self, http: Http, left: Left) -> None:
+        self._http, self._left = http, left
+
+    async def send(self, call: HttpCall) -> HttpReply:
+        """The reply to *call*, as `Http.send`. Raises Unavailable when no time is left for it."""
+        return await self._http.send(replace(call, timeout=min(call.timeout, self._left())))
+
+
 async def pause(seconds: float) -> None:
     """Wait, as a coroutine that never suspends."""
     sleep(seconds)  # noqa: ASYNC251 - this family blocks
+
+
+def pausing(left: Left) -> Callable[[float], Awaitable[None]]:
+    """A `pause` that is no longer than is *left*."""
+
+    async def pause_at_most(seconds: float) -> None:
+        await pause(min(seconds, left()))
+
+    return pause_at_most

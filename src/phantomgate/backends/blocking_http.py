@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Lock, Thread
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from phantomgate.backends import http_trouble as trouble
 from phantomgate.backends.http_reply import ReplyReader
@@ -20,6 +20,7 @@ from phantomgate.backends.http_request import Origin, request_bytes, split_url
 from phantomgate.backends.tls import client_context
 from phantomgate.core.errors import Unavailable
 from phantomgate.core.ports import Clock, HttpCall, HttpReply
+from phantomgate.core.typed import NamedTuple
 
 Lookup: TypeAlias = Callable[..., list[tuple[Any, ...]]]
 """As `socket.getaddrinfo`."""

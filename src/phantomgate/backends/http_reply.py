@@ -7,11 +7,11 @@ received text is ever put into an error, since a server may echo a token.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import HttpReply
 
 MAX_SECTION = 32 * 1024
@@ -22,10 +22,10 @@ MAX_INTERIM = 8
 """How many 1xx replies may precede the real one (RFC 9110 §15.2 sets no bound)."""
 MAX_CHUNK_LINE = 256
 
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")  # RFC 9112 §4
-_FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")  # RFC 9112 §5; no obs-fold, no CTL
-_LENGTH = re.compile(rb"[0-9]{1,18}")
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e]*)?")  # RFC 9112 §7.1.1: extensions are ignored
+_STATUS_LINE = pattern(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")  # RFC 9112 §4
+_FIELD = pattern(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")  # RFC 9112 §5; no obs-fold, no CTL
+_LENGTH = pattern(rb"[0-9]{1,18}")
+_CHUNK_LINE = pattern(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e]*)?")  # RFC 9112 §7.1.1: extensions are ignored
 
 
 class ReplyReader:

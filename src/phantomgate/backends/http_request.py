@@ -6,15 +6,14 @@ ValueError. Values are secret and never part of an error.
 
 from __future__ import annotations
 
-import re
-
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import HttpCall
 from phantomgate.oauth.urls import Origin, split_url
 
 __all__ = ["Origin", "request_bytes", "request_fields", "split_url"]
 
-_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
-_VALUE = re.compile(r"(?:[!-~](?:[\t -~]*[!-~])?)?")  # the ASCII part of RFC 9110 §5.5
+_NAME = pattern(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token, RFC 9110 §5.6.2
+_VALUE = pattern(r"(?:[!-~](?:[\t -~]*[!-~])?)?")  # the ASCII part of RFC 9110 §5.5
 _OURS = frozenset({"host", "connection", "content-length", "transfer-encoding", "accept-encoding", "te", "trailer",
                    "upgrade", "expect", "keep-alive", "proxy-connection"})  # fmt: skip
 _FRAMED_OTHERWISE = frozenset({"HEAD", "CONNECT"})  # RFC 9112 §6.3: their replies have no body of their own

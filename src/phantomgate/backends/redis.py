@@ -11,17 +11,18 @@ cluster +cluster|slots, +cluster|shards, +readonly and +command.
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 
+from phantomgate.backends.redis_line import Lines
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
+from phantomgate.core.typed import Protocol
 
 MOST_BYTES = 65536
 """A longer value isn't fetched: whoever may write into the store can't fill our memory."""
@@ -33,8 +34,10 @@ FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds for which the store is left alone after a failure: doubled each time."""
 NOTES_SECONDS, NOTES_PAUSE = 1.0, 1.0
 """The same for purges, which no request waits for: how long they may take at least, and the longest pause."""
-_GET = "if redis.call('STRLEN',KEYS[1])>tonumber(ARGV[1]) then return false end \
-return {redis.call('GET',KEYS[1]),redis.call('PTTL',KEYS[1])}"
+_GET = "local v=redis.call('STRLEN',KEYS[1])<=tonumber(ARGV[1]) and redis.call('GET',KEYS[1]) \
+return v and redis.call('PTTL',KEYS[1])..':'..v"
+"""One string, since redis-py reads that with less effort than a list of two."""
+_DIGITS = 16
 
 Act: TypeAlias = Callable[[Sequence[Any], float], Awaitable[Any]]
 """Runs one command within so many seconds; raises whatever goes wrong."""
@@ -105,10 +108,10 @@ class RedisStore:
         """The value under *key* and the seconds it has left, or None."""
         with suppress(Fault):
             found = await self._try("EVAL", _GET, 1, self._value + key, MOST_BYTES)
-            if isinstance(found, list) and len(found) == 2:
-                value, left = found
-                if isinstance(value, bytes) and isinstance(left, int) and left > 0:
-                    return value, left / 1000
+            if isinstance(found, bytes):
+                left, colon, value = found.partition(b":")
+                if colon and len(left) <= _DIGITS and left.isdigit() and int(left) > 0:
+                    return value, int(left) / 1000
         return None
 
     async def put(self, key: bytes, record: bytes, seconds: float) -> None:
@@ -143,7 +146,8 @@ class RedisStore:
         with suppress(Fault, ValueError, TypeError, AttributeError):
             first = f"({since}" if since != "0" else "-"
             found = await self._try("XRANGE", self._notes, first, "+", "COUNT", 1000, patient=True)
-            return [(name.decode("ascii"), fields[b"n"]) for name, fields in found or () if b"n" in fields]
+            notes = [(name.decode("ascii"), _fields(said)) for name, said in found or ()]
+            return [(name, fields[b"n"]) for name, fields in notes if b"n" in fields]
         return None
 
     async def ask(self) -> str:
@@ -204,6 +208,11 @@ class RedisStore:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
+def _fields(said: Any) -> dict[bytes, bytes]:
+    """The fields of a note: as redis-py reads them, or as they were on the wire, one after the other."""
+    return said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=True))
+
+
 def _why(no: Exception) -> str:
     """What went wrong, in words that hold nothing of ours: the library's own may quote a command."""
     kinds = [kind.__name__ for kind in type(no).__mro__[:-3]]
@@ -211,18 +220,26 @@ def _why(no: Exception) -> str:
 
 
 def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Awaitable[None]]]:
-    """What runs commands on an event loop, on at most *connections* of them, and what ends it."""
+    """What runs commands on an event loop, and what ends it. One connection carries all; to a cluster, *connections* to
+    each node at the most, with one command at a time."""
     made: list[Any] = []
-    # Its own timeouts are off: they cost a task each, and on Python 3.11 swallow a cancellation, and so ours, at times
-    waits = {"socket_timeout": None, "socket_connect_timeout": None}
+    lines: list[Lines] = []
 
     async def act(command: Sequence[Any], seconds: float) -> Any:
+        if not made:
+            # *seconds* are all; its own cost a task each, and on Python 3.11 swallow a cancellation now and then
+            made.append(_client(place, connections, redis.asyncio, {"socket_timeout": None}))
+            if place.mode != "cluster":
+                lines.append(Lines(made[0].connection_pool))
+        if lines:
+            return await lines[0].act(command, seconds)
         async with asyncio.timeout(seconds):  # and the connection is closed: a late answer is nobody's
-            if not made:
-                made.append(_client(place, connections, redis.asyncio, waits))
             return await made[0].execute_command(*command)
 
     async def close() -> None:
+        for line in lines:
+            await line.close()
+        lines.clear()
         for one in _clients(made):
             await one.aclose()
 
@@ -232,7 +249,7 @@ def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Await
 def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Callable[[], Awaitable[None]]]:
     """What runs commands and blocks, and what ends it. *timeout* is for each step that may wait."""
     made: list[Any] = []
-    waits = {"socket_timeout": timeout, "socket_connect_timeout": max(TRIAL_SECONDS, timeout)}
+    waits: dict[str, float | None] = {"socket_timeout": timeout, "socket_connect_timeout": max(TRIAL_SECONDS, timeout)}
 
     async def act(command: Sequence[Any], seconds: float) -> Any:  # noqa: ARG001 - sockets have theirs
         if not made:
@@ -246,11 +263,6 @@ def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Calla
     return act, close
 
 
-async def blocking_pause(seconds: float) -> None:
-    """A `Pause` for the blocking family."""
-    time.sleep(seconds)  # noqa: ASYNC251 - it blocks, as all of that family
-
-
 def _clients(made: list[Any]) -> list[Any]:
     """All that has connections: the client, if one was *made*, and those of the sentinels that it asks."""
     found = made[:1]
@@ -260,7 +272,7 @@ def _clients(made: list[Any]) -> list[Any]:
     return found
 
 
-def _client(place: Place, connections: int, library: Any, waits: dict[str, float] | dict[str, None]) -> Any:
+def _client(place: Place, connections: int, library: Any, waits: dict[str, float | None]) -> Any:
     """The client of redis-py, or of its asyncio twin, for *place*."""
     retry = (redis.asyncio if library is redis.asyncio else redis).retry.Retry(NoBackoff(), 0)
     options: dict[str, Any] = {"protocol": 2, "retry": retry, **waits}

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Callable
+from functools import cache
 from struct import Struct
 from typing import TYPE_CHECKING
 
@@ -73,7 +74,7 @@ class Sealed:
         """As `SharedFacts.keep`."""
         name, key = self._halves(question)
         iv = self._random(_IV)
-        sealed = _cipher(key).encrypt(iv, _TIMES.pack(self._now(), seconds) + record, _VERSION + name)
+        sealed = _library()[0](key).encrypt(iv, _TIMES.pack(self._now(), seconds) + record, _VERSION + name)
         await self.store.put(name, _VERSION + iv + sealed, seconds)
 
     async def claim(self, question: bytes, seconds: float) -> bool:
@@ -90,17 +91,19 @@ class Sealed:
 
 
 def _opened(key: bytes, name: bytes, value: bytes) -> bytes | None:
-    from cryptography.exceptions import InvalidTag
-
     if len(value) < _LEAST:
         return None
+    cipher, wrong = _library()
     try:
-        return _cipher(key).decrypt(value[1 : 1 + _IV], value[1 + _IV :], _VERSION + name)
-    except InvalidTag:
+        return cipher(key).decrypt(value[1 : 1 + _IV], value[1 + _IV :], _VERSION + name)
+    except wrong:
         return None
 
 
-def _cipher(key: bytes) -> AESGCM:
+@cache
+def _library() -> tuple[type[AESGCM], type[Exception]]:
+    """The cipher, and what it raises for what it didn't seal; imported when the first value is opened or sealed."""
+    from cryptography.exceptions import InvalidTag
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    return AESGCM(key)
+    return AESGCM, InvalidTag

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+UNTIL = "PHANTOMGATE_SECRETS_UNTIL"
+"""The variable that says until when, in Unix time, AWS may be waited for; the Lambda function sets it for itself."""
 _MOST_BYTES = 65536
 
 

@@ -8,11 +8,9 @@ wrong in here changes no decision. Which decisions are recorded is ours to say, 
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
-from dataclasses import replace
 from typing import Any
 
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -32,13 +30,15 @@ from opentelemetry.trace import (
 
 from phantomgate.core.errors import Refused, Unavailable
 from phantomgate.core.model import Allow, Answer, Credential, Decision, Fields, Request, Route, Token
+from phantomgate.core.nouns import replace
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import Http, HttpCall, HttpReply, Resolver
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.oauth.urls import split_url
 
 EXPORT_SECONDS = 2
 """How long the collector may take; it is asked behind, and what it doesn't take is lost."""
-_TRACEPARENT = re.compile(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}").fullmatch  # W3C Trace Context §3.2
+_TRACEPARENT = pattern(rb"00-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}")  # W3C Trace Context §3.2
 
 
 class Tracing:
@@ -164,7 +164,7 @@ class _Calling:
 def _caller(request: Request) -> Span | None:
     """The span of whoever sent *request*, if it names one that can be."""
     values = request.headers.all(b"traceparent")
-    found = _TRACEPARENT(values[0]) if len(values) == 1 else None
+    found = _TRACEPARENT.fullmatch(values[0]) if len(values) == 1 else None
     if found is None:
         return None
     context = SpanContext(int(found[1], 16), int(found[2], 16), is_remote=True, trace_flags=TraceFlags(0))

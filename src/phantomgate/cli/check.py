@@ -19,7 +19,7 @@ from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import wire_agent
-from phantomgate.config.loading import draft, read_sources
+from phantomgate.config.loading import CONFIG, draft, read_sources
 from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import unmet, wire
@@ -33,29 +33,60 @@ Nothing is changed anywhere.
 
   phantomgate check --config gateway.toml && systemctl restart phantomgate
 
+With --aws it reads SAM or CloudFormation templates instead, and contacts nobody: do the caching, identity sources,
+payload format, routes, mappings, gateway responses and permissions fit the settings of the function in them? Those are
+the function's variables in the template, and the settings file that goes into its zip. What a parameter without a
+default decides can't be known from here, and is said. Each finding is one of
+  unsafe  somebody may get in, or learn something, who must not
+  broken  it would not work as deployed
+  advice  it works, and could be better
+
+  phantomgate check --aws template.yaml && sam deploy
+
 exit codes:
-  0  everything is good (there may be warnings)
+  0  everything is good (there may be warnings, or advice)
   1  an authorization server can't be reached, refuses our client, or gives no usable answer or key; or the shared
-     store can't be used
-  2  the settings have problems
+     store can't be used; or a template has something unsafe or broken
+  2  the settings have problems, or a template can't be read
 """
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """`--config` and `--json`."""
+    """`--config`, `--aws` and `--json`."""
     parser.epilog = EXPLANATION
     add_config(parser)
+    parser.add_argument(
+        "--aws",
+        metavar="TEMPLATE",
+        type=Path,
+        nargs="+",
+        help="look at these SAM or CloudFormation templates, in YAML or JSON, and ask no server",
+    )
     add_json(parser)
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Check, print what was found, and give the exit code."""
+    if options.aws:
+        return _run_on_templates(options, environ)
     found = look(options.config, environ)
     if options.json:
         print(json.dumps(found.as_json(), indent=2))
     else:
         found.print()
     return found.exit_code
+
+
+def _run_on_templates(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
+    from phantomgate.cli.aws_template import looking, report
+
+    sources = read_sources(options.config, {CONFIG: environ.get(CONFIG, "")})
+    looked = looking.look(options.aws, "" if sources.toml_text is None else sources.origin)
+    if options.json:
+        print(json.dumps(report.as_json(looked), indent=2))
+    else:
+        report.print_report(looked)
+    return report.exit_code(looked)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ EXTRAS = {
     "serve": ("aiohttp", "httptools", "uvloop", "prometheus_client"),
     "jwt": ("cryptography", "joserfc"),
     "redis": ("redis",),
+    "aws": ("yaml",),
 }
 """Which extra of the package brings which library."""
 

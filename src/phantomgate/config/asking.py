@@ -6,13 +6,13 @@ Rule: what is secret is read here, once, by its place in the settings, and every
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import NamedTuple
 
 from phantomgate.config.authentication import authentication, certificate
 from phantomgate.config.settings import AsClient, Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.resolvers.client import Authenticate
 

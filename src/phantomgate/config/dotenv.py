@@ -8,7 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-_LINE = re.compile(
+from phantomgate.core.pattern import pattern
+
+_LINE = pattern(
     r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*
         (?: "(?P<double>[^"]*)" | '(?P<single>[^']*)' | `(?P<back>[^`]*)` | (?P<plain>[^#\r\n]*) )
         [ \t]*(?:\#.*)?""",

@@ -8,11 +8,12 @@ from __future__ import annotations
 import re
 
 from phantomgate.config.kinds import Kind, found
+from phantomgate.core.pattern import pattern
 
 _SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _BYTES = {"B": 1, "KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30}
-_DURATION = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
-_SIZE = re.compile(r"([0-9]{1,15})(B|KiB|MiB|GiB)")
+_DURATION = pattern(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)(ms|s|m|h)")
+_SIZE = pattern(r"([0-9]{1,15})(B|KiB|MiB|GiB)")
 
 
 def read_duration(text: object) -> float:

@@ -6,12 +6,13 @@ Rule: nothing is imported that the family doesn't need, so a cold start pays for
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Http, Later, Once, Turns
+from phantomgate.core.typed import Protocol
 
 Family: TypeAlias = Literal["blocking", "nonblocking"]
 
@@ -27,7 +28,6 @@ class Closable(Protocol):
 
     async def close(self) -> None:
         """Give them back; whatever is asked of it later is refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +43,15 @@ class BackEnds:
     pause: Callable[[float], Awaitable[None]]
 
 
-def back_ends(settings: Settings, family: Family, ticks: Clock, given: Http | None) -> BackEnds:
-    """The back ends of *family*; *given*, if it is, instead of its HTTP clients."""
-    return _nonblocking(given) if family == "nonblocking" else _blocking(settings, ticks, given)
+def back_ends(
+    settings: Settings, family: Family, ticks: Clock, given: Http | None, left: Callable[[], float] | None = None
+) -> BackEnds:
+    """The back ends of *family*; *given*, if it is, instead of its HTTP clients.
+
+    *left* says for how many more seconds blocking ones may wait, and raises Unavailable once there are none; None: as
+    long as the settings have it.
+    """
+    return _nonblocking(given) if family == "nonblocking" else _blocking(settings, ticks, given, left)
 
 
 def _nonblocking(given: Http | None) -> BackEnds:
@@ -73,8 +79,8 @@ def _nonblocking(given: Http | None) -> BackEnds:
     return BackEnds(client, flights, key_flights, later, closing, LoopTurns, asyncio.sleep)
 
 
-def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
-    from phantomgate.backends.blocking import SingleFlight, ThreadTurns, pause
+def _blocking(settings: Settings, ticks: Clock, given: Http | None, left: Callable[[], float] | None) -> BackEnds:
+    from phantomgate.backends.blocking import SingleFlight, ThreadTurns, Within, pause, pausing
     from phantomgate.backends.blocking_http import BlockingHttp
 
     clients: dict[tuple[str, Certificate], Http] = {}
@@ -82,11 +88,11 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
 
     def client(issuer: str, ca_file: str, ours: Certificate, connections: int) -> Http:  # noqa: ARG001 - a thread has one
         if given is not None:
-            return given
+            return given if left is None else Within(given, left)
         if (ca_file, ours) not in clients:
             made = BlockingHttp(ca_file=ca_file or None, certificate=ours, ticks=ticks)
             closing.append(made)
-            clients[ca_file, ours] = made
+            clients[ca_file, ours] = made if left is None else Within(made, left)
         return clients[ca_file, ours]
 
     askers = [settings.introspection, *(one.introspection for one in settings.issuers)]
@@ -106,5 +112,5 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None) -> BackEnds:
         None,
         closing,
         ThreadTurns,
-        pause,
+        pause if left is None else pausing(left),
     )

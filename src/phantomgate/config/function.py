@@ -6,7 +6,8 @@ at once, by the name of the variable that whoever deployed it has written.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from phantomgate.config.aws_checks import problems_on_aws
@@ -32,6 +33,19 @@ class Function:
 
 def load_function(environ: Mapping[str, str]) -> Function:
     """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
+    function, problems = draft_function(environ)
+    if problems:
+        raise SettingsError(problems)
+    return function
+
+
+def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) -> tuple[Function, list[Problem]]:
+    """The settings as far as they can be read, with defaults for the rest, and every problem.
+
+    Nothing is concluded from the variables that *unknown* names: they are there, and what they say isn't known. Only
+    for looking further, as `loading.draft`. Raises SettingsError when a file can't be read.
+    """
+    environ = {**environ, **dict.fromkeys(unknown, _UNREADABLE)}
     root = environ.get(TASK_ROOT, "")
     bundled = _dotenv(f"{root}/.env") if root else {}
     merged = {**bundled, **environ}
@@ -42,12 +56,22 @@ def load_function(environ: Mapping[str, str]) -> Function:
         theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
-        problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings)]
-    if theirs.problems:  # what follows from them helps nobody
-        raise SettingsError(theirs.problems)
-    if problems:
-        raise SettingsError([_by_their_names(problem, theirs) for problem in problems])
-    return Function(settings, merged, (*theirs.warnings, *_bundled_secrets(bundled, environ)))
+        unread = {problem.setting for problem in problems}
+        problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings, unread)]
+    function = Function(settings, merged, (*theirs.warnings, *_bundled_secrets(bundled, environ)))
+    their_problems = _about_known(theirs.problems, unknown)
+    if their_problems:  # what follows from them helps nobody
+        return function, their_problems
+    return function, _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
+
+
+_UNREADABLE = "\0"
+"""What no setting can be, and no environment can hold."""
+
+
+def _about_known(problems: Collection[Problem], unknown: Collection[str]) -> list[Problem]:
+    """Those of *problems* that have to do with none of the variables *unknown*."""
+    return [one for one in problems if not set(re.findall(r"\w+", f"{one.setting} {one.origin}")).intersection(unknown)]
 
 
 def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:

@@ -6,13 +6,14 @@ Rule: one breaker, one count of turns and one set of figures a server, however m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from phantomgate.config.family import BackEnds, Certificate, Family, HttpFor
 from phantomgate.config.issuing import DEFAULT_NAME
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.core.ports import Clock, Http, Turns
+from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.breaker import Breaker, State
 from phantomgate.resolvers.guarded import Calls, Guarded
 

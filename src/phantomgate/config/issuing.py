@@ -1,13 +1,12 @@
 """From the settings of each issuer to who resolves its tokens, and what can be asked to see whether it is there.
 
-Rule: `wiring` brings the tools and joins what is made here. Nothing is made that an issuer doesn't need, nor imported:
-the server of [introspection] alone costs a cold start no verifier.
+Rule: `wiring` brings the tools and joins what is made here; what an issuer doesn't need is not even imported.
 """
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
 from phantomgate.config.authentication import certificate
@@ -17,6 +16,7 @@ from phantomgate.config.settings import Introspection, IssuerRule, Settings
 from phantomgate.core.errors import Refused
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Later, Once, Resolver, Store
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.introspection import Answer
 from phantomgate.resolvers.cached import Cached, Counts
 from phantomgate.resolvers.introspect import Introspect

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
 from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.pattern import pattern
 
 T = TypeVar("T")
 
@@ -99,13 +100,13 @@ def choice(*words: str) -> Kind[str]:
     return Kind(want, read, {"enum": list(words)})
 
 
-def words(name: str, pattern: str, want: str, *, optional: bool = True) -> Kind[str]:
-    """Text that matches *pattern* as a whole; an empty one means "not set" where it is *optional*."""
-    whole = re.compile(pattern)
+def words(name: str, form: str, want: str, *, optional: bool = True) -> Kind[str]:
+    """Text that matches *form* as a whole; an empty one means "not set" where it is *optional*."""
+    whole = pattern(form)
 
     def read(value: object) -> str:
         text = text_of(value, want)
-        if not (whole.fullmatch(text) or (optional and not text)):
+        if not ((optional and not text) or whole.fullmatch(text)):
             raise ValueError(f"is {found(text)}; want {want}")
         return text
 

@@ -10,6 +10,7 @@ import re
 
 from phantomgate.config.kinds import Kind, found, text_of
 from phantomgate.core.nouns import dataclass
+from phantomgate.core.pattern import pattern
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
 
 __all__ = [
@@ -18,8 +19,8 @@ __all__ = [
 ]  # fmt: skip
 
 _NAME = r"[A-Za-z0-9]([A-Za-z0-9._-]{0,251}[A-Za-z0-9])?"
-_HOST_PORT = re.compile(rf"(?:\[(?P<six>[0-9A-Fa-f:.]{{2,45}})\]|(?P<host>{_NAME})):(?P<port>[0-9]{{1,5}})")
-_WEB_ORIGIN = re.compile(
+_HOST_PORT = pattern(rf"(?:\[(?P<six>[0-9A-Fa-f:.]{{2,45}})\]|(?P<host>{_NAME})):(?P<port>[0-9]{{1,5}})")
+_WEB_ORIGIN = pattern(
     r"(?P<scheme>https?)://(?:[a-z0-9](?:[a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\])(?::(?P<port>[1-9][0-9]{0,4}))?"
 )
 _OWN_PORTS = {"https": "443", "http": "80"}

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from phantomgate.config.log import Level, LogLine, frames, kinds_of
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, Answer, Decision, Refuse, Request
 from phantomgate.core.ports import Clock, Observer
+from phantomgate.core.typed import Protocol
 from phantomgate.resolvers.breaker import State
 from phantomgate.resolvers.guarded import OUTCOMES, Calls
 
@@ -41,7 +42,6 @@ class CacheCounts(Protocol):
 
     def results(self) -> dict[str, int]:
         """Each result of a look-up, and how often it came."""
-        ...
 
 
 class Metrics:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.settings import IssuerRule
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route
+from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.introspect import Introspect
 
 if TYPE_CHECKING:

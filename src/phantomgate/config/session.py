@@ -6,13 +6,13 @@ Rule: every problem with a key is said, each with its place in the list; what it
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import NamedTuple
 
 from phantomgate.backends.secrets import named, read_secret
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.model import Headers
 from phantomgate.core.ports import Find, Respond
+from phantomgate.core.typed import NamedTuple
 from phantomgate.gateway.cors import CorsRules, cors
 from phantomgate.gateway.find_session import SessionRules, find_session
 from phantomgate.gateway.gateway import respond_nothing

@@ -16,10 +16,11 @@ _SERVERS = list_of(ISSUER, want='["https://as.example"]')
 @dataclass(frozen=True, slots=True)
 class Resource:
     """The API as a protected resource (RFC 9728), for clients that look up where to get a token, as those of the Model
-    Context Protocol do. With `identifier`, the decision listener, the proxy and the ASGI and WSGI middlewares publish
-    its metadata at `/.well-known/oauth-protected-resource` followed by the identifier's own path, and their
-    challenges have `resource_metadata` with that URL (over HTTP, not with `serve.protocol` "spop" or "grpc"). A gateway
-    must pass that path on to us without asking for a token."""
+    Context Protocol do. With `identifier`, every challenge has `resource_metadata` with the URL of its metadata:
+    `/.well-known/oauth-protected-resource` followed by the identifier's own path. The decision listener, the proxy and
+    the ASGI and WSGI middlewares publish it there; a gateway must pass that path on to us without asking for a token.
+    With `serve.protocol` "spop" or "grpc", and in Kong's Python plugin, nothing of ours speaks HTTP, and the gateway
+    must answer it."""
 
     identifier: str = setting(_IDENTIFIER, "")
     """The API's URL, exactly as clients use it: https, or http on loopback. Empty: nothing is published."""

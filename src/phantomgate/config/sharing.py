@@ -6,7 +6,7 @@ Rule: the library is imported only where something is shared, and the store is n
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Literal, NamedTuple, cast
+from typing import Any, Literal, cast
 
 from phantomgate.backends.secrets import named, read_secret
 from phantomgate.config.family import Family
@@ -15,6 +15,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Notes, Pause, Resolver, SharedFacts
+from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
@@ -97,6 +98,7 @@ def sharing(
     secrets: Secrets,
     family: Family,
     *,
+    pause: Pause,
     now: Clock,
     ticks: Clock,
     random: Callable[[int], bytes],
@@ -121,12 +123,8 @@ def sharing(
         rule.ca_file,
     )
     if family == "nonblocking":
-        import asyncio
-
-        pause: Pause = asyncio.sleep
         act, close = redis.nonblocking(place, rule.connections)
     else:
-        pause = redis.blocking_pause
         act, close = redis.blocking(place, rule.connections, rule.timeout)
     counts = SharedCounts()
     store = redis.RedisStore(

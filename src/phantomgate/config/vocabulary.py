@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
 from phantomgate.config.network import ADDRESS
 from phantomgate.core.model import plain_name
+from phantomgate.core.pattern import pattern
 from phantomgate.oauth.authorization import OURS
 from phantomgate.oauth.jwa import ALGORITHMS
 from phantomgate.oauth.minting import NEVER_COPIED
@@ -136,7 +137,7 @@ KEY_SET = Kind("table", _key_set, {"type": "object"}, from_json)
 _KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
 
 
-_REFERENCE = re.compile(
+_REFERENCE = pattern(
     r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+"
     r"|aws-sm:[A-Za-z0-9/_+=.@:-]{1,2048}(?:#[^#\x00-\x1f]{1,256})?|aws-ssm:[A-Za-z0-9/_.:-]{1,2048}"
 )

@@ -107,12 +107,13 @@ def wire(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    left: Callable[[], float] | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
-    instead of the family's own client. Raises SettingsError with every problem, and ModuleNotFoundError when the family
-    needs a library that isn't installed.
+    instead of the family's own client; *left* is as for `back_ends`. Raises SettingsError with every problem, and
+    ModuleNotFoundError when the family needs a library that isn't installed.
     """
     environ = process_environ() if environ is None else environ
     ours, problems = clients(settings, environ, now=now, random=random)
@@ -135,13 +136,13 @@ def wire(
     if settings.splits:
         metrics.caches["split"] = split
     share = settings.serve.workers if family == "nonblocking" else 1
-    ends = back_ends(settings, family, ticks, http)
+    ends = back_ends(settings, family, ticks, http, left)
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
         say = _telling(write, now)
-        shared = sharing(settings, secrets, family, now=now, ticks=ticks, random=random, say=say)
+        shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
     marks = Marks(ticks=ticks, secret=secrets.secret.encode() if secrets is not None else b"")

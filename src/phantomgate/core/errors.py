@@ -14,7 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import Enum
-from typing import NamedTuple
+
+from phantomgate.core.typed import NamedTuple
 
 
 class Reason(Enum):

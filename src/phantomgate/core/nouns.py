@@ -1,9 +1,9 @@
 """`dataclass` as our nouns use it, for a cold start that can't afford the standard one.
 
 `dataclasses` compiles six functions a class and imports `inspect`; for the nouns of one decision that is a third of a
-Lambda function's start. Here one function a class is compiled, `__init__`, and only when it is first called; the others
-are shared. Rule: whatever this gives, `dataclasses` would too (type checkers see only that one), and its `fields`,
-`replace` and `asdict` work on what is made here.
+Lambda function's start. Here one function a class is compiled, `__init__`, and only for a noun that is made often; the
+others are shared. Rule: whatever this gives, `dataclasses` would too (type checkers see only that one), and its
+`fields`, `replace` and `asdict` work on what is made here.
 """
 
 from __future__ import annotations
@@ -16,24 +16,26 @@ if TYPE_CHECKING:
     from dataclasses import dataclass, field, fields, replace
 else:
     _MISSING: Any = object()
+    _OFTEN = 50  # compiling takes as long as making about so many without
     _set = object.__setattr__
 
     class Field:
         """One field of a noun: what `dataclasses.Field` would say of it."""
 
-        __slots__ = ("compare", "default", "default_factory", "metadata", "name", "repr")
+        __slots__ = ("compare", "default", "default_factory", "init", "metadata", "name", "repr")
 
-        def __init__(self, default, default_factory, repr, compare, metadata):  # noqa: A002 - its words
+        def __init__(self, default, default_factory, init, repr, compare, metadata):  # noqa: A002 - its words
             self.name = ""
+            self.init = init
             self.default = default
             self.default_factory = default_factory
             self.repr = repr
             self.compare = compare
             self.metadata = metadata or {}
 
-    def field(*, default=_MISSING, default_factory=_MISSING, repr=True, compare=True, metadata=None):  # noqa: A002
-        """As `dataclasses.field`."""
-        return Field(default, default_factory, repr, compare, metadata)
+    def field(*, default=_MISSING, default_factory=_MISSING, init=True, repr=True, compare=True, metadata=None):  # noqa: A002
+        """As `dataclasses.field`. One that is not for `init` has no default either: `__post_init__` sets it."""
+        return Field(default, default_factory, init, repr, compare, metadata)
 
     def fields(noun):
         """The fields of a noun or its class, in order."""
@@ -41,7 +43,8 @@ else:
 
     def replace(noun, /, **changes):
         """A noun that is like *noun* but for *changes*."""
-        return type(noun)(**{name: getattr(noun, name) for name in type(noun).__noun_fields__} | changes)
+        kept = {name: getattr(noun, name) for name, one in type(noun).__noun_fields__.items() if one.init}
+        return type(noun)(**kept | changes)
 
     def dataclass(cls=None, /, *, frozen=False, slots=False, eq=True):
         """As `dataclasses.dataclass`, with these parameters."""
@@ -62,8 +65,9 @@ else:
         if slots:
             body["__slots__"] = tuple(own)
             body |= {"__getstate__": _state, "__setstate__": _restore}
-        body |= {"__noun_fields__": known, "__match_args__": tuple(known), "__dataclass_fields__": _Standard()}
-        for name, function in (("__init__", _init_of(known, frozen)), ("__repr__", _repr)):
+        body |= {"__noun_fields__": known, "__dataclass_fields__": _Standard()}
+        body["__match_args__"] = tuple(name for name, one in known.items() if one.init)
+        for name, function in (("__init__", _init_of(cls, known, frozen)), ("__repr__", _repr)):
             body.setdefault(name, function)
         if eq:
             body.setdefault("__eq__", _eq)
@@ -76,22 +80,47 @@ else:
 
     def _field(cls, name):
         value = cls.__dict__.get(name, _MISSING)
-        found = value if isinstance(value, Field) else Field(value, _MISSING, True, True, None)
+        found = value if isinstance(value, Field) else Field(value, _MISSING, True, True, True, None)
         found.name = name
         return found
 
-    def _init_of(known, frozen):
-        def __init__(self, *args, **kwargs):  # noqa: N807 - the real one takes its place now
-            init = _compiled(known, frozen)
-            for cls in type(self).__mro__:
-                if cls.__dict__.get("__init__") is __init__:  # unless another thread was here meanwhile
-                    type.__setattr__(cls, "__init__", init)
+    def _init_of(cls, known, frozen):
+        asked = {name: one for name, one in known.items() if one.init}
+        then = getattr(cls, "__post_init__", None)
+        made = 0
+
+        def __init__(self, *args, **kwargs):  # noqa: N807 - the real one takes its place in time
+            nonlocal made
+            made += 1
+            if made < _OFTEN and _bound(self, asked, args, kwargs):
+                if then:
+                    then(self)
+                return
+            init = _compiled(asked, frozen, then)  # which also knows what to say of wrong arguments
+            for kind in type(self).__mro__:
+                if kind.__dict__.get("__init__") is __init__:  # unless another thread was here meanwhile
+                    type.__setattr__(kind, "__init__", init)
             init(self, *args, **kwargs)
 
         return __init__
 
-    def _compiled(known, frozen):
-        scope, params, lines = {"_set": _set, "_MISSING": _MISSING}, [], []
+    def _bound(self, known, args, kwargs):
+        """Whether the arguments fit; then they are the fields of *self*."""
+        given = dict(zip(known, args))  # noqa: B905 - too many are seen by their count
+        if len(given) < len(args) or not (known.keys() - given.keys()) >= kwargs.keys():
+            return False
+        given |= kwargs
+        for name, one in known.items():
+            value = given.get(name, one.default)
+            if value is _MISSING:
+                if one.default_factory is _MISSING:
+                    return False
+                value = one.default_factory()
+            _set(self, name, value)
+        return True
+
+    def _compiled(known, frozen, then):
+        scope, params, lines = {"_set": _set, "_MISSING": _MISSING, "_then": then}, [], []
         for name, one in known.items():
             value = name
             if one.default_factory is not _MISSING:
@@ -104,6 +133,7 @@ else:
             else:
                 params.append(name)
             lines.append(f" _set(self, {name!r}, {value})" if frozen else f" self.{name} = {value}")
+        lines += [" _then(self)"] if then else []
         exec(f"def __init__(self, {', '.join(params)}):\n" + ("\n".join(lines) or " pass"), scope)  # noqa: S102 - as `dataclasses`
         return scope["__init__"]
 
@@ -142,7 +172,9 @@ else:
             for name, one in cls.__noun_fields__.items():
                 given = {"default": one.default, "default_factory": one.default_factory}
                 known = {key: value for key, value in given.items() if value is not _MISSING}
-                standard = dataclasses.field(repr=one.repr, compare=one.compare, metadata=one.metadata, **known)
+                standard = dataclasses.field(
+                    init=one.init, repr=one.repr, compare=one.compare, metadata=one.metadata, **known
+                )
                 standard.name, standard.type = name, cls.__annotations__.get(name)
                 standard._field_type = dataclasses._FIELD  # noqa: SLF001 - it has no other name
                 made[name] = standard

@@ -7,10 +7,11 @@ Everything here is `async def` in one colour: a back end that blocks simply neve
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from phantomgate.core.model import Answer, Credential, Decision, Fields, HeaderChange, Headers, Request, Route, Token
 from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.typed import NamedTuple, Protocol
 
 T = TypeVar("T")
 
@@ -53,7 +54,6 @@ class Http(Protocol):
 
     async def send(self, call: HttpCall) -> HttpReply:
         """The reply to *call*."""
-        ...
 
 
 class Cache(Protocol):
@@ -61,11 +61,9 @@ class Cache(Protocol):
 
     async def get(self, key: bytes) -> tuple[bytes, float] | None:
         """The record under *key* and for how many more seconds it may be used; None when its time is up."""
-        ...
 
     async def put(self, key: bytes, record: bytes, seconds: float) -> None:
         """Keep *record* for at most *seconds*."""
-        ...
 
 
 class Store(Cache, Protocol):
@@ -73,7 +71,6 @@ class Store(Cache, Protocol):
 
     async def forget(self, key: bytes) -> None:
         """What is under *key*, if anything, is not returned any more."""
-        ...
 
 
 class SharedStore(Cache, Protocol):
@@ -84,11 +81,9 @@ class SharedStore(Cache, Protocol):
 
     async def claim(self, key: bytes, seconds: float) -> bool:
         """Whether nobody has claimed *key* in the last *seconds*, or nobody can know."""
-        ...
 
     async def release(self, key: bytes) -> None:
         """Others may claim *key* again."""
-        ...
 
 
 class Notes(Protocol):
@@ -96,11 +91,9 @@ class Notes(Protocol):
 
     async def tell(self, note: bytes) -> str | None:
         """The name under which others can read *note*; None when they can't."""
-        ...
 
     async def news(self, since: str) -> list[tuple[str, bytes]] | None:
         """The notes newer than *since* ("0" for all that are kept), oldest first; None when nobody can know."""
-        ...
 
 
 class SharedFacts(Protocol):
@@ -108,19 +101,15 @@ class SharedFacts(Protocol):
 
     async def find(self, question: bytes) -> tuple[bytes, float] | None:
         """The record that answers *question* and for how many more seconds it may be used; None when there is none."""
-        ...
 
     async def keep(self, question: bytes, record: bytes, seconds: float) -> None:
         """Let others find *record* for at most *seconds*."""
-        ...
 
     async def claim(self, question: bytes, seconds: float) -> bool:
         """Whether it is ours to ask *question*: nobody has claimed it in the last *seconds*, or nobody can know."""
-        ...
 
     async def release(self, question: bytes) -> None:
         """We have asked, whatever came of it."""
-        ...
 
 
 class Once(Protocol):
@@ -128,7 +117,6 @@ class Once(Protocol):
 
     async def __call__(self, key: bytes, fill: Callable[[], Awaitable[T]]) -> T:
         """What *fill* gave, run once for everybody who asks for *key* meanwhile."""
-        ...
 
 
 class Sign(Protocol):
@@ -136,7 +124,6 @@ class Sign(Protocol):
 
     async def __call__(self, typ: str, claims: Mapping[str, Any]) -> str:
         """*claims* as a signed compact JWT whose header says *typ*."""
-        ...
 
 
 class UpstreamJwt(NamedTuple):
@@ -156,7 +143,6 @@ class MakeJwt(Protocol):
 
     async def __call__(self, token: Token, audience: str) -> UpstreamJwt:
         """One made of *token* for *audience*, the route's, or empty. Raises Refused."""
-        ...
 
 
 class Later(Protocol):
@@ -164,7 +150,6 @@ class Later(Protocol):
 
     def __call__(self, act: Callable[[], Awaitable[None]]) -> None:
         """Run *act* soon, and wait for nothing. What it raises is nobody's answer."""
-        ...
 
 
 Pause: TypeAlias = Callable[[float], Awaitable[None]]
@@ -176,11 +161,9 @@ class Turns(Protocol):
 
     async def take(self, seconds: float) -> None:
         """Wait for a turn, *seconds* at most. Raises Unavailable (OVERLOADED) when there is none by then."""
-        ...
 
     def give_back(self) -> None:
         """A turn that was taken is over."""
-        ...
 
 
 class Resolver(Protocol):
@@ -188,7 +171,6 @@ class Resolver(Protocol):
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
         """The facts about *credential*."""
-        ...
 
 
 Respond: TypeAlias = Callable[[Request], tuple[Fields, Answer | None]]

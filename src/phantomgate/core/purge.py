@@ -8,9 +8,10 @@ from __future__ import annotations
 import hmac
 import json
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple, TypeAlias, get_args
+from typing import Any, Literal, TypeAlias, get_args
 
 from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.typed import NamedTuple
 
 Kind: TypeAlias = Literal["token", "sid", "sub", "client_id", "issuer"]
 KINDS: tuple[Kind, ...] = get_args(Kind)

@@ -11,12 +11,13 @@ of one is passed over because its cookie is known.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from typing import TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unreadable
 from phantomgate.core.model import Credential, Headers, Request
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Find
+from phantomgate.core.typed import NamedTuple
 from phantomgate.gateway.remembering import remembering
 from phantomgate.oauth.bearer import is_token
 from phantomgate.session.cookies import CookieNames, read_cookies, read_value

@@ -6,18 +6,18 @@ overwrites whatever the client sent under that name.
 
 from __future__ import annotations
 
-import re
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Headers, Route, Token, plain_name
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import Forward
 
 REMEMBERED_TOKENS = 4096
 # visible ASCII with spaces inside only, and nothing that marks an encoding or parts a list
-_PLAIN_VALUE = re.compile(r"(?:[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?)?").fullmatch
+_PLAIN_VALUE = pattern(r"(?:[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?)?")
 
 # What a client may not send upstream past us: the credential, what it may be mistaken for, and what could change
 # which request the API believes it got.
@@ -92,7 +92,7 @@ def _plain(value: Any) -> str:
 
 
 def _encoded(text: str, also: str = "") -> str:
-    if _PLAIN_VALUE(text):
+    if _PLAIN_VALUE.fullmatch(text):
         return text
     special = "%" + also
     encoded = "".join(_percent(char) if char in special or not " " <= char <= "~" else char for char in text)

@@ -9,9 +9,10 @@ nobody to use under a cache.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from phantomgate.core.nouns import dataclass
+from phantomgate.core.typed import NamedTuple
 from phantomgate.gateway.routes import Rule, capital, decoded
 from phantomgate.gateway.segments import (
     Parts,

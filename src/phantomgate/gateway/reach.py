@@ -7,10 +7,10 @@ decide, run for each rule, and nothing is let in by it: an `Allow` is still made
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Request, Token
+from phantomgate.core.typed import NamedTuple
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.gateway.routes import Rule
 

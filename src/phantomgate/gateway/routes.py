@@ -13,24 +13,25 @@ from collections.abc import Callable, Sequence
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Request, Route
 from phantomgate.core.nouns import dataclass
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import Match
 
 # What two servers read in two ways: empty and dot segments, path parameters, backslashes, what is not visible ASCII, a
 # raw fragment, and percent-encodings of any of these, of `?` or of `%` itself, or of nothing; and UTF-8 that is longer
 # than it need be, in which careless decoders find a dot or a slash.
-_AMBIGUOUS = re.compile(
+_AMBIGUOUS = pattern(
     r"//|/\.{1,2}(?:/|\Z)|[;\\#\x00-\x20\x7f-\U0010ffff]"
     r"|%(?:2[eEfF53]|5[cC]|3[bBfF]|[01][0-9a-fA-F]|20|7[fF])|%(?![0-9a-fA-F]{2})"
     r"|%(?:[cC][01]|[eE]0%[89][0-9a-fA-F]|[fF]0%8[0-9a-fA-F])"
-).search
+)
 # Nearly every path is plain at a glance: segments that begin with a letter, a digit or such, and have no `%`.
 _PLAIN = re.compile(r"(?:/[A-Za-z0-9\-_~][A-Za-z0-9\-._~!$&'()*+,=:@]*)+/?").fullmatch
 # What may stand in a path as it is, and so in a template: servers take its encoding for the same, some of it by
 # RFC 3986 §6.2.2.2, the rest because they decode before they route.
-_ENCODED = re.compile(r"%(2[146789a-dA-D]|3[0-9aAdD]|4[0-9a-fA-F]|6[1-9a-fA-F]|5[0-9aAfF]|7[0-9aAeE])").sub
-_HEX = re.compile(r"%[0-9a-fA-F]{2}").sub
+_ENCODED = pattern(r"%(2[146789a-dA-D]|3[0-9aAdD]|4[0-9a-fA-F]|6[1-9a-fA-F]|5[0-9aAfF]|7[0-9aAeE])")
+_HEX = pattern(r"%[0-9a-fA-F]{2}")
 _NAME = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
-_TEMPLATE = re.compile(rf"(?:/(?:\*\*|\*|{_NAME}|[A-Za-z0-9\-._~!$&'()+,=:@%]*))+").fullmatch
+_TEMPLATE = pattern(rf"(?:/(?:\*\*|\*|{_NAME}|[A-Za-z0-9\-._~!$&'()+,=:@%]*))+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
         if not request.routed:
             return policy
         path = request.path
-        if _PLAIN(path) is None and (not path.startswith("/") or _AMBIGUOUS(path)):
+        if _PLAIN(path) is None and (not path.startswith("/") or _AMBIGUOUS.search(path)):
             raise Refused(Reason.MALFORMED_REQUEST, "the path can be read in more than one way")
         if "%" in path:
             path = capital(path)
@@ -84,16 +85,16 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
 
 def capital(path: str) -> str:
     """RFC 3986 §6.2.2.1: the case of hexadecimal digits says nothing."""
-    return _HEX(lambda found: found[0].upper(), path)
+    return _HEX.sub(lambda found: found[0].upper(), path)
 
 
 def decoded(path: str) -> str:
     """*path* without encodings of what may stand in it as it is."""
-    return _ENCODED(lambda found: chr(int(found[1], 16)), path)
+    return _ENCODED.sub(lambda found: chr(int(found[1], 16)), path)
 
 
 def _compiled(template: str) -> Callable[[str], re.Match[str] | None]:
-    if not _TEMPLATE(template) or _AMBIGUOUS(template.replace("**", "x")):
+    if not _TEMPLATE.fullmatch(template) or _AMBIGUOUS.search(template.replace("**", "x")):
         raise ValueError(f'"{template}" is not a path template; want segments like /orders/{{id}}/*/**')
     if decoded(template) != template:
         raise ValueError(f'"{template}" is a path template with letters in percent-encoding; write {decoded(template)}')

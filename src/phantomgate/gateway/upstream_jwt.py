@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Route, Token
 from phantomgate.core.nouns import replace
 from phantomgate.core.ports import Clock, Forward, MakeJwt
+from phantomgate.core.typed import NamedTuple
 
 REMEMBERED_TOKENS = 4096
 

@@ -7,11 +7,11 @@ a page may add is checked against those names. With PAR the browser carries a re
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
 from hashlib import sha256
 
 from phantomgate.core.base64url import base64url_text
 from phantomgate.core.errors import PhantomgateError
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import HttpCall, HttpReply
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body, form_value

@@ -8,9 +8,9 @@ refused (RFC 6749 §3.1), texts of an error are not even read, and nothing is be
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.oauth.form import form_pairs
 from phantomgate.oauth.quoting import shown
 

@@ -6,21 +6,18 @@ front of us and behind us must see the same token that we saw.
 
 from __future__ import annotations
 
-import re
-
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Refuse
+from phantomgate.core.pattern import pattern
 
 MAX_TOKEN_BYTES = 8192
 
 # RFC 6750 §2.1: credentials = "Bearer" 1*SP b64token; RFC 9110 §11.1: the scheme is case-insensitive.
 # `fullmatch` on bytes: `$` would accept a trailing newline, and `\s` on text the whole of Unicode's spaces.
-_BEARER = re.compile(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)").fullmatch
-_B64TOKEN = re.compile(r"[A-Za-z0-9\-._~+/]+=*").fullmatch
-_STARTS_AS_BEARER = re.compile(
-    rb"(?i:bearer)(?![!#$%&'*+\-.^_`|~0-9A-Za-z])"
-).match  # the whole word, not a prefix of one
-_HIDES_A_BEARER = re.compile(rb"(?i),[ \t]*bearer(?:[ \t,]|\Z)").search  # two fields that somebody joined
+_BEARER = pattern(rb"(?i:bearer) +([A-Za-z0-9\-._~+/]+=*)")
+_B64TOKEN = pattern(r"[A-Za-z0-9\-._~+/]+=*")
+_STARTS_AS_BEARER = pattern(rb"(?i:bearer)(?![!#$%&'*+\-.^_`|~0-9A-Za-z])")  # the whole word, not a prefix of one
+_HIDES_A_BEARER = pattern(rb"(?i),[ \t]*bearer(?:[ \t,]|\Z)")  # two fields that somebody joined
 
 
 def read_authorization(value: bytes | None) -> str:
@@ -34,22 +31,22 @@ def read_authorization(value: bytes | None) -> str:
     # The longest thing that can be good: the scheme, a sane number of spaces, the token.
     if len(value) > MAX_TOKEN_BYTES + 64:
         raise Refused(Reason.MALFORMED_REQUEST, f"Authorization has {len(value)} bytes, want at most {MAX_TOKEN_BYTES}")
-    found = _BEARER(value)
+    found = _BEARER.fullmatch(value)
     if found is not None:
         token: bytes = found[1]
         if len(token) > MAX_TOKEN_BYTES:
             raise Refused(Reason.MALFORMED_REQUEST, f"the token has {len(token)} bytes, want at most {MAX_TOKEN_BYTES}")
         return token.decode("ascii")
-    if _STARTS_AS_BEARER(value):
+    if _STARTS_AS_BEARER.match(value):
         raise Refused(Reason.MALFORMED_REQUEST, "Authorization is Bearer but not `Bearer` SP b64token")
-    if _HIDES_A_BEARER(value):
+    if _HIDES_A_BEARER.search(value):
         raise Refused(Reason.MALFORMED_REQUEST, "Authorization joins several credentials by commas")
     raise Refused(Reason.MISSING_CREDENTIAL, "Authorization uses another scheme than Bearer")
 
 
 def is_token(text: str) -> bool:
     """Whether *text*, which came some other way, could be sent as a Bearer token."""
-    return len(text) <= MAX_TOKEN_BYTES and _B64TOKEN(text) is not None
+    return len(text) <= MAX_TOKEN_BYTES and _B64TOKEN.fullmatch(text) is not None
 
 
 def challenge(refuse: Refuse, realm: str, resource_metadata: str = "") -> str:

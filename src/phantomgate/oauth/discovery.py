@@ -8,10 +8,11 @@ there. Which addresses are tried is configured, never guessed.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.quoting import shown
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.urls import insecure, split_url

@@ -4,8 +4,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from phantomgate.core.pattern import pattern
 
 MAX_PAIRS = 100
 _PLAIN = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
@@ -52,7 +53,7 @@ def _value(text: str) -> str:
         raise ValueError("a parameter that is not UTF-8") from None
 
 
-_ESCAPE = re.compile("%([0-9A-Fa-f]{2})")
+_ESCAPE = pattern("%([0-9A-Fa-f]{2})")
 
 
 def names_of_query(query: str) -> set[str]:

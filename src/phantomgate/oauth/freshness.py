@@ -6,12 +6,11 @@ and whatever can't be understood means "don't remember". What is `private` isn't
 
 from __future__ import annotations
 
-import re
-
 from phantomgate.core.model import Headers
+from phantomgate.core.pattern import pattern
 
 # §5.2: directive = token [ "=" ( token / quoted-string ) ]
-_DIRECTIVE = re.compile(
+_DIRECTIVE = pattern(
     rb"[ \t]*([!#$%&'*+\-.^_`|~0-9A-Za-z]+)(?:=(?:([!#$%&'*+\-.^_`|~0-9A-Za-z]+)|\"((?:[^\"\\]|\\.)*)\"))?[ \t]*(?:,|$)"
 )
 

@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal, NamedTuple, NoReturn, TypeAlias
+from typing import Any, Literal, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import lru_cache
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, TypeAlias
 
 from phantomgate.core.base64url import base64url
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.quoting import shown
 
 Check: TypeAlias = Callable[[bytes, bytes], bool]

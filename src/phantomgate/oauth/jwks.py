@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.jose_header import Header
 from phantomgate.oauth.jwa import ALGORITHMS, Check, fitting, make_verifier
 from phantomgate.oauth.quoting import listed, shown, why

@@ -6,9 +6,10 @@ Rule: pure. Keys, rules and time are given; who fetches keys, and fetches them a
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.jws import MAX_BYTES, verify_jws
 from phantomgate.oauth.jwt_rules import Rules

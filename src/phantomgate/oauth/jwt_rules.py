@@ -7,13 +7,13 @@ versa. Every check says what it found and what it wanted.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.nouns import dataclass
+from phantomgate.core.pattern import pattern
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.jose_header import Header, media_type
 from phantomgate.oauth.quoting import listed, shown
@@ -181,7 +181,7 @@ ACCESS_TOKEN: tuple[Check, ...] = (
     check_bearer,
 )
 
-_SCOPE = re.compile(r"(?:[!#-\[\]-~]+(?: [!#-\[\]-~]+)*)?").fullmatch
+_SCOPE = pattern(r"(?:[!#-\[\]-~]+(?: [!#-\[\]-~]+)*)?")
 # Types of tokens that are for somebody else or say something else (RFC 8725 §3.12)
 _OTHER_TYPES = frozenset(
     (
@@ -218,7 +218,7 @@ _MARKS = frozenset(_FOREIGN) | frozenset(_KINDS)
 
 @lru_cache(maxsize=256)  # an issuer's tokens have few different scopes; only what it has signed comes here
 def _is_scope(text: str) -> bool:
-    return _SCOPE(text) is not None
+    return _SCOPE.fullmatch(text) is not None
 
 
 def _check_marks(claims: Mapping[str, Any]) -> None:

@@ -7,9 +7,10 @@ has its own type, must have what only it has, and must not have what an ID token
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.claims import read_time
 from phantomgate.oauth.jose_header import Header
 from phantomgate.oauth.jwt_rules import (

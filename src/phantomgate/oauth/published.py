@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.urls import split_url
 
 WELL_KNOWN = "/.well-known/oauth-protected-resource"

@@ -6,17 +6,17 @@ an answer's text is quoted.
 
 from __future__ import annotations
 
-import re
 from typing import Any, NoReturn
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import HttpReply
 from phantomgate.oauth.quoting import why
 from phantomgate.oauth.strict_json import read_object
 from phantomgate.oauth.unverified import read_unverified
 
 _RETRY_SECONDS = 5
-_MEDIA_TYPE = re.compile(rb"[a-z]{1,16}/[a-z0-9.+-]{1,40}").fullmatch
+_MEDIA_TYPE = pattern(rb"[a-z]{1,16}/[a-z0-9.+-]{1,40}")
 
 
 def check_up(reply: HttpReply) -> None:
@@ -42,7 +42,7 @@ def media_type(reply: HttpReply) -> bytes:
 
 def shown_media_type(content_type: bytes) -> str:
     """*content_type* for the log: it helps whoever reads it; anything else that stands there is the server's text."""
-    return content_type.decode("ascii") if _MEDIA_TYPE(content_type) else "not a media type"
+    return content_type.decode("ascii") if _MEDIA_TYPE.fullmatch(content_type) else "not a media type"
 
 
 def json_object(body: bytes) -> dict[str, Any]:

@@ -10,19 +10,19 @@ verified as any JWT is.
 
 from __future__ import annotations
 
-import re
 from binascii import a2b_base64
 from hashlib import sha256
-from typing import NamedTuple
 
 from phantomgate.core.errors import Refused
+from phantomgate.core.pattern import pattern
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.claims import read_time
 from phantomgate.oauth.jws import MAX_BYTES
 from phantomgate.oauth.unverified import read_unverified
 
-_SIGNATURE = re.compile(r"[A-Za-z0-9_-]{43,1024}").fullmatch  # 32 bytes are the least that any signature has
-_HALF = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+").fullmatch
-_HASH = re.compile(r"[A-Za-z0-9+/]{43}=?|[A-Za-z0-9_-]{43}=?").fullmatch
+_SIGNATURE = pattern(r"[A-Za-z0-9_-]{43,1024}")  # 32 bytes are the least that any signature has
+_HALF = pattern(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
+_HASH = pattern(r"[A-Za-z0-9+/]{43}=?|[A-Za-z0-9_-]{43}=?")
 
 
 class Pushed(NamedTuple):
@@ -35,7 +35,7 @@ class Pushed(NamedTuple):
 
 def key_of(signature: str) -> bytes | None:
     """Under which key the rest of the JWT with this *signature* is; None for what can't be a signature."""
-    return sha256(signature.encode("ascii")).digest() if _SIGNATURE(signature) else None
+    return sha256(signature.encode("ascii")).digest() if _SIGNATURE.fullmatch(signature) else None
 
 
 def joined(half: bytes, signature: str) -> str:
@@ -45,7 +45,7 @@ def joined(half: bytes, signature: str) -> str:
 
 def read_key(text: str) -> bytes:
     """The SHA-256 in *text*: base64 or base64url, with its padding or without. Raises ValueError."""
-    if not _HASH(text):
+    if not _HASH.fullmatch(text):
         raise ValueError("signatureHash is not a SHA-256 in base64")
     standard = text.rstrip("=").replace("-", "+").replace("_", "/") + "="
     return a2b_base64(standard, strict_mode=True)
@@ -57,7 +57,7 @@ def read_pushed(signature_hash: str, half: str) -> Pushed:
     *half* is `header.payload`; its payload must say when it ends.
     """
     key = read_key(signature_hash)
-    if len(half) > MAX_BYTES or not _HALF(half):
+    if len(half) > MAX_BYTES or not _HALF.fullmatch(half):
         raise ValueError("token is not header.payload of a JWT")
     claims = read_unverified(f"{half}.AA").claims
     try:

@@ -6,11 +6,12 @@ Python's parser takes the last of two equal keys, NaN, and a hundred thousand br
 from __future__ import annotations
 
 import json
-import re
 from typing import Any, NoReturn
 
+from phantomgate.core.pattern import pattern
+
 MAX_DEPTH = 16
-_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
+_BRACKETS = pattern(r'"(?:[^"\\]|\\.)*"|[\[\]{}]')
 _WHITE = " \t\n\r"
 
 

@@ -7,12 +7,12 @@ Nothing of an answer's text is quoted but the error code.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from phantomgate.core.errors import PhantomgateError, Refused, Unavailable
 from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import HttpCall, HttpReply
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body
@@ -20,9 +20,9 @@ from phantomgate.oauth.replies import bad_answer, check_up, json_object, media_t
 
 MAX_EXPIRES_IN = 10**10
 """Seconds, some three hundred years: servers that mean "never" say 2^31 - 1, and beyond this nobody means a time."""
-_VSCHARS = re.compile(r"[ -~]+").fullmatch  # RFC 6749 appendix A
-_TOKEN = re.compile(r"[!-~]+").fullmatch  # the same without SP, which no header can carry in a token
-_CODE = re.compile(r"[a-z0-9_.-]{1,64}").fullmatch
+_VSCHARS = pattern(r"[ -~]+")  # RFC 6749 appendix A
+_TOKEN = pattern(r"[!-~]+")  # the same without SP, which no header can carry in a token
+_CODE = pattern(r"[a-z0-9_.-]{1,64}")
 
 
 class TokenRefused(PhantomgateError):
@@ -132,19 +132,19 @@ def error_code(reply: HttpReply) -> str:
         code = json_object(reply.body).get("error") if media_type(reply) == b"application/json" else None
     except Refused:
         return ""  # then the status alone speaks
-    return code if isinstance(code, str) and _CODE(code) else ""
+    return code if isinstance(code, str) and _CODE.fullmatch(code) else ""
 
 
 def _text(said: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
     value = said.get(name)
-    if not isinstance(value, str) or not (_VSCHARS(value) or (empty and not value)):
+    if not isinstance(value, str) or not (_VSCHARS.fullmatch(value) or (empty and not value)):
         bad_answer(f"{name} is {'missing' if name not in said else 'not a plain string'}")
     return value
 
 
 def _token(said: Mapping[str, Any], name: str) -> str:
     value = _text(said, name)
-    if not _TOKEN(value):
+    if not _TOKEN.fullmatch(value):
         bad_answer(f"{name} has a space in it")
     return value
 

@@ -6,11 +6,12 @@ with it is the server's fault (502). Who was judged is the source's business: th
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.replies import bad_answer, read_jwt

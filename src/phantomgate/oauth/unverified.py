@@ -6,15 +6,16 @@ Whoever has only the JWT itself wants `oauth.jwt.verify`.
 
 from __future__ import annotations
 
-import re
-from typing import Any, NamedTuple
+from typing import Any
 
 from phantomgate.core.base64url import base64url
+from phantomgate.core.pattern import pattern
+from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.strict_json import read_object
 
 MAX_JWT_BYTES = 65536
 # RFC 7515 §3.1, §2: three base64url segments without padding, the signature not empty
-_COMPACT = re.compile(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)").fullmatch
+_COMPACT = pattern(rb"([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)\.([A-Za-z0-9_-]+)")
 
 
 class UnverifiedJwt(NamedTuple):
@@ -32,7 +33,7 @@ def read_unverified(jwt: str) -> UnverifiedJwt:
     """
     if len(jwt) > MAX_JWT_BYTES:
         raise ValueError(f"a JWT of {len(jwt)} bytes, want at most {MAX_JWT_BYTES}")
-    found = _COMPACT(jwt.encode("ascii"))  # UnicodeEncodeError is a ValueError
+    found = _COMPACT.fullmatch(jwt.encode("ascii"))  # UnicodeEncodeError is a ValueError
     if found is None:
         raise ValueError("not a compact JWT of three base64url segments")
     return UnverifiedJwt(read_object(base64url(found[1])), read_object(base64url(found[2])))

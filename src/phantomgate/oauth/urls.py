@@ -6,17 +6,17 @@ never repeats the URL. (`urllib.parse` would cost a cold start 8 ms; `ipaddress`
 
 from __future__ import annotations
 
-import re
-from typing import NamedTuple
+from phantomgate.core.pattern import pattern
+from phantomgate.core.typed import NamedTuple
 
 _PORTS = {"http": 80, "https": 443}
 _SEGMENT = r"(?:[!$&'()*+,./0-9:;=@A-Z_a-z~-]|%[0-9A-Fa-f]{2})"  # RFC 3986 §3.3, with the slash
-_TARGET = re.compile(rf"/{_SEGMENT}*(?:\?(?:{_SEGMENT}|\?)*)?")
+_TARGET = pattern(rf"/{_SEGMENT}*(?:\?(?:{_SEGMENT}|\?)*)?")
 _LABEL = r"[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
-_AUTHORITY = re.compile(rf"(?:\[([0-9A-Fa-f:.]{{2,45}})\]|({_LABEL}(?:\.{_LABEL})*))(?::([0-9]{{1,5}}))?")
+_AUTHORITY = pattern(rf"(?:\[([0-9A-Fa-f:.]{{2,45}})\]|({_LABEL}(?:\.{_LABEL})*))(?::([0-9]{{1,5}}))?")
 _BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = re.compile(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
-_ENDS_IN_A_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+_IPV4 = pattern(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
+_ENDS_IN_A_NUMBER = pattern(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
 
 
 class Origin(NamedTuple):

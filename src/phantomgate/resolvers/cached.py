@@ -137,14 +137,14 @@ class Cached:
         if self._is_negative(key):
             self.counts.negatives += 1
             raise Refused(Reason.INACTIVE, "the authorization server said lately that the token is not active")
-        token = None if again else await self._remembered(key)
+        token = None if again else await self._remembered(key, credential.value)
         ahead = False
         if token is None:
             self.counts.misses += 1
             try:
                 token = await self.once(key, self._fill(key, credential, route))
             except Unavailable:
-                token = await self._past_its_time(key, route)
+                token = await self._past_its_time(key, credential, route)
                 if token is None:
                     raise
                 self.counts.stale += 1
@@ -153,7 +153,9 @@ class Cached:
             ahead = hot is not None and token.fresh_until < hot.fresh_until + 1.0  # else somebody has asked since
             if ahead:
                 self._ask_ahead(key, credential, route)
-        return replace(token, presented=credential.value), ahead  # whoever shares the answer presented the same
+        if token.presented != credential.value:  # whoever shares the answer presented the same
+            token = replace(token, presented=credential.value)
+        return token, ahead
 
     def forget(self) -> None:
         """Find nothing again that is remembered now, nor what is on its way: a key that proved it was taken back."""
@@ -165,13 +167,14 @@ class Cached:
         # Every part is preceded by its length, so ("ab", "c") and ("a", "bc") are two questions.
         return hmac.digest(self._secret, self._prefix + measured(credential.value.encode("ascii")), "sha256")
 
-    async def _remembered(self, key: bytes) -> Token | None:
+    async def _remembered(self, key: bytes, presented: str) -> Token | None:
         found = await self.cache.get(key)
         if found is None:
             return None
         record, seconds = found
         try:
-            token = unpack(record, fresh_until=self.ticks() + seconds, issuer=self.issuer, source=Source.MEMORY)
+            until, where = self.ticks() + seconds, Source.MEMORY
+            token = unpack(record, fresh_until=until, issuer=self.issuer, source=where, presented=presented)
         except (ValueError, Refused):
             return None  # whatever this is, it is not what we wrote; ask again
         return token if self.now() < token.expires_at else None
@@ -205,11 +208,11 @@ class Cached:
         """Where the facts of *key* are kept for as long as they may be used past their time."""
         return hmac.digest(self._secret, b"spare" + key, "sha256")
 
-    async def _past_its_time(self, key: bytes, route: Route) -> Token | None:
+    async def _past_its_time(self, key: bytes, credential: Credential, route: Route) -> Token | None:
         """The facts that may be used although nobody can be asked; they are fresh for no time at all."""
         if self.stale_seconds <= 0 or not route.allow_stale:
             return None
-        token = await self._remembered(self._spare(key))
+        token = await self._remembered(self._spare(key), credential.value)
         return None if token is None else replace(token, fresh_until=self.ticks(), source=Source.STALE)
 
     def _ask_ahead(self, key: bytes, credential: Credential, route: Route) -> None:

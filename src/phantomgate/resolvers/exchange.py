@@ -12,11 +12,11 @@ import hmac
 import json
 import struct
 from collections.abc import Awaitable, Callable
-from typing import NamedTuple, Protocol
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Token
 from phantomgate.core.ports import Cache, Clock, Http, Once, UpstreamJwt
+from phantomgate.core.typed import NamedTuple, Protocol
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.token_endpoint import TokenRefused
 from phantomgate.oauth.token_exchange import Exchanged, ExchangeRules, exchange_request, read_exchange, refusal

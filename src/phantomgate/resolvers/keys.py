@@ -6,10 +6,11 @@ Rule: here is what is fetched; when, and for how long it is used, is `Held`'s.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.ports import Http
+from phantomgate.core.typed import Protocol
 from phantomgate.oauth.discovery import WANTED, Form, Metadata, NoMetadata, metadata_request, read_metadata
 from phantomgate.oauth.freshness import read_freshness
 from phantomgate.oauth.jwks import KeySet
@@ -25,11 +26,9 @@ class Keys(Protocol):
 
     async def get(self) -> Kept[KeySet]:
         """The set, and until when what it verifies may be remembered."""
-        ...
 
     async def other_than(self, value: KeySet) -> Kept[KeySet]:
         """The set after looking again for a key that *value* lacks; the same when that was done lately."""
-        ...
 
 
 async def by_newest(keys: Keys, read: Callable[[KeySet], T]) -> tuple[T, float]:

@@ -37,8 +37,8 @@ def pack(token: Token) -> bytes:
     return b"".join((_HEAD.pack(_SEGMENTS, token.expires_at, token.heard), lengths, header, payload, signature))
 
 
-def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source) -> Token:
-    """The token of *record*. Raises ValueError for anything that `pack` did not write."""
+def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source, presented: str = "") -> Token:
+    """The token of *record*, as it was *presented*. Raises ValueError for anything that `pack` did not write."""
     if len(record) <= _HEAD.size or record[0] not in (_TEXT, _SEGMENTS, _CLAIMS):
         raise ValueError("not a record of this version")
     version, expires_at, heard = _HEAD.unpack_from(record)
@@ -57,4 +57,6 @@ def unpack(record: bytes, *, fresh_until: float, issuer: str, source: Source) ->
     else:
         jwt = record[_HEAD.size :].decode("ascii")
         claims = read_claims(jwt)
-    return Token(jwt, claims, read_scopes(claims), expires_at, fresh_until, issuer, source, heard=heard)
+    if source is not Source.MEMORY:
+        heard = 0  # counted by another process, whose count says nothing here
+    return Token(jwt, claims, read_scopes(claims), expires_at, fresh_until, issuer, source, presented, heard=heard)

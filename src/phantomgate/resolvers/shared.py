@@ -16,7 +16,7 @@ from collections.abc import Sequence
 
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Credential, Route, Source, Token
-from phantomgate.core.nouns import dataclass, replace
+from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Clock, Pause, Resolver, SharedFacts
 from phantomgate.resolvers.cached import Counts, measured
 from phantomgate.resolvers.keys import Keys
@@ -128,13 +128,12 @@ class Shared:
             ours = await self._proofs()
             if ours is None or not proofs <= ours:
                 return None
-            start = 1 + _PROOF * record[0]
-            token = unpack(record[start:], fresh_until=until, issuer=self.name, source=Source.REDIS)
+            facts, shown = record[1 + _PROOF * record[0] :], credential.value
+            token = unpack(facts, fresh_until=until, issuer=self.name, source=Source.REDIS, presented=shown)
         except (ValueError, IndexError, Refused):
             return None  # not what we write today, or its keys can't be had: ask
         if self.now() >= token.expires_at:
             return None
-        token = replace(token, presented=credential.value, heard=0)
         # What another was told may be from before the purge; we can't know, so while a mark lasts we ask
         return None if self.marks.live and not self.marks.clears(token) else token
 

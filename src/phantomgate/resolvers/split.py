@@ -8,11 +8,11 @@ looked up for every request, so that a deletion counts at once.
 from __future__ import annotations
 
 from collections import OrderedDict
-from typing import Protocol
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Token
 from phantomgate.core.ports import Cache, Resolver
+from phantomgate.core.typed import Protocol
 from phantomgate.oauth.split_token import joined, key_of
 
 REMEMBERED = 4096

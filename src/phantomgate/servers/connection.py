@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import httptools
 
+from phantomgate.adapters.limits import too_large
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
 from phantomgate.servers.rendering import Endpoint, closing
@@ -164,7 +165,8 @@ class Connection(asyncio.Protocol):
         listener = self.listener
         problem = None
         if self.large or headers.repeated or len(headers.fields) > listener.max_headers:
-            problem = self._too_much(headers)
+            limits = listener.limits
+            problem = too_large(len(self.url), headers, limits.max_headers, limits.max_header_bytes)
         goes_on = self.parser.should_keep_alive() and problem is None
         if self.task is not None:
             self.queue.append(Asked(self.url, headers, goes_on, self.parser.get_method(), problem))
@@ -269,17 +271,6 @@ class Connection(asyncio.Protocol):
                 self.transport.write_eof()
             else:
                 self.transport.close()
-
-    def _too_much(self, headers: Headers) -> Refused | None:
-        """The refusal of a header section over the limits; the long way round, for the rare request that may be."""
-        limits = self.listener.limits
-        pairs = list(headers)
-        if len(pairs) > limits.max_headers:
-            return Refused(Reason.MALFORMED_REQUEST, f"{len(pairs)} header fields, want at most {limits.max_headers}")
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in pairs)
-        if size > limits.max_header_bytes:
-            return Refused(Reason.MALFORMED_REQUEST, "the header section is too large")
-        return None
 
     def _refuse_reading(self, why: str) -> None:
         """The rest of the stream can't be trusted: answer what can be answered, then close.

@@ -16,6 +16,7 @@ from urllib.parse import unquote
 import grpc
 
 from phantomgate.adapters import envoy
+from phantomgate.adapters.limits import too_large
 from phantomgate.core.model import Answer, Decision, HeaderChange, Headers, Refuse
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.listener import Limits
@@ -37,12 +38,14 @@ class Checks:
         *,
         trusts: Callable[[str], bool],
         realm: str = "api",
+        resource_metadata: str = "",
         limits: Limits | None = None,
         waiting: Callable[[int], None] = lambda change: None,  # noqa: ARG005 - nobody counts
     ) -> None:
         self.gateway = gateway
         self.trusts = trusts
         self.realm = realm
+        self.resource_metadata = resource_metadata
         self.limits = limits or Limits()
         self.waiting = waiting
         self.open = 0
@@ -81,6 +84,9 @@ class Checks:
         if not self.trusts(peer):
             await call.abort(grpc.StatusCode.PERMISSION_DENIED, "not a trusted proxy")
         request = envoy.read_check(data, peer)
+        line = len(request.path) + len(request.query)
+        large = too_large(line, request.headers, self.limits.max_headers, self.limits.max_header_bytes)
+        request.problem = request.problem or large
         deciding = self.gateway.decide(request)
         try:
             future = deciding.send(None)
@@ -100,7 +106,7 @@ class Checks:
     def rendered(self, decision: Decision, headers: Headers) -> bytes:
         """*decision* about the request with *headers* as a CheckResponse."""
         if isinstance(decision, Refuse):
-            return envoy.write_refuse(decision, self.realm)
+            return envoy.write_refuse(decision, self.realm, self.resource_metadata)
         if isinstance(decision, Answer):
             return envoy.write_answer(decision)
         made = self._allowed.get(decision.upstream)

@@ -35,6 +35,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         wired.gateway,
         trusts=trusted_peers(settings.serve.trusted_proxies),
         realm=settings.serve.realm,
+        resource_metadata=wired.resource_metadata,
         limits=limits_of(settings),
         waiting=metrics.waiting,
     )

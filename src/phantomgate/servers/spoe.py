@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from phantomgate.adapters import haproxy, spop
+from phantomgate.adapters.limits import too_large
 from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Answer, Decision, HeaderChange, Headers, Refuse, Request
@@ -40,6 +41,7 @@ class Agent(Listening):
         *,
         trusts: Callable[[str], bool],
         realm: str = "api",
+        resource_metadata: str = "",
         limits: Limits | None = None,
         max_waiting: int = 1024,
         sessions: bool = False,
@@ -50,6 +52,7 @@ class Agent(Listening):
         self.gateway = gateway
         self.trusts = trusts
         self.realm = realm
+        self.resource_metadata = resource_metadata
         self.limits = limits or Limits()
         # The whole header section is in one frame, and a little more
         self.max_frame = self.limits.max_header_bytes + 1024
@@ -68,7 +71,7 @@ class Agent(Listening):
     def actions(self, decision: Decision, headers: Headers) -> bytes:
         """*decision* about the request with *headers* as the payload of an ACK."""
         if isinstance(decision, Refuse):
-            return spop.write_variables(haproxy.write_refuse(decision, self.realm))
+            return spop.write_variables(haproxy.write_refuse(decision, self.realm, self.resource_metadata))
         if isinstance(decision, Answer):
             return spop.write_variables(haproxy.write_answer(decision))
         change = decision.upstream
@@ -86,7 +89,7 @@ class Agent(Listening):
         detail = f"an answer of {size} bytes, and HAProxy takes {most}; raise its tune.bufsize"
         no = Refuse(Reason.SERVER_ERROR, self.gateway.new_id(), detail)
         self.complain(no)
-        return spop.write_variables(haproxy.write_refuse(no, self.realm))
+        return spop.write_variables(haproxy.write_refuse(no, self.realm, self.resource_metadata))
 
 
 class Connection(asyncio.Protocol):
@@ -169,7 +172,14 @@ class Connection(asyncio.Protocol):
             read = self.agent.readers.get(name)
             if read is None:
                 raise Malformed("a message that is not ours, or has too little in it for sessions")
-            return self._take(stream_id, frame_id, read(arguments, self.peer))
+            request = read(arguments, self.peer)
+            limits, headers = self.agent.limits, request.headers
+            # A head is never twice as long as the frame that brings it, so few have to be measured
+            if len(data) * 2 > limits.max_header_bytes or headers.repeated or len(headers.fields) > limits.max_headers:
+                line = len(request.path) + len(request.query)
+                large = too_large(line, headers, limits.max_headers, limits.max_header_bytes)
+                request.problem = request.problem or large
+            return self._take(stream_id, frame_id, request)
         if kind == spop.HAPROXY_HELLO and not self.max_frame:
             return self._greet(spop.read_pairs(data, at))
         if kind == spop.HAPROXY_DISCONNECT:

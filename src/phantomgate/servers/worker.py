@@ -101,6 +101,7 @@ def _agent(wired: Wired, log: Log) -> Served:
         wired.gateway,
         trusts=trusted_peers(serve.trusted_proxies),
         realm=serve.realm,
+        resource_metadata=wired.resource_metadata,
         limits=limits_of(wired.settings),
         sessions=bool(wired.settings.session.keys),
         waiting=wired.metrics.waiting,

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Literal, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.pattern import pattern
 
 Kind: TypeAlias = Literal["at", "auth", "id", "csrf", "login"]
 """Access token, refresh token, ID token, CSRF token, and a login under way."""
@@ -113,7 +114,7 @@ def _take(into: dict[str, str], name: str, value: str, names: CookieNames) -> No
     into[name] = value
 
 
-_CHUNKED = re.compile(r"([0-9]{1,9})\.(.*)", re.DOTALL).fullmatch  # a dot is no base64url
+_CHUNKED = pattern(r"([0-9]{1,9})\.(.*)", re.DOTALL)  # a dot is no base64url
 
 
 def read_value(cookies: Mapping[str, str], name: str) -> str | None:
@@ -124,7 +125,7 @@ def read_value(cookies: Mapping[str, str], name: str) -> str | None:
     is missing there is nothing to open. Raises Refused(MALFORMED_REQUEST) for a number that can't be.
     """
     value = cookies.get(name)
-    found = _CHUNKED(value) if value and "." in value else None
+    found = _CHUNKED.fullmatch(value) if value and "." in value else None
     if value is None or found is None:
         return value
     count = int(found[1])

@@ -8,15 +8,15 @@ nothing about it.
 from __future__ import annotations
 
 import hmac
-import re
 from collections.abc import Iterable
 from hashlib import sha256
 
 from phantomgate.core.nouns import dataclass, field
+from phantomgate.core.pattern import pattern
 
 KEY_ID_BYTES = 4
 
-_HEX = re.compile(r"[0-9A-Fa-f]{64}").fullmatch
+_HEX = pattern(r"[0-9A-Fa-f]{64}")
 
 # SHA-256 of keys that stand in the documentation and examples of others, which is where keys are copied from
 _SAMPLES = frozenset(
@@ -59,7 +59,7 @@ class KeyRing:
 
 def read_session_key(text: str) -> SessionKey:
     """The key that *text* holds. Raises ValueError, which never repeats it, for what is no key or no secret one."""
-    if not _HEX(text):
+    if not _HEX.fullmatch(text):
         raise ValueError(f"has {len(text)} characters; want 64 hexadecimal ones (make one: phantomgate keygen)")
     secret = bytes.fromhex(text)
     if any(secret == secret[:period] * (32 // period) for period in (1, 2, 4, 8, 16)):

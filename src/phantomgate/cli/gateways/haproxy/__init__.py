@@ -28,6 +28,7 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
     said = said_by(settings, places, "haproxy")
     said.values.update(
         agent=said.values["listen"].replace("unix:", "unix@"),
+        max_headers=str(settings.serve.max_headers),
         messages="decide" if said.words["session"] else "decide-plain decide",
     )
     said.words["bearer"] = not said.words["session"]

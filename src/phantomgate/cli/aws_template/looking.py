@@ -1,0 +1,172 @@
+"""All checks of all templates: which function an authorizer asks, what that one is told, and what is found.
+
+Rule: an authorizer whose function can't be known from here is judged as if it were ours, and one that asks another
+function is none of our business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from phantomgate.cli.aws_template.answering import answering, running
+from phantomgate.cli.aws_template.apis import Api, Authorizer, Deployed, Function
+from phantomgate.cli.aws_template.finding import Finding, Kind
+from phantomgate.cli.aws_template.passing import passing, unguarded
+from phantomgate.cli.aws_template.plain import read_plain
+from phantomgate.cli.aws_template.reading import MOST_BYTES, read_template
+from phantomgate.cli.aws_template.refusals import refusals
+from phantomgate.cli.aws_template.remembering import remembering
+from phantomgate.cli.aws_template.sam import read_sam
+from phantomgate.cli.aws_template.template import Template
+from phantomgate.cli.aws_template.told import Told, ours, told
+from phantomgate.config.advice import warnings
+from phantomgate.core.errors import Problem, SettingsError
+
+_ELSEWHERE = ("serve.", "split_tokens.", "agent.", "redis.")
+"""Settings that a function on Lambda has no use for, so nobody needs advice about them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What was found in some templates."""
+
+    templates: tuple[str, ...]
+    parts: tuple[str, ...]
+    """What was looked at, for people."""
+    findings: tuple[Finding, ...]
+    problems: tuple[Problem, ...]
+    unknown: tuple[str, ...]
+    """What is only known when it is deployed: parameters without a default."""
+    settings: str
+    """Where the settings are from."""
+
+
+def look(files: Sequence[Path], config: str) -> Looked:
+    """Everything that can be found out about *files*. Raises SettingsError when one can't be read."""
+    deployed = [_deployed(file) for file in files]
+    here = {id(one): ours(one) for one in deployed}
+    functions = [function for several in here.values() for function in several]
+    only = functions[0] if len(functions) == 1 else None
+    known: dict[str, Told] = {}
+
+    def told_to(function: Function | None) -> Told:
+        name = "" if function is None else f"{function.at.path}\0{id(function.at)}"
+        if name not in known:
+            known[name] = told(function, config)
+        return known[name]
+
+    findings: list[Finding] = []
+    parts: list[str] = []
+    asked: set[str] = set()
+    for one in deployed:
+        found: list[Finding] = []
+        for function in here[id(one)]:
+            found += running(one, function, told_to(function))
+        guarded: dict[str, bool] = {}
+        for api in one.apis.values():
+            judged: dict[str, Told] = {}
+            for authorizer in api.authorizers.values():
+                if _is_another(one, authorizer, here[id(one)]):
+                    continue
+                asking = one.functions.get(authorizer.function, only)
+                asked.add("" if asking is None else asking.name)
+                judged[authorizer.name] = told_to(asking)
+                found += remembering(api, authorizer, judged[authorizer.name])
+                found += answering(one, api, authorizer, judged[authorizer.name])
+            guarded[api.name] = bool(judged)
+            if judged:
+                parts.append(_title(api, judged))
+                found += passing(api, judged)
+                found += refusals(api, next(iter(judged.values())))
+        for api in one.apis.values() if here[id(one)] else ():
+            if not guarded[api.name]:
+                found += unguarded(api, meant=not any(guarded.values()))
+        found += _odd(one.template)
+        findings += [each._replace(template=one.template.name) for each in found]
+    findings += _settings_warnings(known.values())
+    findings += _missing(deployed, functions, asked, parts)
+    problems = [problem for each in known.values() for problem in each.problems]
+    return Looked(
+        tuple(one.template.name for one in deployed),
+        (*parts, *(f"function {one.name}" for one in functions)),
+        tuple(sorted(dict.fromkeys(findings), key=lambda one: list(Kind).index(one.kind))),
+        tuple(dict.fromkeys(problems)),
+        tuple(sorted({name for one in deployed for name in one.template.names.without_default})),
+        ", ".join([f"variables of {one.name}" for one in functions] + ([config] if config else [])) or "defaults",
+    )
+
+
+def _deployed(file: Path) -> Deployed:
+    try:
+        with file.open("rb") as opened:
+            data = opened.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as no:
+        why = no.strerror if isinstance(no, OSError) and no.strerror else "not a file's name"
+        raise _problem(f"can't be read: {why}", file) from None
+    if len(data) > MOST_BYTES:
+        raise _problem(f"is over {MOST_BYTES} bytes, and CloudFormation takes no larger template", file)
+    try:
+        template = Template(str(file), read_template(data.decode()))
+    except UnicodeDecodeError:
+        raise _problem("is not UTF-8; save it as UTF-8", file) from None
+    except ValueError as no:
+        raise _problem(str(no), file) from None
+    return deployed_by(template)
+
+
+def deployed_by(template: Template) -> Deployed:
+    """What *template* deploys."""
+    deployed = Deployed(template)
+    read_sam(deployed)
+    read_plain(deployed)
+    return deployed
+
+
+def _problem(text: str, file: Path) -> SettingsError:
+    return SettingsError([Problem("--aws", text, str(file))])
+
+
+def _is_another(deployed: Deployed, authorizer: Authorizer, here: Iterable[Function]) -> bool:
+    """Whether it asks a function of this template that isn't ours."""
+    function = deployed.functions.get(authorizer.function)
+    return function is not None and function.name not in {one.name for one in here}
+
+
+def _title(api: Api, judged: dict[str, Told]) -> str:
+    count = len(api.routes)
+    routes = f"{count} route{'' if count == 1 else 's'}"
+    return f"{api.kind.value} {api.name} ({routes}, authorizer {' and '.join(judged)})"
+
+
+def _odd(template: Template) -> Iterator[Finding]:
+    for place, text in template.odd:
+        change = "write what AWS has it as" if place else "check its spelling"
+        kind = Kind.BROKEN if place else Kind.ADVICE
+        yield Finding(kind, "shape", text, place or "Resources", change)
+
+
+def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
+    for one in several:
+        if one.problems:
+            continue
+        for setting, text, origin in (*one.warnings, *warnings(one.settings)):
+            section = setting.partition(".")[0].partition("[")[0]
+            if not setting.startswith(_ELSEWHERE) and one.knows(setting, section):
+                place = origin if origin != "environment" else one.place(setting)
+                yield Finding(Kind.ADVICE, "settings", f"{setting} {text}", place, "as it says")
+
+
+def _missing(
+    deployed: Sequence[Deployed], functions: Sequence[Function], asked: set[str], parts: Sequence[str]
+) -> Iterator[Finding]:
+    if not functions and not parts:
+        what = "no function here is phantomgate's, and no authorizer's function is somewhere else"
+        change = "the function's Handler is phantomgate.aws.handler"
+        yield Finding(Kind.BROKEN, "function-missing", what, "Resources", change, deployed[0].template.name)
+    for function in functions:
+        if not asked and not function.url:
+            what = "no authorizer of these templates asks this function"
+            change = "name it as the authorizer of an API, or give the template of the API to --aws too"
+            yield Finding(Kind.ADVICE, "function-unused", what, function.name, change, deployed[0].template.name)

@@ -1,0 +1,120 @@
+"""An API's definition as OpenAPI or Swagger, with API Gateway's extensions: its routes, authorizers and responses."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from phantomgate.cli.aws_template.apis import (
+    Api,
+    ApiKind,
+    Authorizer,
+    Guard,
+    Integration,
+    Mapped,
+    Permit,
+    Response,
+    Route,
+    identities,
+    named,
+)
+from phantomgate.cli.aws_template.template import Node
+
+ANY = "x-amazon-apigateway-any-method"
+_METHODS = ("delete", "get", "head", "options", "patch", "post", "put", "trace")
+
+
+def read_definition(api: Api, body: Node, default: str | Guard) -> None:
+    """Adds what *body* says to *api*; *default* stands before routes that say nothing."""
+    if not body:
+        return
+    if not isinstance(body.value, dict) or "paths" not in body.keys():  # noqa: SIM118 - a method of ours
+        api.elsewhere.append(body)
+    schemes = body.at("components", "securitySchemes") or body.at("securityDefinitions")
+    for name, scheme in schemes.items():
+        if scheme.at("x-amazon-apigateway-authorizer"):
+            found = _authorizer(name, scheme.at("x-amazon-apigateway-authorizer"))
+            if found is not None:
+                api.authorizers.setdefault(name, found)
+    if body.at("security"):
+        default = _guard(body.at("security"), default, api)
+    for path, methods in body.at("paths").items():
+        for method, said in methods.items():
+            if method == ANY or method.lower() in _METHODS:
+                word = "ANY" if method == ANY else method.upper()
+                guard = _guard(said.at("security"), default, api)
+                api.routes.append(
+                    Route(
+                        word,
+                        _path(api.kind, path),
+                        said,
+                        guard,
+                        integration(said.at("x-amazon-apigateway-integration")),
+                    )
+                )
+    for kind, said in body.at("x-amazon-apigateway-gateway-responses").items():
+        api.responses[kind.upper()] = _response(said)
+
+
+def _path(kind: ApiKind, path: str) -> str:
+    return "$default" if kind is ApiKind.HTTP and path == "/$default" else path
+
+
+def _guard(security: Node, default: str | Guard, api: Api) -> str | Guard:
+    if not security:
+        return default
+    names = [name for one in security.each() for name in one.keys()]  # noqa: SIM118 - a method of ours
+    if not names or names == ["NONE"]:
+        return Guard.OPEN
+    ours = [name for name in names if name in api.authorizers]
+    return ours[0] if ours else Guard.OTHER
+
+
+def _authorizer(name: str, said: Node) -> Authorizer | None:
+    form = said.at("type").word().upper()
+    if form not in ("TOKEN", "REQUEST"):
+        return None
+    return Authorizer(
+        name,
+        said,
+        form,
+        named(said.at("authorizerUri").whole()),
+        said.at("authorizerResultTtlInSeconds"),
+        identities([said.at("identitySource").text()]) if said.at("identitySource") else (),
+        said.at("identitySource"),
+        said.at("identityValidationExpression"),
+        said.at("authorizerPayloadFormatVersion"),
+        said.at("enableSimpleResponses"),
+        Permit.GIVEN if said.at("authorizerCredentials") else Permit.WITHHELD,
+        said.at("authorizerUri"),
+    )
+
+
+def integration(said: Node) -> Integration | None:
+    """An integration as an extension writes it; None without one."""
+    if not isinstance(said.value, dict):
+        return None
+    kind = said.at("type").word().lower()
+    return Integration(kind, said, tuple(mapped(said.at("requestParameters"))))
+
+
+def mapped(parameters: Node) -> Iterator[Mapped]:
+    """What *parameters* of an integration do to headers, in a REST API's words or an HTTP API's."""
+    for name, value in parameters.items():
+        text = value.text()
+        if text is None:
+            continue
+        if name.lower().startswith("integration.request.header."):
+            yield Mapped("overwrite", name[len("integration.request.header.") :].lower(), text, value)
+            continue
+        operation, _, target = name.partition(":")
+        if target.lower().startswith("header."):
+            yield Mapped(operation.lower(), target[len("header.") :].lower(), text, value)
+
+
+def _response(said: Node) -> Response:
+    headers = {
+        name.lower().removeprefix("gatewayresponse.header."): value.whole()
+        for name, value in said.at("responseParameters").items()
+    }
+    texts = tuple(value.whole() for _, value in said.at("responseTemplates").items())
+    return Response(said, said.at("statusCode"), headers, texts)

@@ -1,0 +1,94 @@
+"""What a template's function is told: its variables in the template, and the settings file that goes into its zip.
+
+Rule: read by the code that reads them when the function starts. A variable whose value is only known when it is
+deployed is there, and nothing is concluded from it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from phantomgate.cli.aws_template.apis import Deployed, Function
+from phantomgate.cli.aws_template.functions import Later
+from phantomgate.config.drop_in import drop_in
+from phantomgate.config.function import draft_function
+from phantomgate.config.loading import CONFIG, PREFIX, variable
+from phantomgate.config.settings import Settings
+from phantomgate.core.errors import Problem
+
+HANDLERS = ("phantomgate.aws.handler", "index.handler")
+_TTL = variable("aws.cache_ttl")
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """The settings of one function; of *function* None, what the file alone says."""
+
+    settings: Settings
+    problems: tuple[Problem, ...]
+    warnings: tuple[Problem, ...]
+    unknown: Mapping[str, Later]
+    """The variables that are only known when it is deployed."""
+    function: Function | None = None
+
+    def knows(self, *names: str) -> bool:
+        """Whether these settings are known; a section's name stands for all in it."""
+        return not any(
+            one == variable(name) or one.startswith(f"{variable(name)}__") for one in self.unknown for name in names
+        )
+
+    @property
+    def ttl(self) -> float | Later | None:
+        """`aws.cache_ttl`: seconds, or what is known of it; None when the function isn't told."""
+        return self.unknown.get(_TTL, self.settings.aws.cache_ttl)
+
+    def place(self, name: str) -> str:
+        """Where the function is told the setting *name*."""
+        if self.function is None:
+            return f"the settings: {name}"
+        here = self.function.properties.at("Environment", "Variables")
+        return f"{here.path}.{variable(name)}"
+
+
+def ours(deployed: Deployed) -> list[Function]:
+    """The functions that are phantomgate's, by their handlers."""
+    found = {one.name: one for one in deployed.functions.values() if _is_ours(one)}
+    return list(found.values())
+
+
+def _is_ours(function: Function) -> bool:
+    handler = function.properties.at("Handler").word()
+    if handler != HANDLERS[1]:
+        return handler == HANDLERS[0]
+    known, unknown = variables(function)
+    names = {**known, **dict.fromkeys(unknown, "x")}
+    return any(name.startswith(PREFIX) for name in names) or bool(drop_in(names, dict).names)
+
+
+def variables(function: Function) -> tuple[dict[str, str], dict[str, Later]]:
+    """The variables of *function*: those that are known, and those that are known when it is deployed."""
+    known: dict[str, str] = {}
+    later: dict[str, Later] = {}
+    for name, node in function.properties.at("Environment", "Variables").items():
+        text = node.text()
+        if isinstance(text, Later):
+            later[name] = text
+        elif text is not None:
+            known[name] = text
+    return known, later
+
+
+def told(function: Function | None, config: str) -> Told:
+    """What *function* is told, with the settings file *config*, or the usual one. Raises SettingsError for a file."""
+    known, later = ({}, {}) if function is None else variables(function)
+    named = {CONFIG: config} if config else {}
+    unknown = [name for name in later if name != CONFIG]
+    known.pop(CONFIG, None)  # a path within the zip
+    read, problems = draft_function({**known, **named}, unknown)
+    words = set(unknown)
+    warnings = [
+        one for one in read.warnings if not words.intersection(re.findall(r"\w+", f"{one.setting} {one.origin}"))
+    ]
+    return Told(read.settings, tuple(problems), tuple(warnings), later, function)
