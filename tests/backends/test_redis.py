@@ -93,6 +93,10 @@ def assert_works(family, store):
     run(store.release(KEY))
     assert run(store.claim(KEY, 20.0))
     run(store.release(KEY))
+    before = [name for name, _ in run(store.news("0"))]
+    first, second = run(store.tell(b"one\xff")), run(store.tell(b"two"))
+    assert [*before, first, second] == [name for name, _ in run(store.news("0"))]
+    assert [(second, b"two")] == run(store.news(first))
     assert (0, 0) == (store.counts.faults, store.counts.skipped)
     assert "" == run(store.ask())
 
@@ -118,7 +122,7 @@ def test_a_unix_socket(family, make, tmp_path):
 def test_an_acl_user_may_do_no_more_than_it_must(family, make):
     server = make()
     rules = ["on", ">canary-word", "~t:*", "-@all"]
-    rules += ["+get", "+set", "+del", "+pttl", "+strlen", "+eval", "+ping"]
+    rules += ["+get", "+set", "+del", "+pttl", "+strlen", "+eval", "+ping", "+xadd", "+xrange"]
     server.client().execute_command("ACL", "SETUSER", "gate", *rules)
     place = redis.Place(nodes=(("127.0.0.1", server.port),), username="gate", password="canary-word")
     assert_works(family, family.store(place))

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 Resources = Mapping[str, Mapping[str, Any]]
@@ -78,7 +78,7 @@ def authorizer(resources: Resources) -> dict[str, Any]:
     if found.get("AuthorizerResultTtlInSeconds") is not None:
         found["AuthorizerResultTtlInSeconds"] = int(found["AuthorizerResultTtlInSeconds"])
     sources = found["IdentitySource"]
-    return {**found, "IdentitySource": [sources] if isinstance(sources, str) else sources}
+    return {**found, "IdentitySource": [sources] if isinstance(sources, str) else sorted(sources)}
 
 
 def routes(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -92,33 +92,33 @@ def routes(resources: Resources) -> Iterator[tuple[str, dict[str, Any]]]:
                     key = "$default" if path == "/$default" else f"{name} {path}"
                     yield (
                         key,
-                        _route(said["security"] == [{"Phantomgate": []}], passed["uri"], passed["requestParameters"]),
+                        route(said["security"] == [{"Phantomgate": []}], passed["uri"], passed["requestParameters"]),
                     )
     paths = {key: f"/{one['PathPart']}" for key, one in of_type(resources, "AWS::ApiGateway::Resource").items()}
     for one in of_type(resources, "AWS::ApiGateway::Method").values():
         passed = one["Integration"]
         if passed["Type"] != "MOCK":
             path = paths.get(one["ResourceId"].strip("${}"), "/")
-            yield f"{one['HttpMethod']} {path}", _route(_asked(one), passed["Uri"], passed["RequestParameters"])
+            yield f"{one['HttpMethod']} {path}", route(_asked(one), passed["Uri"], passed["RequestParameters"])
     passes = of_type(resources, "AWS::ApiGatewayV2::Integration")
     for one in of_type(resources, "AWS::ApiGatewayV2::Route").values():
         passed = passes[one["Target"].removeprefix("integrations/").strip("${}")]
-        yield one["RouteKey"], _route(_asked(one), passed["IntegrationUri"], passed.get("RequestParameters", {}))
+        yield one["RouteKey"], route(_asked(one), passed["IntegrationUri"], passed.get("RequestParameters", {}))
 
 
 def preflight(resources: Resources) -> dict[str, Any]:
     """What AWS answers a preflight with by itself."""
     for body in _bodies(resources):
         if said := body.get("x-amazon-apigateway-cors"):
-            return said
+            return ordered(said)
         answers = [one["options"][INTEGRATION]["responses"]["default"] for one in body["paths"].values()]
-        return _same(_cors(one["responseParameters"]) for one in answers)
+        return same(cors(one["responseParameters"]) for one in answers)
     for one in of_type(resources, "AWS::ApiGatewayV2::Api").values():
         said = one.get("CorsConfiguration", {})
-        return {key[0].lower() + key[1:]: value for key, value in said.items()}
+        return ordered({key[0].lower() + key[1:]: value for key, value in said.items()})
     methods = of_type(resources, "AWS::ApiGateway::Method").values()
     mocks = [one["Integration"]["IntegrationResponses"] for one in methods if one["Integration"]["Type"] == "MOCK"]
-    return _same(_cors(one["ResponseParameters"]) for (one,) in mocks)
+    return same(cors(one["ResponseParameters"]) for (one,) in mocks)
 
 
 def answers(resources: Resources) -> dict[str, Any]:
@@ -193,7 +193,8 @@ def _bodies(resources: Resources) -> Iterator[dict[str, Any]]:
         yield from (one["Body"] for one in of_type(resources, kind).values() if "Body" in one)
 
 
-def _route(asked: bool, to: str, changed: Mapping[str, str]) -> dict[str, Any]:
+def route(asked: bool, to: str, changed: Mapping[str, str]) -> dict[str, Any]:
+    """Whether the authorizer is asked about what is passed on, where to, and with what changed."""
     function = re.search(r"functions/(.+)/invocations", to)
     return {"asked": asked, "to": function[1] if function else to, "changed": dict(changed)}
 
@@ -202,11 +203,18 @@ def _asked(said: Mapping[str, Any]) -> bool:
     return said.get("AuthorizationType") == "CUSTOM" and "AuthorizerId" in said
 
 
-def _cors(fields: Mapping[str, str]) -> dict[str, str]:
+def cors(fields: Mapping[str, str]) -> dict[str, str]:
+    """What the fields of an answer to a preflight say."""
     named = {name.removeprefix("method.response.header."): value for name, value in fields.items()}
     return {name: value for name, value in named.items() if name != "Vary"}  # one fixed origin: nothing varies
 
 
-def _same(found: Iterator[dict[str, Any]]) -> dict[str, Any]:
+def ordered(said: Mapping[str, Any]) -> dict[str, Any]:
+    """*said* with its lists in order, as none of them means anything by it."""
+    return {key: sorted(one) if isinstance(one, list) else one for key, one in said.items()}
+
+
+def same(found: Iterable[dict[str, Any]]) -> dict[str, Any]:
+    """What all of *found* are."""
     (one,) = {json.dumps(each, sort_keys=True) for each in found}
     return json.loads(one)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from interop.cdk_app import synthesise
 from interop.contract_table import Contract
 from interop.matrix import Matrix
 from interop.needs import command, needs
@@ -102,3 +103,10 @@ def visit(browser, world):
     for visitor in visitors:
         visitor.went_well()
         visitor.context.close()
+
+
+@pytest.fixture(scope="session")
+def cdk_app(tmp_path_factory):
+    """The CDK app, synthesised once."""
+    needs("the AWS CDK")
+    return synthesise(tmp_path_factory.mktemp("cdk") / "app")

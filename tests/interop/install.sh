@@ -73,6 +73,7 @@ install_node_packages() {
 install_node_packages oidc_provider oidc-provider
 install_node_packages serverless serverless-offline --legacy-peer-deps # it asks for serverless itself; osls is that
 install_node_packages cdk "the AWS CDK's command line"
+install_node_packages linters "what knows the configuration of gateways that can't be run"
 # The clients and servers of AWS that run without AWS: awslambdaric and moto, with hashes as above.
 cd "$here/aws" || exit 1
 stamp=.venv/.installed-requirements.txt

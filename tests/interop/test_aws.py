@@ -12,9 +12,10 @@ from zipfile import ZipFile
 
 import pytest
 
+from interop.aws.moto_server import PYTHON, boto, moto_server
 from interop.aws.runtime_api import runtime_api
-from interop.needs import AWS, needs
-from interop.processes import free_port, listens, process
+from interop.needs import needs
+from interop.processes import process
 from lambdas import rest, sample
 from loopback_server import SECRET, TOKEN, active, loopback_server
 from phantomgate.backends.aws_secrets import fetch
@@ -22,9 +23,7 @@ from phantomgate.backends.sigv4 import Credentials, signed
 from phantomgate.cli.main import main
 
 pytestmark = pytest.mark.interop
-PYTHON = AWS / ".venv" / "bin" / "python"
 SOURCE = Path(__file__).parents[2] / "src"
-AS_ANYBODY = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/key+1"}
 
 
 @pytest.fixture(autouse=True)
@@ -36,23 +35,9 @@ def here():
 def moto(tmp_path_factory):
     """moto's server, which keeps secrets and parameters as AWS does."""
     needs("awslambdaric and moto")
-    port = free_port()
-    command = [PYTHON, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)]
-    with process(command, tmp_path_factory.mktemp("moto") / "moto.log", ready=lambda: listens(port)):
-        environ = {**AS_ANYBODY, "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}"}
+    with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as environ:
         boto(environ, "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()")  # loads both
         yield environ
-
-
-def boto(environ: dict[str, str], code: str) -> str:
-    """What *code* prints, run beside boto3."""
-    script = (
-        "import boto3, json, os\n"
-        "def client(name):\n"
-        "    return boto3.client(name, endpoint_url=os.environ.get('AWS_ENDPOINT_URL'), region_name='eu-west-1')\n"
-    )
-    done = subprocess.run([PYTHON, "-c", script + code], capture_output=True, text=True, check=True, env=environ)
-    return done.stdout
 
 
 @contextmanager

@@ -124,7 +124,7 @@ def test_only_the_authorizers_of_this_api_may_invoke_it(name):
             {
                 "Type": "REQUEST",
                 "AuthorizerResultTtlInSeconds": 300,
-                "IdentitySource": ["$request.header.Authorization", "$context.routeKey"],
+                "IdentitySource": ["$context.routeKey", "$request.header.Authorization"],
                 "AuthorizerPayloadFormatVersion": "2.0",
                 "EnableSimpleResponses": True,
             },

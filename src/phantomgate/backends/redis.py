@@ -146,8 +146,8 @@ class RedisStore:
         with suppress(Fault, ValueError, TypeError, AttributeError):
             first = f"({since}" if since != "0" else "-"
             found = await self._try("XRANGE", self._notes, first, "+", "COUNT", 1000, patient=True)
-            notes = [(name.decode("ascii"), _fields(said)) for name, said in found or ()]
-            return [(name, fields[b"n"]) for name, fields in notes if b"n" in fields]
+            notes = ((name.decode("ascii"), _fields(fields).get(b"n")) for name, fields in found or ())
+            return [(name, note) for name, note in notes if isinstance(note, bytes)]
         return None
 
     async def ask(self) -> str:
@@ -208,8 +208,8 @@ class RedisStore:
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
-def _fields(said: Any) -> dict[bytes, bytes]:
-    """The fields of a note: as redis-py reads them, or as they were on the wire, one after the other."""
+def _fields(said: Any) -> dict[Any, Any]:
+    """The fields of a note: as it was sent, or as redis-py's client reads it."""
     return said if isinstance(said, dict) else dict(zip(said[::2], said[1::2], strict=True))
 
 
