@@ -329,6 +329,21 @@ def test_while_it_is_tried_again_nobody_else_waits(make):
     assert (19, 19) == asyncio.run(at_once())
 
 
+def test_whoever_was_asked_how_it_is_before_the_first_requests_leaves_none_of_them_out(make):
+    server = make()
+
+    async def at_once():
+        act, close = redis.nonblocking(plain(server.port), 64)
+        counts = SharedCounts()
+        store = redis.RedisStore(act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=counts, said=print)
+        assert "" == await store.ask()
+        await asyncio.gather(*(store.get(KEY) for _ in range(20)))
+        await store.close()
+        return counts.skipped
+
+    assert 0 == asyncio.run(at_once())
+
+
 def test_no_more_than_so_many_ask_at_a_time(make):
     server = make()
 

@@ -151,11 +151,12 @@ class RedisStore:
         return None
 
     async def ask(self) -> str:
-        """What is wrong with the store, or nothing."""
+        """What is wrong with the store, or nothing; then it is connected, and no request has to be the one that tries."""
         try:
             await self._act(("PING",), 10 * TRIAL_SECONDS)
         except Exception as no:  # noqa: BLE001 - as in `_try`
             return _why(no)
+        self._good = True
         return ""
 
     async def close(self) -> None:

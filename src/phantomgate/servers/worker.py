@@ -27,6 +27,8 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     wired = wire(settings, "nonblocking", write=log, metrics=metrics)
+    if wired.sharing is not None:
+        await wired.sharing.trouble()  # connects: the first requests after a restart find what is shared, too
 
     def purge(message: Message) -> None:
         for mark in message.get("marks", ()):
