@@ -35,7 +35,7 @@ servers: $(VENV)/.dev
 	@sh tests/interop/install.sh
 
 test: $(VENV)/.dev servers  ## the whole test suite, on every core
-	@$(BIN)/python -m pytest -n auto --dist loadgroup $(ARGS)
+	@$(BIN)/python -m pytest -n auto $(ARGS)
 
 interop: $(VENV)/.dev servers  ## the real servers alone, and the tables in docs/reference of what ran
 	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py --ignore=tests/interop/test_contract_table.py $(ARGS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from hypothesis import settings
 
@@ -14,17 +12,19 @@ settings.register_profile("phantomgate", deadline=None)  # a slow machine is not
 settings.load_profile("phantomgate")
 
 
-INTEROP = Path(__file__).parent / "interop"
-
-
-def pytest_collection_modifyitems(items):
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
     """With tests on several processes (`-n`): a file's tests stay together, and those with real servers all do.
 
     The latter record together what the tables in the docs are held equal to.
     """
-    for item in items:
-        group = "interop" if INTEROP in item.path.parents else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(group))
+    from xdist.scheduler import LoadScopeScheduling
+
+    class Together(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return "interop" if nodeid.startswith("tests/interop/") else nodeid.partition("::")[0]
+
+    return Together(config, log)
 
 
 @pytest.fixture(params=[finish, on_a_loop], ids=["blocking", "loop"])

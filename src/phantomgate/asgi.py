@@ -30,6 +30,7 @@ from phantomgate.adapters.asgi import (
 from phantomgate.adapters.caller import Caller
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.config.loading import load_settings, process_environ
+from phantomgate.config.revoking import unheard
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Reason, Refused, SettingsError
@@ -245,6 +246,8 @@ def _again(first: list[Message], receive: Receive) -> Receive:
 
 def settings_from(source: Source, environ: Mapping[str, str] | None = None) -> Settings:
     """The settings that *source* names. Raises SettingsError with every problem."""
-    if isinstance(source, Settings):
-        return source
-    return load_settings(Path(source) if source else None, process_environ() if environ is None else environ)
+    if not isinstance(source, Settings):
+        source = load_settings(Path(source) if source else None, process_environ() if environ is None else environ)
+    if problems := unheard(source):
+        raise SettingsError(problems)
+    return source

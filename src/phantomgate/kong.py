@@ -18,8 +18,9 @@ from phantomgate.adapters.refusal import Refusal
 from phantomgate.adapters.refusal import write_refusal as http_refusal
 from phantomgate.backends.blocking import finish
 from phantomgate.config.loading import load_settings, process_environ
+from phantomgate.config.revoking import unheard
 from phantomgate.config.wiring import Wired, wire
-from phantomgate.core.errors import Reason
+from phantomgate.core.errors import Reason, SettingsError
 from phantomgate.core.model import Allow, Headers, Refuse, Request
 
 Schema = ({"settings": {"type": "string", "required": True}},)
@@ -35,7 +36,10 @@ def wired(file: str) -> Wired:
     """The gateway that *file* describes, made once a process. Raises SettingsError."""
     with _wiring:
         if file not in _wired:
-            _wired[file] = wire(load_settings(Path(file), process_environ()))
+            settings = load_settings(Path(file), process_environ())
+            if problems := unheard(settings):
+                raise SettingsError(problems)
+            _wired[file] = wire(settings)
         return _wired[file]
 
 

@@ -19,9 +19,10 @@ from phantomgate.adapters.refusal import write_refusal
 from phantomgate.adapters.wsgi import Environ, read_environ, to_client, write_environ
 from phantomgate.backends.blocking import finish
 from phantomgate.config.loading import load_settings, process_environ
+from phantomgate.config.revoking import unheard
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
-from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.errors import Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Headers, Refuse, Request, ScopeStrategy
 from phantomgate.gateway.judge import scopes
 
@@ -50,6 +51,8 @@ class PhantomGate:
         self.app = app
         if not isinstance(settings, Settings):
             settings = load_settings(Path(settings) if settings else None, process_environ())
+        if problems := unheard(settings):
+            raise SettingsError(problems)
         self.wired = wire(settings)
         self._root_path = root_path
         self._judge = scopes(cast("ScopeStrategy", settings.policy.scope_strategy))

@@ -8,6 +8,7 @@ import pytest
 
 from agent.world import APP, ISSUER, METADATA, Browser, World, code_of, query_of
 from phantomgate.core.errors import Unavailable
+from phantomgate.core.purge import ASKED_AGAIN, Purge
 from phantomgate.testing import reply
 
 
@@ -177,3 +178,63 @@ def test_a_body_that_isnt_the_form_is_refused(world, body):
 
 def test_a_logout_token_as_json_is_refused(world, browser):
     assert 400 == tell(world, world.server.logout_token(), "application/json").status
+
+
+def test_gateways_are_told_of_the_token_of_a_logout_and_ask_about_the_others_after_they_were_revoked(world, browser):
+    browser.log_in()
+    world.server.answers["/revoke"] = lambda call: world.told.append("revoked") or reply(200)
+    browser.ask("POST", "/logout")
+
+    over = Purge("token", "access-1", "", world.clock.now())
+    assert [over, "revoked", "revoked", Purge("sub", "ann", ISSUER, ASKED_AGAIN)] == world.told
+
+
+def test_gateways_are_told_of_the_session_that_a_new_login_replaces(world, browser):
+    browser.log_in()
+    browser.ask("POST", "/login/start")
+
+    assert [Purge("token", "access-1", "", world.clock.now())] == world.told
+
+
+@pytest.mark.parametrize(
+    ("said", "kinds"),
+    [
+        ({}, [("sid", "as-session"), ("nameless", "ann")]),
+        ({"sub": None}, [("sid", "as-session")]),
+        ({"sid": None}, [("sub", "ann")]),
+    ],
+)
+def test_gateways_are_told_what_the_server_has_ended(world, said, kinds):
+    assert 200 == tell(world, world.server.logout_token(**said)).status
+    assert [Purge(kind, value, ISSUER, float(int(world.clock.now()))) for kind, value in kinds] == world.told
+
+
+def test_a_logout_token_that_cant_be_believed_is_told_to_nobody(world):
+    assert 400 == tell(world, world.server.logout_token(aud="another")).status
+    assert [] == world.told
+
+
+def test_a_logout_that_not_every_gateway_has_heard_of_is_told_and_told_again(drive, clock):
+    world = World(drive, clock, gateways=False)
+    browser = Browser(world)
+    browser.log_in()
+
+    assert 400 == tell(world, world.server.logout_token()).status
+    assert "not every gateway" in world.log[-1].detail
+    assert 401 == browser.ask("POST", "/refresh").status  # it holds here all the same
+    before = len(world.told)
+    tell(world, world.server.logout_token())
+    assert 2 == len(world.told) - before
+
+    browser.log_in()
+    assert 200 == browser.ask("POST", "/logout").status
+    assert set() == browser.kinds()
+    assert "not every gateway" in world.log[-1].note
+
+
+def test_what_a_refresh_token_that_is_over_has_given_is_asked_about_again(world, browser):
+    browser.log_in()
+    world.server.refresh_token = "another"  # ours was used by somebody else
+    assert 401 == browser.ask("POST", "/refresh").status
+
+    assert [Purge("sub", "ann", ISSUER, ASKED_AGAIN)] == world.told

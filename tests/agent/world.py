@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
@@ -26,6 +26,7 @@ from phantomgate.backends.remembered import Remembered
 from phantomgate.core.base64url import base64url_text
 from phantomgate.core.model import Headers
 from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.core.purge import Purge
 from phantomgate.oauth.client_auth import client_secret_basic
 from phantomgate.oauth.discovery import Metadata
 from phantomgate.oauth.id_token import half_hash, id_token_rules
@@ -241,11 +242,18 @@ class World:
         scope: str = "openid read",
         keys: tuple[str, ...] = (KEY,),
         most: int = 1000,
+        gateways: bool = True,
     ) -> Agent:
-        """An agent with stores of its own."""
+        """An agent with stores of its own; whether all *gateways* hear what it tells them."""
+        self.told: list[Purge] = []
+
+        async def told(purges: Sequence[Purge]) -> bool:
+            self.told += purges
+            return gateways
+
         ticks, now = self.clock.ticks, self.clock.now
         self.used = Remembered(most=most, forgets=True, ticks=ticks)
-        self.endings = Endings(Remembered(most=most, forgets=False, ticks=ticks), now, longest)
+        self.endings = Endings(Remembered(most=most, forgets=False, ticks=ticks), now, longest, told, ISSUER)
         self.answers = Remembered(most=most, forgets=True, ticks=ticks)
         self.jar = Jar(key_ring(read_session_key(one) for one in keys), self.names, ISSUER, True, self.random)
         server = self.to_server = Server(

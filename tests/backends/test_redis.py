@@ -276,22 +276,22 @@ def test_what_is_frozen_is_cut_off_and_left_alone_until_it_is_back(family, make)
 def test_purges_are_looked_for_every_second_however_long_it_was_away(family, make):
     server, clock = make(), FakeClock()
     store = family.store(plain(server.port), timeout=0.05, ticks=clock.ticks)
-    assert [] == family.run(store.news("0"))
+    assert [] == family.run(store.news("0", patient=True))
     server.freeze()
     for _ in range(6):
-        assert family.run(store.news("0")) is None
+        assert family.run(store.news("0", patient=True)) is None
         clock.advance(redis.LONGEST_PAUSE)
     assert family.run(store.get(KEY)) is None
     server.thaw()
     clock.advance(redis.NOTES_PAUSE - 0.01)
-    assert family.run(store.news("0")) is None
+    assert family.run(store.news("0", patient=True)) is None
     assert family.run(store.tell(b"note")) is None
     clock.advance(0.02)
     assert family.run(store.tell(b"note")) is not None
-    assert [b"note"] == [note for _, note in family.run(store.news("0"))]
+    assert [b"note"] == [note for _, note in family.run(store.news("0", patient=True))]
     family.run(store.close())
     clock.advance(redis.LONGEST_PAUSE)
-    assert family.run(store.news("0")) is None
+    assert family.run(store.news("0", patient=True)) is None
 
 
 def test_a_note_has_more_time_than_a_look_up(make):

@@ -10,7 +10,7 @@ import pytest
 from phantomgate.cli.main import main
 
 SHIPPED = Path(__file__).parents[2] / "deploy" / "aws" / "sam"
-TEMPLATES = ("http-api", "rest-request", "rest-token", "websocket")
+TEMPLATES = sorted(file.stem for file in SHIPPED.glob("*.yaml"))
 AUTHORIZER = "Api.Properties.Auth.Authorizers.Phantomgate"
 VARIABLES = "Authorizer.Properties.Environment.Variables"
 KEY = "ab" * 32
@@ -46,7 +46,7 @@ def test_in_what_we_ship_there_is_nothing_to_say(name, capsys):
     code, said = check(capsys, SHIPPED / f"{name}.yaml")
 
     assert (0, True, []) == (code, said["good"], said["findings"])
-    assert ["ClientId", "ClientSecretArn", "IntrospectionEndpoint"] == said["unknown"]
+    assert {"ClientId", "ClientSecretArn", "IntrospectionEndpoint"} <= {*said["unknown"]}
 
 
 TTL = ("ReauthorizeEvery: !Ref CacheTtl", "ReauthorizeEvery: 300")
@@ -156,6 +156,23 @@ WEAKER = [  # (template, changes, kind, check, where)
     ("http-api", [("              isDefaultRoute: true\n",
                    "              isDefaultRoute: true\n              security: [NONE: []]\n")], "unsafe", "route-open",
      DEFAULT),
+    ("rest-token", [("DefaultAuthorizer: Phantomgate", "DefaultAuthorizer: Phantomgat")], "unsafe", "route-open", ANY),
+    ("rest-token", [("            x-amazon-apigateway-any-method:\n",
+                     "            x-amazon-apigateway-any-method:\n              security: [Phantomgat: []]\n")],
+     "unsafe", "route-open", ANY),
+    ("rest-token", [("            x-amazon-apigateway-any-method:\n",
+                     "            x-amazon-apigateway-any-method:\n              security: [{}, Phantomgate: []]\n")],
+     "advice", "route-open", ANY),
+    ("rest-request", [("Headers: [Authorization]", "Headers: [!ImportValue header]")], "advice", "identity-not-known",
+     f"{AUTHORIZER}.Identity"),
+    ("http-api", [("Headers: [Authorization]", "Headers: [!ImportValue header]")], "advice", "identity-not-known",
+     f"{AUTHORIZER}.Identity"),
+    ("http-api", [("      DefinitionBody:\n", "      DefinitionBody:\n        Fn::Transform: {Name: AWS::Include}\n")],
+     "advice", "routes-elsewhere", "Api.Properties.DefinitionBody"),
+    ("rest-token", [("\n  AuthorizerLog:\n", "\n  Nested: {Type: AWS::CloudFormation::Stack}\n  AuthorizerLog:\n")],
+     "advice", "not-looked-at", "Nested"),
+    ("rest-token", [("\n  AuthorizerLog:\n", "\n  Fn::ForEach::Apis: [A, [b], {}]\n  AuthorizerLog:\n")],
+     "advice", "not-looked-at", "Fn::ForEach::Apis"),
     ("websocket", [("AuthType: CUSTOM", "AuthType: NONE")], "unsafe", "api-open", "Api"),
     ("rest-token", [("            x-amazon-apigateway-any-method:\n",
                      "            x-amazon-apigateway-any-method:\n              security: [NONE: []]\n")],
@@ -233,3 +250,17 @@ def test_a_weakened_copy_is_told_what_and_where(name, changes, kind, what, place
     assert [] == said["settings"]["problems"]
     assert (1 if any(one["error"] for one in said["findings"]) else 0) == code
     assert (kind != "advice") == found[0]["error"]
+
+
+def test_the_how_to_shows_what_comes_out(tmp_path, capsys, monkeypatch):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "aws-check.md").read_text(encoding="utf-8")
+    shown = [block.partition("```")[0] for block in page.split("```console\n")[1:]]
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.chdir(tmp_path)
+    came = []
+    for changes in ([], [(OFF[0], OFF[1]), *[(MAPPED, "")] * 2]):
+        weakened(tmp_path, "rest-token", *changes)
+        main(["check", "--aws", "template.yaml"], {})
+        came.append(capsys.readouterr().out)
+
+    assert came == shown

@@ -12,7 +12,7 @@ import pytest
 from interop.cdk_app import run
 from interop.needs import HERE, needs, python_of
 
-pytestmark = pytest.mark.interop
+pytestmark = [pytest.mark.interop, pytest.mark.slow]
 DEPLOY = Path(__file__).parents[2] / "deploy" / "aws"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from interop.aws_stacks import alarms, allowed, authorizer, filled, function, invoked_by, of_type
 from interop.needs import needs, python_of
 from interop.sam_templates import FOLDER, PARAMETERS, REST, TEMPLATES, sam
+from phantomgate.cli.main import main
 from phantomgate.config.function import load_function
 
 pytestmark = pytest.mark.interop
@@ -42,6 +44,15 @@ def test_they_lint():
     environ = {**os.environ, "AWS_DEFAULT_REGION": "eu-west-1"}
     done = subprocess.run([*map(str, command)], capture_output=True, text=True, check=False, env=environ)
     assert (0, "") == (done.returncode, done.stdout + done.stderr)
+
+
+@pytest.mark.parametrize("name", TEMPLATES)
+def test_our_own_check_has_nothing_to_say_about_what_aws_makes_of_it(name, tmp_path, capsys):
+    file = tmp_path / "template.json"
+    file.write_text(json.dumps({"Resources": stack(name)}))
+    code = main(["check", "--aws", str(file), "--json"], {})
+
+    assert (0, []) == (code, json.loads(capsys.readouterr().out)["findings"])
 
 
 @pytest.mark.parametrize("name", ["http-api", *REST])

@@ -19,12 +19,15 @@ from playwright.sync_api import expect, sync_playwright
 
 from demo.visiting import CONTRAST, WATCH
 from interop.needs import command, needs
+from phantomgate.cli.main import main
+from redis_servers import free_port
 from servers.authorization import authorization_server
 from servers.process import serving, settings
 
 pytestmark = pytest.mark.interop
 SHIPPED = Path(__file__).parents[2] / "deploy" / "observability"
 DASHBOARD = json.loads((SHIPPED / "dashboard.json").read_text())
+PURGE = {"PURGE": "canary-secret-of-thirty-two-characters"}
 EXPRESSIONS = [(panel["title"], target["expr"]) for panel in DASHBOARD["panels"] for target in panel["targets"]]
 VIEWS = {"phone dark": (390, 844, "dark"), "desk light": (1280, 900, "light"),
          "phone light": (390, 844, "light"), "desk dark": (1280, 900, "dark")}  # fmt: skip
@@ -55,8 +58,10 @@ def traffic(service):
 def service(tmp_path_factory):
     """A service that has something to tell."""
     folder = tmp_path_factory.mktemp("observed")
-    with authorization_server() as endpoint, serving(folder, settings(endpoint, workers=2)) as made:
+    text = f'[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\n'
+    with authorization_server() as endpoint, serving(folder, settings(endpoint, workers=2) + text, also=PURGE) as made:
         made.until_ready()
+        made.folder = folder
         with traffic(made):
             made.until(lambda: made.metrics().get('phantomgate_decisions_total{outcome="allowed"}', 0) > 20)
         yield made
@@ -154,6 +159,8 @@ def test_the_page_shows_what_happens_and_what_to_do_about_it(browser, service, v
     page.on("pageerror", lambda error: complaints.append(str(error)))
     with traffic(made):
         page.goto(f"http://{made.started['manage']}/")
+        for words in (["--sub", "canary-alice"], ["--client-id", "canary-app"]):
+            assert 0 == main(["purge", "--config", str(made.folder / "phantomgate.toml"), *words], PURGE)
         expect(page.locator("#state")).to_have_text("ready, 2 workers")
         expect(page.locator("#decisions")).not_to_have_text(re.compile("^([^0-9]|0)$"))
         expect(page.locator("#hits")).to_contain_text("%")
@@ -161,6 +168,11 @@ def test_the_page_shows_what_happens_and_what_to_do_about_it(browser, service, v
         expect(page.locator("#refusals")).to_contain_text("missing credential")
         expect(page.locator("#refusals")).to_contain_text("The client must send Authorization: Bearer TOKEN")
         expect(page.locator("#servers")).to_contain_text("breaker closed")
+        expect(page.locator("#purges li").first).to_contain_text(
+            re.compile(r"1 client.*by a purge call.*everywhere.* s ago")
+        )
+        expect(page.locator("#purges li").nth(1)).to_contain_text("1 person")
+    assert "canary" not in page.content()
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert [] == page.evaluate(CONTRAST)
     if folder := os.environ.get("PHANTOMGATE_SCREENSHOTS"):
@@ -169,6 +181,34 @@ def test_the_page_shows_what_happens_and_what_to_do_about_it(browser, service, v
     assert [] == page.evaluate("window.violations")
     assert {made.started["manage"]} == hosts
     context.close()
+
+
+def test_every_kind_of_purge_has_words_and_what_is_unknown_is_shown_as_text(browser, service):
+    page = browser.new_page()
+    given = [
+        {"at": 1.0, "ago": 1.0, "how": "agent", "kinds": {"sid": 1, "nameless": 2}, "everywhere": True},
+        {"at": 1.0, "ago": 600.0, "how": "logout", "kinds": {"token": 3}, "everywhere": False},
+        {"at": 1.0, "ago": 9000.0, "how": "<b>x</b>", "kinds": {"<i>y</i>": 1}, "everywhere": True},
+    ]
+
+    def told(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"purges": given})
+
+    page.route("**/status", told)
+    page.goto(f"http://{service.started['manage']}/")
+    first, second, third = (page.locator("#purges li").nth(number) for number in range(3))
+    expect(first).to_contain_text("1 session; 2 people, in tokens that name no session")
+    expect(first).to_contain_text("by the OAuth agent")
+    expect(second).to_contain_text("3 tokens")
+    expect(second).to_contain_text("not everywhere: to be told again")
+    expect(second).to_contain_text("10 min ago")
+    expect(third).to_contain_text("1 <i>y</i>")
+    expect(third).to_contain_text("<b>x</b>")
+    assert [] == page.evaluate(CONTRAST)
+    if folder := os.environ.get("PHANTOMGATE_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/operator purges.png", full_page=True)
+    page.close()
 
 
 def test_an_outage_is_seen_on_the_page_and_in_the_figures_and_an_end_on_the_page(browser, tmp_path):

@@ -16,7 +16,7 @@ from phantomgate.testing import FakeHttp, on_a_loop, reply
 GOOD = reply(200, b"yes")
 QUESTION = HttpCall("POST", "https://as.example/i", timeout=2.0, retry=True)
 ORDER = HttpCall("POST", "https://as.example/token", timeout=2.0)
-KEYS = HttpCall("GET", "https://as.example/jwks", timeout=2.0)
+KEYS = HttpCall("GET", "https://as.example/jwks", timeout=2.0, held=True)
 DOWN = Unavailable("no connection to https://as.example: refused", kind="no_connection")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Source, Token
-from phantomgate.core.purge import KINDS, Purge, digest_of, mark_of, read_mark, write_mark
+from phantomgate.core.purge import ASKED_AGAIN, Purge, digest_of, mark_of, read_mark, write_mark
 from phantomgate.resolvers.cached import ATTEMPTS, Cached
 from phantomgate.resolvers.marks import Marks, still_good
 from phantomgate.testing import DictCache, FakeClock, each_by_itself
@@ -57,7 +57,7 @@ def gate(clock):
     return Gate(clock)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", NAMES)
 @pytest.mark.parametrize("hot", [True, False])
 def test_what_is_known_of_a_purged_token_is_not_believed(drive, gate, kind, hot):
     drive(gate())
@@ -210,3 +210,24 @@ def test_a_mark_holds_no_name_and_is_read_as_it_was_written():
 def test_no_two_names_are_one():
     names = [("sub", "a", "bc"), ("sub", "ab", "c"), ("sid", "a", "bc"), ("sub", "", "abc")]
     assert 5 == len({digest_of(b"k", *name) for name in names} | {digest_of(b"l", *names[0])})
+
+
+def test_a_person_whose_tokens_dont_say_of_which_session_loses_those_and_no_others(drive, gate):
+    drive(gate())
+    gate.purge("nameless", "alice")
+    drive(gate())
+    assert 1 == gate.server.asked  # it says of which session, which may be another
+
+    del gate.server.claims["sid"]
+    with pytest.raises(Refused) as refused:
+        drive(gate("another"))
+    assert Reason.INACTIVE is refused.value.reason  # it was issued before
+    gate.server.claims["iat"] = gate.clock.now()
+    assert "alice" == drive(gate("newer")).claims["sub"]
+
+
+def test_a_purge_that_has_all_asked_again_refuses_nothing_that_the_server_says_is_active(drive, gate):
+    drive(gate())
+    gate.purge("sub", at=ASKED_AGAIN)
+    drive(gate())
+    assert 2 == gate.server.asked

@@ -29,6 +29,9 @@ class State:
     def unready(self):
         return self.why
 
+    def purges(self):
+        return []
+
     async def count(self):
         return self.metrics.snapshot()
 

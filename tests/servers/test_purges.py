@@ -61,7 +61,7 @@ class Listener:
             raise Unavailable(f"nobody at {call.url}")
         return self.answers[call.url]
 
-    async def purge(self, marks):
+    async def purge(self, marks, how):
         self.marks += marks
         return self.confirmed
 
@@ -143,7 +143,9 @@ def test_what_not_everybody_has_confirmed_is_to_be_told_again(listener):
 def test_a_logout_token_ends_the_session_or_all_of_the_person(listener):
     assert 200 == listener.logout(sid="s1")[0]
     assert 200 == listener.logout()[0]
-    assert [marked("sid", "s1"), marked("sub", "alice")] == listener.marks
+    assert 200 == listener.logout(sid="s1", sub=None)[0]
+    named = [marked("sid", "s1"), marked("nameless", "alice")]  # the second for tokens that don't say of which session
+    assert [*named, marked("sub", "alice"), named[0]] == listener.marks
 
 
 def test_an_event_ends_what_it_names(listener):
@@ -225,7 +227,7 @@ class Shelf:
         self.notes.append((f"{NOW * 1000 + len(self.notes)}-0", note))
         return self.notes[-1][0]
 
-    async def news(self, since):
+    async def news(self, since, *, patient=False):
         return [one for one in self.notes if since == "0" or one[0] > since][: self.most] if self.there else None
 
 
@@ -243,7 +245,7 @@ MARK = Mark("sub", b"d" * 16, float(NOW), 600.0)
 def test_every_machine_hears_it_once(drive, clock, log):
     shelf, here, there = Shelf(), [], []
     one, other = machine(shelf, log, clock, here), machine(shelf, log, clock, there)
-    assert drive(one.purge([MARK]))
+    assert drive(one.purge([MARK], "call"))
     for _ in range(3):
         drive(one.look())
         drive(other.look())
@@ -259,12 +261,12 @@ def test_every_machine_hears_it_once(drive, clock, log):
 
 def test_what_others_can_t_read_or_workers_don_t_confirm_isn_t_acknowledged(drive, clock, log):
     shelf = Shelf()
-    assert not drive(machine(shelf, log, clock, [], confirms=False).purge([MARK]))
+    assert not drive(machine(shelf, log, clock, [], confirms=False).purge([MARK], "call"))
     shelf.there = False
     told = []
-    assert not drive(machine(shelf, log, clock, told).purge([MARK]))
+    assert not drive(machine(shelf, log, clock, told).purge([MARK], "call"))
     assert [MARK] == told  # here it holds
-    assert drive(machine(None, log, clock, []).purge([MARK]))
+    assert drive(machine(None, log, clock, []).purge([MARK], "call"))
 
 
 def test_a_note_that_none_of_us_wrote_is_nobody_s(drive, clock, log, tmp_path):
@@ -280,7 +282,7 @@ def test_what_goes_wrong_while_listening_doesn_t_end_it(clock, log, tmp_path):
     class Broken(Shelf):
         looks = 0
 
-        async def news(self, since):
+        async def news(self, since, *, patient=False):
             self.looks += 1
             if self.looks == 1:
                 raise RuntimeError("canary")
@@ -316,7 +318,7 @@ def test_who_starts_while_the_store_is_away_waits_for_it_a_moment(clock, log, tm
     class Late(Shelf):
         looks = 0
 
-        async def news(self, since):
+        async def news(self, since, *, patient=False):
             self.looks += 1
             self.there = self.looks > 2
             return await super().news(since)
@@ -334,7 +336,7 @@ def test_who_starts_while_the_store_is_away_waits_for_it_a_moment(clock, log, tm
 
 def test_listening_ends_although_a_library_swallows_a_cancellation(clock, log):
     class Swallows(Shelf):
-        async def news(self, since):
+        async def news(self, since, *, patient=False):
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.sleep(60)
             return []

@@ -2,7 +2,8 @@
 authorization server (OpenID Connect Back-Channel Logout §2.7).
 
 Rule: a mark outlives every session that it could be about, and whoever can't look for marks refuses. A mark on a person
-without a `sid` ends all sessions that began before it came, by our clock, and no later one.
+without a `sid` ends all sessions that began before it came, by our clock, and no later one. Gateways don't see marks;
+what they remember of a session's tokens is ended by telling them.
 """
 
 from __future__ import annotations
@@ -11,26 +12,47 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from phantomgate.agent.model import AgentError, Code
-from phantomgate.agent.ports import Store
+from phantomgate.agent.ports import Gateways, Store, no_gateways
 from phantomgate.agent.session import Person
+from phantomgate.core.errors import Unavailable
 from phantomgate.core.ports import Clock
-from phantomgate.oauth.logout_token import Ended
+from phantomgate.core.purge import ASKED_AGAIN, Purge
+from phantomgate.oauth.logout_token import Ended, purges_of
 
 _ALL, _NAMELESS = b"all ", b"nameless "
 
 
 @dataclass(frozen=True, slots=True)
 class Endings:
-    """Marks sessions as ended, and knows which are. *longest* is how many seconds a session lasts at most."""
+    """Marks sessions as ended, and knows which are. *longest* is how many seconds a session lasts at most; *gateways*
+    are told whose tokens of *issuer* are over."""
 
     store: Store
     now: Clock
     longest: float
+    gateways: Gateways = no_gateways
+    issuer: str = ""
 
-    async def end_session(self, session_id: bytes) -> None:
-        """This session is over. One of format v1 has no id, and only its cookies and tokens can end."""
+    async def end_session(self, session_id: bytes, access_token: str = "") -> None:
+        """This session is over, and its *access_token*. One of format v1 has no id, and only its cookies and tokens can
+        end. Raises Unavailable when that can't be remembered, or not every gateway has heard of it."""
         if session_id:
             await self.store.put(_key(b"session", session_id), b"", self.longest)
+        if access_token:
+            await self._tell(Purge("token", access_token, "", self.now()))
+
+    async def ask_again(self, sub: str) -> None:
+        """Have gateways ask about all tokens of *sub* again, since the server has ended some. Raises Unavailable."""
+        if sub:
+            await self._tell(Purge("sub", sub, self.issuer, ASKED_AGAIN))
+
+    async def tell(self, ended: Ended) -> None:
+        """Tell gateways what a logout token says, which may be done again. Raises Unavailable."""
+        await self._tell(*purges_of(ended, self.issuer))
+
+    async def _tell(self, *purges: Purge) -> None:
+        if not await self.gateways(purges):
+            raise Unavailable("not every gateway has heard that the tokens are over")
 
     async def end(self, ended: Ended) -> None:
         """What a logout token says. Raises Unavailable when it can't be remembered."""

@@ -101,7 +101,7 @@ class Logins:
     async def _end_session(self, brought: Brought) -> str:
         """The session that the browser had is over, for copies of its cookies too; a note when nobody can remember."""
         try:
-            await self.endings.end_session(brought.session_id or b"")
+            await self.endings.end_session(brought.session_id or b"", "" if brought.at is None else brought.at.value)
         except Refused as no:
             return f"copies of the cookies of before are not refused: {no.detail}"
         return ""

@@ -1,7 +1,8 @@
 """Logging out: here, at the authorization server, and when that server tells us so.
 
-Rule: the browser's cookies go whatever else fails, and copies of them are refused from then on. The tokens are revoked
-at the server; when it can't be reached that is tried once more behind the user's back, and told to the log.
+Rule: the browser's cookies go whatever else fails, and copies of them are refused from then on, here and by gateways.
+The tokens are revoked at the server; when it can't be reached that is tried once more behind the user's back, and told
+to the log.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class Logouts:
         notes: list[str] = []
         session_id = brought.session_id or b""
         try:
-            await self.endings.end_session(session_id)
+            await self.endings.end_session(session_id, "" if brought.at is None else brought.at.value)
         except Refused as no:
             notes.append(f"copies of the cookies are not refused: {no.detail}")
         try:
@@ -65,15 +66,24 @@ class Logouts:
             await self.server.revoke(brought.auth.token, "refresh_token")
         if brought.at is not None:
             await self.server.revoke(brought.at.value, "access_token")
+        if brought.person is not None:
+            await self.endings.ask_again(brought.person.sub)  # older tokens of the session may be remembered
 
     async def back_channel(self, request: AgentRequest, brought: Brought) -> AgentReply:  # noqa: ARG002 - a verb's shape
         """POST /backchannel-logout: the server ends sessions (OpenID Connect Back-Channel Logout §2.5 to §2.8)."""
         try:
             ended = await self.server.ended(_logout_token(request))
+            untold: Refused | None = None
+            try:
+                await self.endings.tell(ended)  # before it is used, so that trying again tells again
+            except Refused as no:
+                untold = no
             if await self.used.first(sha256(b"jti\0" + ended.jti.encode("utf-8")).digest(), MAX_AGE * 2):
                 await self.endings.end(ended)
             else:
                 raise AgentError(Code.INVALID_REQUEST, "this logout token was used before")
+            if untold is not None:
+                raise untold
         except (Refused, AgentError) as no:
             # §2.8: 400 whatever went wrong, and the server may try again
             raise AgentError(Code.INVALID_REQUEST, f"back-channel logout: {no.detail}") from no

@@ -7,10 +7,11 @@ several processes needs one store for all of them.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol, TypeAlias
 
 from phantomgate.agent.model import AgentReply, AgentRequest
+from phantomgate.core.purge import Purge
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.discovery import Metadata
 from phantomgate.oauth.jwt import Verified
@@ -39,5 +40,12 @@ Endpoints: TypeAlias = Callable[[], Awaitable[Metadata]]
 """Where the server's endpoints are. Raises Refused or Unavailable."""
 Verify: TypeAlias = Callable[[str, Rules], Awaitable[Verified]]
 """Verifies a JWT of the server by its keys. Raises Refused, or Unavailable when its keys can't be had."""
+Gateways: TypeAlias = Callable[[Sequence[Purge]], Awaitable[bool]]
+"""Tells gateways that tokens are over, with issuers as they call themselves; whether all have heard it, or will."""
 Observe: TypeAlias = Callable[[AgentRequest, AgentReply], None]
 """Counts and logs an answer."""
+
+
+async def no_gateways(purges: Sequence[Purge]) -> bool:  # noqa: ARG001 - the port's shape
+    """The `Gateways` where there are none to be told."""
+    return True

@@ -64,6 +64,8 @@ class Refreshes:
         await self.endings.check(kept.person)
         renewed = await self._last(kept, brought)
         if renewed.refused:
+            with suppress(Refused):  # it may have ended all tokens, as for one that was shown twice (RFC 9700 §4.14.2)
+                await self.endings.ask_again(kept.person.sub)
             raise _over(renewed.refused)
         try:
             await self.endings.check(renewed.person)

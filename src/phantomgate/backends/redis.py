@@ -141,17 +141,17 @@ class RedisStore:
                 return name.decode("ascii", "replace")
         return None
 
-    async def news(self, since: str) -> list[tuple[str, bytes]] | None:
+    async def news(self, since: str, *, patient: bool = False) -> list[tuple[str, bytes]] | None:
         """The notes newer than *since*, oldest first; None when the store can't be asked."""
         with suppress(Fault, ValueError, TypeError, AttributeError):
             first = f"({since}" if since != "0" else "-"
-            found = await self._try("XRANGE", self._notes, first, "+", "COUNT", 1000, patient=True)
+            found = await self._try("XRANGE", self._notes, first, "+", "COUNT", 1000, patient=patient)
             notes = ((name.decode("ascii"), _fields(fields).get(b"n")) for name, fields in found or ())
             return [(name, note) for name, note in notes if isinstance(note, bytes)]
         return None
 
     async def ask(self) -> str:
-        """What is wrong with the store, or nothing; then it is connected, and no request has to be the one that tries."""
+        """What is wrong with the store, or nothing; then it is connected, and no request has to try it first."""
         try:
             await self._act(("PING",), 10 * TRIAL_SECONDS)
         except Exception as no:  # noqa: BLE001 - as in `_try`

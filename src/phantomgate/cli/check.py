@@ -41,7 +41,7 @@ default decides can't be known from here, and is said. Each finding is one of
   broken  it would not work as deployed
   advice  it works, and could be better
 
-  phantomgate check --aws template.yaml && sam deploy
+  phantomgate check --aws template.yaml --parameter CacheTtl=60 && sam deploy
 
 exit codes:
   0  everything is good (there may be warnings, or advice)
@@ -52,7 +52,7 @@ exit codes:
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """`--config`, `--aws` and `--json`."""
+    """`--config`, `--aws`, `--parameter` and `--json`."""
     parser.epilog = EXPLANATION
     add_config(parser)
     parser.add_argument(
@@ -62,6 +62,14 @@ def add(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         help="look at these SAM or CloudFormation templates, in YAML or JSON, and ask no server",
     )
+    parser.add_argument(
+        "--parameter",
+        metavar="NAME=VALUE",
+        type=_parameter,
+        action="append",
+        default=[],
+        help="what a parameter of the templates will be (default: its Default); again for more",
+    )
     add_json(parser)
 
 
@@ -69,6 +77,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Check, print what was found, and give the exit code."""
     if options.aws:
         return _run_on_templates(options, environ)
+    if options.parameter:
+        text = "is for templates, and there are none; name them with --aws"
+        raise SettingsError([Problem("--parameter", text, "command line")])
     found = look(options.config, environ)
     if options.json:
         print(json.dumps(found.as_json(), indent=2))
@@ -77,11 +88,18 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return found.exit_code
 
 
+def _parameter(text: str) -> tuple[str, str]:
+    name, sign, value = text.partition("=")
+    if not name or not sign:
+        raise argparse.ArgumentTypeError(f'"{text}" is no parameter; write NAME=VALUE, such as CacheTtl=0')
+    return name, value
+
+
 def _run_on_templates(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     from phantomgate.cli.aws_template import looking, report
 
     sources = read_sources(options.config, {CONFIG: environ.get(CONFIG, "")})
-    looked = looking.look(options.aws, "" if sources.toml_text is None else sources.origin)
+    looked = looking.look(options.aws, "" if sources.toml_text is None else sources.origin, dict(options.parameter))
     if options.json:
         print(json.dumps(report.as_json(looked), indent=2))
     else:

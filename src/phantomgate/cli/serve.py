@@ -13,7 +13,7 @@ import random
 import resource
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import asdict, replace
 from importlib.util import find_spec
@@ -26,14 +26,12 @@ from phantomgate.config.loading import Sources, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.revoking import mark_seconds, names_of, revocation_secret
 from phantomgate.config.settings import Resilience, Settings, Traces
 from phantomgate.config.wiring import unmet, wire
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
-from phantomgate.servers.fleet import Fleet, ended
-from phantomgate.servers.purges import Purges, hearing
-from phantomgate.servers.running import Plan, Run, Tell
+from phantomgate.servers.hearing import begin
+from phantomgate.servers.running import Hearing, Plan, Run, Tell
 from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
 from phantomgate.servers.supervisor import worker_command
 
@@ -96,40 +94,13 @@ async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], 
     # A probe is to find out, whatever was found out before, and is no decision
     unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
     wired = wire(unguarded, "nonblocking", environ=environ, write=log)
-    agent = wire_agent(settings, environ=environ, write=log) if settings.has_agent else None
+    agent = wire_agent(unguarded, environ=environ, write=log) if settings.has_agent else None
 
     async def probe() -> Refused | None:
         return await wired.probe() or (await agent.probe.ask() if agent else None)
 
-    async def hear(tell: Tell) -> Callable[[], Awaitable[None]]:
-        digests = wired.marks.secret
-        notes = None if wired.sharing is None else wired.sharing.notes
-        fleet = Fleet(tell, notes, digests, now=time.time, log=log)
-        await fleet.catch_up()
-        listening = asyncio.create_task(fleet.listen())
-        stop = None
-        if settings.revokes:
-            secret, _ = revocation_secret(settings, environ)
-            stop = await hearing(
-                Purges(
-                    secret,
-                    digests,
-                    mark_seconds(settings),
-                    names_of(settings),
-                    wired.revoking,
-                    fleet.purge,
-                    time.time,
-                    log,
-                ),
-                settings,
-            )
-
-        async def deaf() -> None:
-            if stop is not None:
-                await stop()
-            await ended(listening)
-
-        return deaf
+    async def hear(tell: Tell) -> Hearing:
+        return await begin(settings, wired, tell, environ, log)
 
     plan = Plan(
         listen=bound["serve.listen"],

@@ -17,22 +17,25 @@ from phantomgate.agent.ending import Endings
 from phantomgate.agent.facts import Facts
 from phantomgate.agent.login import Logins
 from phantomgate.agent.logout import Logouts
-from phantomgate.agent.ports import Authenticate, Endpoints
+from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
 from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import discovers
+from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
 from phantomgate.config.checks import problems_between
-from phantomgate.config.family import BackEnds, Closable, Family, back_ends
+from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
+from phantomgate.config.guarding import guarding
 from phantomgate.config.loading import process_environ
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.sharing import shared_secrets
 from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.ports import Clock, Http
@@ -50,7 +53,7 @@ if TYPE_CHECKING:
     from phantomgate.config.log import LogLine
 
 NAME = "agent"
-"""What the provider is called in the log, and by `check`."""
+"""What the provider is called in the log, in metrics, and by `check`."""
 MOST = 100_000
 """How many refreshes (for seconds) and used logins (for minutes) are remembered; of more, the oldest are forgotten."""
 MOST_ENDED = 1_000_000
@@ -85,6 +88,7 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
     if settings.introspection == Introspection() and not settings.issuers:
         problems = [one for one in problems if not one.setting.startswith("introspection.")]
     problems += session_keys(settings, environ)[1] + certificates(settings)
+    problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
     return problems + _client(settings, environ, time.time, os.urandom)[1]
 
 
@@ -98,20 +102,30 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    metrics: Metrics | None = None,
+    gateways: Gateways | None = None,
 ) -> WiredAgent:
-    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError."""
+    """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
+
+    *gateways* tells them of sessions that are over; by default the store of [redis] does, if there is one.
+    """
     environ = process_environ() if environ is None else environ
     ring, _ = session_keys(settings, environ)
     authenticate, _ = _client(settings, environ, now, random)
     problems = agent_problems(settings, environ)
     if problems or ring is None:
         raise SettingsError(problems)
-    write = write or stderr(settings, Metrics(), now)
+    metrics = Metrics() if metrics is None else metrics
+    write = write or stderr(settings, metrics, now)
     asked, ends = settings.agent, back_ends(settings, family, ticks, http)
-    server, probe = _server(settings, ends, authenticate, write, now, ticks)
+    client = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random)
+    server, probe = _server(settings, ends, client, authenticate, write, now, ticks)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     used = Remembered(most=MOST, forgets=True, ticks=ticks)
-    endings = Endings(Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), now, asked.max_age)
+    if gateways is None:
+        gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
+    ended = Remembered(most=MOST_ENDED, forgets=False, ticks=ticks)
+    endings = Endings(ended, now, asked.max_age, gateways, asked.issuer)
     answers = Remembered(most=MOST, forgets=True, ticks=ticks)
     logins = Logins(
         server,
@@ -158,13 +172,14 @@ def _each_time(auth: ClientAuth | ByAssertion) -> Authenticate:
 def _server(
     settings: Settings,
     ends: BackEnds,
+    client: HttpFor,
     authenticate: Authenticate,
     write: Callable[[LogLine], None],
     now: Clock,
     ticks: Clock,
 ) -> tuple[Server, Probe]:
     asked, failed = settings.agent, saying(write, now)
-    http = ends.http(NAME, asked.ca_file, certificate(asked), asked.max_connections)
+    http = client(NAME, asked.ca_file, certificate(asked), asked.max_connections)
 
     def held(what: str, fetch: Callable[[], Awaitable[Any]]) -> Held[Any]:
         return Held(

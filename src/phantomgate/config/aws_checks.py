@@ -107,6 +107,13 @@ def _nothing_sealed_is_judged(settings: Settings) -> str:
 [exchange] can look at nothing in them; leave it out and name who is asked under [introspection], or leave those out"
 
 
+def _somebody_hears(settings: Settings) -> str:
+    if not settings.revokes or settings.redis.nodes:
+        return ""
+    return "is for `phantomgate serve`: nothing listens in a function, so a purge would be over nowhere here; share \
+[redis] with a `serve` that listens, or leave [revocation] out"
+
+
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("aws.policy", ("aws.cache_ttl",), _exact_is_not_cached),
     ("routes", ("aws.policy", "policy"), _table_can_be_said),
@@ -115,6 +122,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("session.keys", ("aws.cache_ttl",), _sessions_are_not_cached),
     ("aws.keys", ("introspection", "issuers"), _keys_are_alone),
     ("aws.bearer_tokens", ("session",), _somebody_is_let_in),
+    ("revocation.listen", ("redis.nodes",), _somebody_hears),
     ("aws.forward_sealed", ("session", "policy", "routes", "issuers", "forward", "mint"), _nothing_sealed_is_judged),
 )
 """(the setting that is blamed, the others it looks at, the check)."""

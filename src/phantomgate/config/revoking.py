@@ -39,16 +39,13 @@ class Revoking:
 
     async def logout(self, token: str) -> Sequence[Purge]:
         """What the logout token *token* ends (Back-Channel Logout §2.7: that session, or all of the person)."""
-        from phantomgate.oauth.logout_token import logout_token_rules, read_ended
+        from phantomgate.oauth.logout_token import logout_token_rules, purges_of, read_ended
 
         def rules(issuer: str) -> Rules:
             return replace(logout_token_rules(issuer, "", self.clock_skew), audiences=self.audiences)
 
         name, claims = await self._verified(token, rules)
-        ended = read_ended(claims)
-        if ended.sid:
-            return [Purge("sid", ended.sid, name, ended.at)]
-        return [Purge("sub", ended.sub, name, ended.at)]
+        return purges_of(read_ended(claims), name)
 
     async def event(self, token: str) -> Sequence[Purge]:
         """What the Security Event Token *token* ends."""
@@ -100,6 +97,27 @@ def names_of(settings: Settings) -> tuple[str, ...]:
     return (*(one.name for one in settings.issuers), *more)
 
 
+def names_at(settings: Settings, issuer: str) -> tuple[str, ...]:
+    """What *issuer*, as it calls itself, is called in the settings; nameless ones may be it too.
+
+    Where no gateway is described, as beside an agent that is served elsewhere: what it is called without [[issuers]].
+    """
+    named = [one.name for one in settings.issuers if one.issuer in (issuer, "")]
+    asked = settings.introspection
+    if asked.client_id and asked.issuer in (issuer, ""):
+        named.append(names_of(settings)[-1])
+    return tuple(dict.fromkeys(named)) or (issuer, "")
+
+
+def by_names(settings: Settings, purges: Sequence[Purge]) -> list[Purge]:
+    """*purges* whose issuer is as it calls itself, by its names in the settings."""
+    return [
+        one if one.kind == "token" else replace(one, issuer=name)
+        for one in purges
+        for name in ((one.issuer,) if one.kind == "token" else names_at(settings, one.issuer))
+    ]
+
+
 def mark_seconds(settings: Settings) -> float:
     """How long a mark lasts: longer than anything that may have been known before it."""
     return max(settings.revocation.keep, settings.cache.max_age + ON_ITS_WAY)
@@ -117,6 +135,15 @@ def revocation_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[s
     except ValueError as no:
         return "", [Problem("revocation.secret", str(no), settings.origin("revocation.secret"))]
     return secret, []
+
+
+def unheard(settings: Settings) -> list[Problem]:
+    """That nobody in an application's own process hears what [revocation] is for, unless others share it."""
+    if not settings.revokes or settings.redis.nodes:
+        return []
+    text = "is for `phantomgate serve`: within an application nobody listens, so a purge would be over nowhere here; \
+share [redis] with a `serve` that listens, or leave [revocation] out"
+    return [Problem("revocation.listen", text, settings.origin("revocation.listen"))]
 
 
 def _issuers(settings: Settings) -> Iterator[IssuerRule]:

@@ -14,7 +14,7 @@ from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Notes, Pause, Resolver, SharedFacts
+from phantomgate.core.ports import Clock, Notes, Once, Pause, Resolver, SharedFacts
 from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks
@@ -74,6 +74,16 @@ class Sharing:
             counts=self.counts,
             marks=marks,
         )
+
+    def heard(self, resolver: Resolver, marks: Marks, once: Once, seconds: float) -> Resolver:
+        """*resolver*, which hears first what other machines have purged and nobody tells us; for *seconds* at most."""
+        from phantomgate.resolvers.hearing import Hearing
+
+        def forged() -> None:
+            self.counts.forged += 1
+
+        clocks: dict[str, Clock] = {"now": self.now, "ticks": self.ticks}
+        return Hearing(resolver, marks, self.notes, marks.secret, seconds=seconds, once=once, forged=forged, **clocks)
 
 
 def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets, list[Problem]]:

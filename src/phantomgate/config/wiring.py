@@ -108,11 +108,13 @@ def wire(
     random: Random = os.urandom,
     http: Http | None = None,
     left: Callable[[], float] | None = None,
+    told: bool = False,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
-    instead of the family's own client; *left* is as for `back_ends`. Raises SettingsError with every problem, and
+    instead of the family's own client; *left* is as for `back_ends`. With *told* somebody tells us of
+    purges; else they are looked for in the store of [redis]. Raises SettingsError with every problem, and
     ModuleNotFoundError when the family needs a library that isn't installed.
     """
     environ = process_environ() if environ is None else environ
@@ -141,7 +143,7 @@ def wire(
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say = _telling(write, now)
+        say = telling(write, now)
         shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
@@ -177,7 +179,11 @@ def wire(
         made = make_sealed(tools, ours)
     else:
         made = make(tools, ours)
-    probes = made.probes
+    probes, resolver = made.probes, made.resolver
+    if shared is not None and not told:
+        from phantomgate.config.revoking import mark_seconds
+
+        resolver = shared.heard(resolver, marks, ends.once, mark_seconds(settings))
     policies = policies_of(settings, now)
     if pages:
         owned = (pages.rules.names.csrf_header,)
@@ -196,15 +202,15 @@ def wire(
         probes += (probe,)
     if keys or settings.exchanges:
         forward = still_good(marks, forward)
-    told = None
+    verifies = None
     if settings.revocation.audiences:
         from phantomgate.config.revoking import revoking
 
-        told = revoking(tools)
+        verifies = revoking(tools)
     gateway = Gateway(
         match=match_of(settings),
         find=find,
-        resolver=made.resolver,
+        resolver=resolver,
         policies=tuple(policies.values()),
         forward=forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows_one_in if settings.log.allows else 0),
@@ -227,7 +233,7 @@ def wire(
         secret,
         shared,
         marks,
-        told,
+        verifies,
     )
 
 
@@ -274,7 +280,7 @@ def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, 
     return say
 
 
-def _telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
     """Tells the log that the shared store is lost, back, or tampered with."""
 
     def say(event: str, why: str) -> None:

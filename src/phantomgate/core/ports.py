@@ -34,6 +34,8 @@ class HttpCall:
     """Whether it may be sent once more when a kept connection ends under it, as idle ones do. False: at most once."""
     retry: bool = False
     """Whether it may be asked again after a failure: it changes nothing, and nothing in it is good only once."""
+    held: bool = False
+    """Whether what it fetches is held and fetched again at distances of its own, as keys and metadata are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +94,11 @@ class Notes(Protocol):
     async def tell(self, note: bytes) -> str | None:
         """The name under which others can read *note*; None when they can't."""
 
-    async def news(self, since: str) -> list[tuple[str, bytes]] | None:
-        """The notes newer than *since* ("0" for all that are kept), oldest first; None when nobody can know."""
+    async def news(self, since: str, *, patient: bool = False) -> list[tuple[str, bytes]] | None:
+        """The notes newer than *since* ("0" for all that are kept), oldest first; None when nobody can know.
+
+        *patient*: no request waits for it.
+        """
 
 
 class SharedFacts(Protocol):

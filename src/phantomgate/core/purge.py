@@ -13,8 +13,11 @@ from typing import Any, Literal, TypeAlias, get_args
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.typed import NamedTuple
 
-Kind: TypeAlias = Literal["token", "sid", "sub", "client_id", "issuer"]
+Kind: TypeAlias = Literal["token", "sid", "sub", "client_id", "issuer", "nameless"]
+"""`nameless` is a person (`sub`) in tokens that don't say of which session (`sid`) they are."""
 KINDS: tuple[Kind, ...] = get_args(Kind)
+ASKED_AGAIN = 1.0
+"""The `at` of a purge that has everything it names asked again, and refuses nothing for when it was issued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +70,29 @@ def read_mark(said: Any) -> Mark:
     raise ValueError("not a mark")
 
 
+def write_purge(purge: Purge) -> list[Any]:
+    """*purge* as JSON carries it between processes of one machine."""
+    return [purge.kind, purge.value, purge.issuer, purge.at]
+
+
+def read_purge(said: Any) -> Purge:
+    """The purge in *said*. Raises ValueError for what `write_purge` didn't write."""
+    try:
+        kind, value, issuer, at = said
+        if kind in KINDS and isinstance(value, str) and isinstance(issuer, str) and type(at) in (int, float):
+            return Purge(kind, value, issuer, float(at))
+    except (TypeError, ValueError):
+        pass
+    raise ValueError("not a purge")
+
+
 def named_by(claims: Mapping[str, Any], kind: Kind) -> str:
     """Whom *claims* name by *kind*; empty for nobody. A client is `client_id`, or `azp` where there is no other."""
     value = claims.get(kind)
     if kind == "client_id" and not value:
         value = claims.get("azp")
+    if kind == "nameless":
+        value = claims.get("sub") if not claims.get("sid") else ""
     return value if isinstance(value, str) else ""
 
 

@@ -69,7 +69,8 @@ def metadata_request(issuer: str, form: Form, timeout: float) -> HttpCall:
     place = f"/.well-known/{_PLACES[form]}"
     # RFC 8414 §3.1 puts the well-known part between host and path, OpenID Connect Discovery §4.1 after the path
     at = place + path if form == "oauth" else path + place
-    return HttpCall("GET", f"{origin}{at}", (("Accept", "application/json"),), timeout=timeout, max_bytes=MAX_BYTES)
+    accept = (("Accept", "application/json"),)
+    return HttpCall("GET", f"{origin}{at}", accept, timeout=timeout, max_bytes=MAX_BYTES, held=True)
 
 
 def read_metadata(

@@ -19,7 +19,7 @@ MAX_BYTES = 262_144
 def key_set_request(url: str, timeout: float) -> HttpCall:
     """The question for the key set at *url*; *timeout* is in seconds."""
     accept = "application/jwk-set+json, application/json"  # RFC 7517 §8.5
-    return HttpCall("GET", url, (("Accept", accept),), timeout=timeout, max_bytes=MAX_BYTES)
+    return HttpCall("GET", url, (("Accept", accept),), timeout=timeout, max_bytes=MAX_BYTES, held=True)
 
 
 def read_key_set_reply(reply: HttpReply, algorithms: Sequence[str]) -> KeySet:

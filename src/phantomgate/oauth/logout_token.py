@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.purge import Purge
 from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.claims import read_time
 from phantomgate.oauth.jose_header import Header
@@ -100,6 +101,17 @@ def check_whose(header: Header, claims: Mapping[str, Any], rules: Rules, now: fl
 def read_ended(claims: Mapping[str, Any]) -> Ended:
     """Whose session a verified logout token ends."""
     return Ended(claims.get("sub", ""), claims.get("sid", ""), read_time(claims, "iat"), claims["jti"])
+
+
+def purges_of(ended: Ended, issuer: str) -> list[Purge]:
+    """Whose tokens of *issuer* are over (§2.7): those of the session, or all of the person.
+
+    A token may not say of which session it is. Then it is over too: whoever has another session refreshes.
+    """
+    if not ended.sid:
+        return [Purge("sub", ended.sub, issuer, ended.at)]
+    found = [Purge("sid", ended.sid, issuer, ended.at)]
+    return [*found, Purge("nameless", ended.sub, issuer, ended.at)] if ended.sub else found
 
 
 def _refused(detail: str) -> Refused:

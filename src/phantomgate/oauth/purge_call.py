@@ -14,13 +14,14 @@ from __future__ import annotations
 import hmac
 import re
 
-from phantomgate.core.purge import KINDS, Kind
+from phantomgate.core.purge import Kind
 from phantomgate.oauth.strict_json import read_object
 
 HEADER = "X-Phantomgate-Signature"
 GOOD_FOR = 300.0
 """Seconds that our clock and the caller's may differ by."""
 MAX_BODY = 16384
+_CALLED: tuple[Kind, ...] = ("token", "sid", "sub", "client_id", "issuer")
 _SIGNATURE = re.compile(r"t=([0-9]{1,12}), ?v1=([0-9a-f]{64})")
 
 
@@ -41,9 +42,9 @@ def read_purge(header: str, body: bytes, secret: str, now: float) -> tuple[Kind,
         raise PermissionError
     said = read_object(body)
     issuer = said.get("issuer", "")
-    named: list[Kind] = [kind for kind in KINDS if kind in said and kind != "issuer"] or ["issuer"]
-    if len(named) != 1 or set(said) - set(KINDS):
-        raise ValueError(f"want one of {', '.join(KINDS)}, and besides it at most the issuer's name")
+    named: list[Kind] = [kind for kind in _CALLED if kind in said and kind != "issuer"] or ["issuer"]
+    if len(named) != 1 or set(said) - set(_CALLED):
+        raise ValueError(f"want one of {', '.join(_CALLED)}, and besides it at most the issuer's name")
     (kind,) = named
     value = said.get(kind)
     if not isinstance(value, str) or not value or not isinstance(issuer, str):

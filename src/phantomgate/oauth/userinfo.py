@@ -17,7 +17,7 @@ from phantomgate.oauth.replies import bad_answer, check_up, json_object, media_t
 def userinfo_request(endpoint: str, access_token: str, timeout: float) -> HttpCall:
     """The question about the user of *access_token*; *timeout* in seconds."""
     headers = (("Accept", "application/json"), ("Authorization", f"Bearer {access_token}"))
-    return HttpCall("GET", endpoint, headers, timeout=timeout)
+    return HttpCall("GET", endpoint, headers, timeout=timeout, retry=True)
 
 
 def read_userinfo(reply: HttpReply, subject: str) -> dict[str, Any]:

@@ -57,7 +57,7 @@ class Guarded:
 
     *breaker* None: every call is made; *retries* False: each only once. *most_wait* is how many seconds a call may wait
     for its turn; *pause* waits; *jitter* gives numbers from 0 to 1; *heard* is told (seconds, how) of each call made.
-    What is fetched with GET, keys and metadata, is fetched at distances that `Held` keeps: it is only counted here.
+    What is held, keys and metadata, is fetched at distances that `Held` keeps: it is only counted here.
     """
 
     def __init__(
@@ -88,7 +88,7 @@ class Guarded:
 
     async def send(self, call: HttpCall) -> HttpReply:
         """The reply to *call*, as `Http.send`. Raises Unavailable also when the call is not made."""
-        if call.method == "GET":
+        if call.held:
             return await self._call(call)
         until = self.ticks() + call.timeout
         self._budget = min(self._budget + BUDGET, SAVED)

@@ -65,7 +65,8 @@ class Marks:
 
     def clears(self, token: Token) -> bool:
         """Whether *token* was asked about after every mark that is about it, and may be believed."""
-        if token in self._cleared:
+        cleared = self._cleared  # a mark that another thread puts meanwhile takes another set's place
+        if token in cleared:
             return True
         now = self._ticks()
         if now >= self._until:
@@ -79,9 +80,9 @@ class Marks:
                 return False
         if self.denies(token):
             return False
-        if len(self._cleared) >= CLEARED:
-            self._cleared = set()
-        self._cleared.add(token)
+        if len(cleared) >= CLEARED:
+            cleared.clear()
+        cleared.add(token)
         return True
 
     def check(self, token: Token) -> None:
@@ -107,7 +108,7 @@ class Marks:
         if sum(map(len, self._kinds.values())) < self._most:
             return
         for kind, kept in self._kinds.items():
-            self._kinds[kind] = {name: mark for name, mark in kept.items() if now < mark[2]}
+            self._kinds[kind] = {name: mark for name, mark in list(kept.items()) if now < mark[2]}
         if sum(map(len, self._kinds.values())) >= self._most:
             for kept in self._kinds.values():
                 kept.clear()

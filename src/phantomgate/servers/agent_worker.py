@@ -20,7 +20,7 @@ from phantomgate.config.loading import Sources, load
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
 from phantomgate.servers.agent_alone import be_alone
-from phantomgate.servers.channel import Channel
+from phantomgate.servers.gateways import Gateways
 from phantomgate.servers.lifecycle import POLL_SECONDS, do, obey
 
 MAX_CONNECTIONS = 1000
@@ -38,14 +38,14 @@ class _Server(uvicorn.Server):
 
 async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: Metrics) -> int:
     """Serve the agent on *listening* until the channel at *end* says drain, or ends. The exit code."""
-    channel = await Channel.over(end)
+    channel = await Gateways.over(end)
     start = await channel.receive()
     if start is None:
         return 0
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
     alone = await be_alone(settings)
-    wired = wire_agent(settings, write=log)
+    wired = wire_agent(settings, write=log, metrics=metrics, gateways=channel)
     server = _Server(
         uvicorn.Config(
             agent_asgi(wired.agent.handle),

@@ -10,7 +10,7 @@ import asyncio
 import json
 import socket
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 Message: TypeAlias = dict[str, Any]
 
@@ -34,7 +34,7 @@ class Channel:
         self._writer = writer
 
     @classmethod
-    async def over(cls, end: socket.socket) -> Channel:
+    async def over(cls, end: socket.socket) -> Self:
         """The channel whose end is *end*, which it owns from now on."""
         return cls(*await asyncio.open_unix_connection(sock=end))
 

@@ -8,7 +8,9 @@ heard by nobody is still there for whoever was away.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, NamedTuple
 
 from phantomgate.config.log import Level, Log, frames, kinds_of
 from phantomgate.core.ports import Clock, Notes
@@ -19,10 +21,23 @@ LOOK_EVERY = 0.25
 CATCH_UP = 5.0
 """Seconds for which a machine that starts waits for the store, to hear of purges before it lets anybody in."""
 _SKEW = 60.0
+SHOWN = 20
+"""How many purges are kept to be looked at."""
+
+
+class Heard(NamedTuple):
+    """One purge, for people to look at: when (Unix time), by whom, how much of which kind; never whose."""
+
+    at: float
+    how: str
+    """`call`, `logout` or `event` to the listener, `agent` for the OAuth agent beside us, `machine` for another one."""
+    kinds: dict[str, int]
+    everywhere: bool
+    """Whether all have confirmed it; else whoever told was asked to tell again."""
 
 
 class Fleet:
-    """Who has to know of purges. Its state: the newest note that was read, and which notes are our own.
+    """Who has to know of purges. Its state: the newest note that was read, which are our own, and the last purges.
 
     *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs.
     """
@@ -43,16 +58,26 @@ class Fleet:
         self._log = log
         self._newest = "0"
         self._ours: set[str] = set()
+        self._last: deque[Heard] = deque(maxlen=SHOWN)
 
-    async def purge(self, marks: Sequence[Mark]) -> bool:
-        """Whether everybody who has to know *marks* knows them, or can."""
-        heard = await self._tell(marks)
-        if self._notes is None:
-            return heard
-        name = await self._notes.tell(write_note(marks, self._secret))
-        if name is not None:
-            self._ours.add(name)
-        return heard and name is not None
+    async def purge(self, marks: Sequence[Mark], how: str) -> bool:
+        """Whether everybody who has to know *marks*, which came by *how*, knows them, or can."""
+        good = await self._tell(marks)
+        if self._notes is not None:
+            name = await self._notes.tell(write_note(marks, self._secret))
+            if name is not None:
+                self._ours.add(name)
+            good = good and name is not None
+        self._note(marks, how, everywhere=good)
+        return good
+
+    def told(self) -> list[dict[str, Any]]:
+        """The last purges as JSON can carry them, and how many seconds *ago* each was; the newest first."""
+        return [{**one._asdict(), "ago": self._now() - one.at} for one in self._last]
+
+    def _note(self, marks: Sequence[Mark], how: str, *, everywhere: bool) -> None:
+        kinds: Counter[str] = Counter(mark.kind for mark in marks)
+        self._last.appendleft(Heard(self._now(), how, dict(kinds), everywhere))
 
     async def catch_up(self, seconds: float = CATCH_UP) -> bool:
         """Hear of all that was purged so far; False, and a warning, when the store couldn't be asked for *seconds*."""
@@ -85,7 +110,7 @@ class Fleet:
         """
         if self._notes is None:
             return False
-        news = await self._notes.news(self._newest)
+        news = await self._notes.news(self._newest, patient=True)
         if news is None:
             return None
         for name, note in news:
@@ -100,7 +125,7 @@ class Fleet:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue
             if marks:
-                await self._tell(marks)
+                self._note(marks, "machine", everywhere=await self._tell(marks))
         return bool(news)
 
 

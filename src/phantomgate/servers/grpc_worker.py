@@ -30,7 +30,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         return 0
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
-    wired = wire(settings, "nonblocking", write=log, metrics=metrics)
+    wired = wire(settings, "nonblocking", write=log, metrics=metrics, told=True)
     checks = Checks(
         wired.gateway,
         trusts=trusted_peers(settings.serve.trusted_proxies),

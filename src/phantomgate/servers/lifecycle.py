@@ -7,8 +7,10 @@ supervisor's to answer, so none of them may cut a request off here; when the cha
     supervisor -> worker   {"do": "serve", ...}                  once, first: what to serve
                            {"do": "count", "of": N}              how much has been counted?
                            {"do": "purge", "of": N, "marks": [...]}      believe none of these any more
+                           {"do": "purged", "of": N, "good": true}       everybody knows what N was about
                            {"do": "drain", "seconds": S}         end; requests in flight have S seconds
     worker -> supervisor   {"is": "ready"}                       connections are being accepted
+                           {"is": "purge", "of": N, "purges": [...]}     the OAuth agent: these are over
                            {"is": "counted", "of": N, "counts": {...}}
                            {"is": "done", "whole": true, "counts": {...}}    the last word
 """

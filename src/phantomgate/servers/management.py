@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Any, Protocol
 
 from aiohttp import web
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
@@ -37,6 +37,10 @@ class State(Protocol):
         """Why requests should go elsewhere, empty when they shouldn't: `reason`, and what to do about it."""
         ...
 
+    def purges(self) -> list[dict[str, Any]]:
+        """The last purges, the newest first: when, by whom, how much of which kind, and whether everybody knows."""
+        ...
+
     async def count(self) -> Snapshot:
         """What all workers have counted."""
         ...
@@ -62,7 +66,9 @@ def management(state: State) -> web.Application:
 
     async def told(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
         counts = await state.count()
-        said = status(counts, ready=state.ready, restarts=state.restarts, unready=state.unready())
+        said = status(
+            counts, ready=state.ready, restarts=state.restarts, unready=state.unready(), purges=state.purges()
+        )
         return web.json_response(said, headers=HEADERS)
 
     async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape

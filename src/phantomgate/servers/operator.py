@@ -1,7 +1,7 @@
 """The page for whoever runs this: what happens now, and what to do about it. On the management listener.
 
-Rule: it tells what /metrics tells, and nothing else; it changes nothing, loads nothing from elsewhere and runs no
-script but its own. Rates are made in the browser, from the figures of two moments.
+Rule: it tells what /metrics tells, and what was purged lately without saying whose; it changes nothing, loads nothing
+from elsewhere and runs no script but its own. Rates are made in the browser, from the figures of two moments.
 """
 
 from __future__ import annotations
@@ -40,13 +40,17 @@ def part(name: str, content_type: str) -> Callable[[web.Request], Any]:
     return given
 
 
-def status(counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, str]) -> dict[str, Any]:
-    """What the page shows, as JSON can carry it: totals, and for each reason that occurs what to do about it."""
+def status(
+    counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, str], purges: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """What the page shows, as JSON can carry it: totals, for each reason that occurs what to do about it, and the last
+    purges, which say what kind of thing was purged and never which."""
     return {
         "version": __version__,
         "workers": ready,
         "restarts": restarts,
         "unready": unready,
+        "purges": purges,
         "buckets": BUCKETS,
         "counts": counts,
         "reasons": {

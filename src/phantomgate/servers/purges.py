@@ -39,7 +39,8 @@ class Purges:
     seconds: float
     issuers: tuple[str, ...]
     revoking: Revoking | None
-    purge: Callable[[Sequence[Mark]], Awaitable[bool]]
+    purge: Callable[[Sequence[Mark], str], Awaitable[bool]]
+    """Tells everybody of marks that came in some way, as `Fleet.purge`."""
     now: Clock
     log: Log
 
@@ -67,7 +68,7 @@ def purges(into: Purges) -> web.Application:
 
     async def told(how: str, ended: Iterable[Purge]) -> bool:
         marks = [mark_of(one, into.digests, into.seconds) for one in ended]
-        good = not marks or await into.purge(marks)
+        good = not marks or await into.purge(marks, how)
         kinds = sorted({mark.kind for mark in marks})
         into.log.say(Level.INFO if good else Level.WARNING, "purged", how=how, kinds=kinds, everywhere=good)
         return good

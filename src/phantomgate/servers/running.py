@@ -12,7 +12,7 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 from aiohttp import web
 
@@ -21,7 +21,7 @@ from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Snapshot, merge
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
-from phantomgate.core.purge import Mark
+from phantomgate.core.purge import Mark, Purge
 from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.sockets import Bound
@@ -39,8 +39,24 @@ Probe: TypeAlias = Callable[[], Awaitable[Refused | None]]
 """Asks the authorization server something harmless; what is wrong, or None."""
 
 
-Hear: TypeAlias = Callable[[Tell], Awaitable[Callable[[], Awaitable[None]]]]
-"""Begins to hear of purges, and tells the workers; what is given back ends that."""
+class Hearing(Protocol):
+    """Hears of purges, and tells the workers and other machines."""
+
+    async def purge(self, purges: Sequence[Purge]) -> bool:
+        """Whether everybody knows of what the OAuth agent says is over, or can."""
+        ...
+
+    def told(self) -> list[dict[str, Any]]:
+        """The last purges, as `Fleet.told`."""
+        ...
+
+    async def stop(self) -> None:
+        """Hear no more."""
+        ...
+
+
+Hear: TypeAlias = Callable[[Tell], Awaitable[Hearing]]
+"""Begins to hear of purges, and to tell the workers."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +95,7 @@ class Run:
             self.agent = self._supervisor(plan.agent_listen, 1, plan.agent_command)
         self.seen = False
         self.trouble = "not asked yet"
+        self.hearing: Hearing | None = None
         self.code = 0
 
     @property
@@ -93,7 +110,12 @@ class Run:
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
-        return merge([await self.supervisor.count(), {"lines_dropped": self.plan.dropped()}])
+        counts = await asyncio.gather(*(one.count() for one in self._supervisors()))
+        return merge([*counts, {"lines_dropped": self.plan.dropped()}])
+
+    def purges(self) -> list[dict[str, Any]]:
+        """As `management.State`."""
+        return [] if self.hearing is None else self.hearing.told()
 
     def unready(self) -> dict[str, str]:
         """As `management.State`."""
@@ -127,7 +149,10 @@ class Run:
             pid=os.getpid(),
             **({"agent": plan.agent_listen.name} if plan.agent_listen is not None else {}),
         )
-        deaf = None if plan.hear is None else await plan.hear(self.supervisor.purge)
+        if plan.hear is not None:
+            self.hearing = await plan.hear(self.supervisor.purge)
+            if self.agent is not None:
+                self.agent.purged = self.hearing.purge
         probing = loop.create_task(self._probe_until_seen())
         try:
             await asyncio.gather(*(one.run() for one in self._supervisors()))
@@ -135,8 +160,8 @@ class Run:
             probing.cancel()
             with suppress(asyncio.CancelledError):
                 await probing
-            if deaf is not None:
-                await deaf()
+            if self.hearing is not None:
+                await self.hearing.stop()
             await runner.cleanup()
             plan.manage.close()
         plan.log.say(Level.INFO, "stopped")

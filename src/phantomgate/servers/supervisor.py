@@ -10,7 +10,7 @@ import asyncio
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,8 +18,8 @@ from typing import Any
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Snapshot, ended, merge
 from phantomgate.core.ports import Clock
-from phantomgate.core.purge import Mark, write_mark
-from phantomgate.servers.channel import Channel
+from phantomgate.core.purge import Mark, Purge, read_purge, write_mark
+from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.sockets import Bound
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
@@ -104,6 +104,9 @@ class Supervisor:
         self._seconds = 0.0
         self._questions = 0
         self._purged: list[tuple[float, Mark]] = []
+        self.purged: Callable[[Sequence[Purge]], Awaitable[bool]] | None = None
+        """Who is told of what workers say is over, and says whether everybody knows."""
+        self._telling: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> int:
@@ -240,6 +243,11 @@ class Supervisor:
                 worker.ready = True
                 self._log.say(Level.INFO, "worker_ready", worker=worker.number, pid=process.pid)
                 continue
+            if said == "purge":
+                telling = asyncio.create_task(self._tell(channel, message))
+                self._telling.add(telling)
+                telling.add_done_callback(self._telling.discard)
+                continue
             worker.counts = message["counts"]
             if said == "done":
                 worker.ready = False
@@ -249,6 +257,12 @@ class Supervisor:
             answered = worker.asked.pop(message["of"], None)
             if answered is not None and not answered.done():
                 answered.set_result(None)
+
+    async def _tell(self, channel: Channel, message: Message) -> None:
+        """Tell everybody what *message* says is over, and the worker whether they know."""
+        purges = [read_purge(one) for one in message["purges"]]
+        good = self.purged is not None and await self.purged(purges)
+        channel.send({"do": "purged", "of": message["of"], "good": good})
 
     async def _end_overtime(self, worker: Worker) -> None:
         """Kill *worker* if it is still there well after the drain should have been over."""

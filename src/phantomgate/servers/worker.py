@@ -26,7 +26,7 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
     """The listener that the settings in *start* describe. Raises SettingsError."""
     settings = load(Sources(**start["sources"]))
     log.level = Level[settings.log.level.upper()]
-    wired = wire(settings, "nonblocking", write=log, metrics=metrics)
+    wired = wire(settings, "nonblocking", write=log, metrics=metrics, told=True)
     if wired.sharing is not None:
         await wired.sharing.trouble()  # connects: the first requests after a restart find what is shared, too
 

@@ -14,7 +14,6 @@ from aws_cdk import (
     Stack,
     aws_apigateway,
     aws_iam,
-    aws_kms,
     aws_lambda,
     aws_logs,
     aws_secretsmanager,
@@ -65,9 +64,9 @@ class PhantomgateAuthorizer(Construct):
         self._grant("logs:CreateLogStream", "logs:PutLogEvents", on=self.log.log_group_arn)
         secret_arn = client_secret.secret_full_arn or f"{client_secret.secret_arn}-??????"
         self._grant("secretsmanager:GetSecretValue", on=secret_arn)
-        if client_secret.encryption_key:
-            service = f"secretsmanager.{Stack.of(self).region}.amazonaws.com"
-            client_secret.encryption_key.grant_decrypt(aws_kms.ViaServicePrincipal(service, self.role))
+        if client_secret.encryption_key:  # not by grant_decrypt: of an imported key it would tell nobody
+            through = {"StringEquals": {"kms:ViaService": f"secretsmanager.{Stack.of(self).region}.amazonaws.com"}}
+            self._grant("kms:Decrypt", on=client_secret.encryption_key.key_arn, conditions=through)
         self.function = aws_lambda.Function(
             self,
             "Function",
@@ -130,5 +129,6 @@ class PhantomgateAuthorizer(Construct):
             "WebSocket", self.function, identity_source=["route.request.header.Authorization"]
         )
 
-    def _grant(self, *actions: str, on: str) -> None:
-        self.role.add_to_policy(aws_iam.PolicyStatement(actions=list(actions), resources=[on]))
+    def _grant(self, *actions: str, on: str, conditions: Mapping[str, object] | None = None) -> None:
+        statement = aws_iam.PolicyStatement(actions=list(actions), resources=[on], conditions=conditions)
+        self.role.add_to_policy(statement)

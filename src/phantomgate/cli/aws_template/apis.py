@@ -78,11 +78,12 @@ class Guard(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Integration:
-    """Where a route's requests go. *mapping* is from "header.X-User" to the expression, with its operation."""
+    """Where a route's requests go, and what *parameters* does to their headers."""
 
     kind: str
     """http, http_proxy, aws, aws_proxy, mock; empty when it can't be known."""
     at: Node
+    parameters: Node
     mapping: tuple[Mapped, ...]
 
 
@@ -134,6 +135,8 @@ class Api:
     name: str
     at: Node
     authorizers: dict[str, Authorizer] = field(default_factory=dict)
+    others: set[str] = field(default_factory=lambda: {"AWS_IAM"})
+    """What else stands before its routes, by name: Cognito's and AWS's own authorizers, API keys."""
     routes: list[Route] = field(default_factory=list)
     responses: dict[str, Response] = field(default_factory=dict)
     cors: bool = False

@@ -29,21 +29,22 @@ class Later(NamedTuple):
 class Names:
     """What a template's functions refer to. State: parameters without a default that were asked for, and the work done.
 
-    *unknown* hears of functions that CloudFormation doesn't have.
+    *unknown* hears of functions that CloudFormation doesn't have; *given* are parameters whose values are known.
     """
 
-    def __init__(self, raw: Mapping[str, Any], unknown: Callable[[str], None]) -> None:
+    def __init__(self, raw: Mapping[str, Any], unknown: Callable[[str], None], given: Mapping[str, str]) -> None:
         self.parameters = _mapping(raw.get("Parameters"))
         self.mappings = _mapping(raw.get("Mappings"))
         self.conditions = _mapping(raw.get("Conditions"))
         self.unknown = unknown
+        self.given = given
         self.without_default: dict[str, None] = {}
         self.done = 0
 
     def parameter(self, name: str) -> object:
-        """The default of a parameter; Later when it has none, or when it names what Systems Manager keeps."""
+        """What a parameter is given, or its default; Later when it has none, or names what Systems Manager keeps."""
         said = _mapping(self.parameters.get(name))
-        kind, default = str(said.get("Type")), said.get("Default")
+        kind, default = str(said.get("Type")), self.given.get(name, said.get("Default"))
         if default is None or isinstance(default, (dict, list)) or kind.startswith("AWS::SSM::"):
             self.without_default[name] = None
             return Later(f"${{{name}}}")

@@ -6,7 +6,7 @@ function is none of our business.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,9 +43,26 @@ class Looked:
     """Where the settings are from."""
 
 
-def look(files: Sequence[Path], config: str) -> Looked:
-    """Everything that can be found out about *files*. Raises SettingsError when one can't be read."""
-    deployed = [_deployed(file) for file in files]
+def look(files: Sequence[Path], config: str, given: Mapping[str, str]) -> Looked:
+    """Everything that can be found out about *files*, deployed with the parameters *given*.
+
+    Raises SettingsError when one can't be read, or none has such a parameter.
+    """
+    templates = [_read(file, given) for file in files]
+    for name in given:
+        if not any(name in one.names.parameters for one in templates):
+            text = f"is a parameter of no template; there are {', '.join(_parameters(templates)) or 'none'}"
+            raise SettingsError([Problem(f"--parameter {name}", text, "command line")])
+    return look_at(templates, config)
+
+
+def _parameters(templates: Sequence[Template]) -> list[str]:
+    return sorted({str(name) for one in templates for name in one.names.parameters})
+
+
+def look_at(templates: Sequence[Template], config: str) -> Looked:
+    """Everything that can be found out about *templates* and the settings file *config*, or the usual one."""
+    deployed = [_deployed(template) for template in templates]
     here = {id(one): ours(one) for one in deployed}
     functions = [function for several in here.values() for function in several]
     only = functions[0] if len(functions) == 1 else None
@@ -84,6 +101,7 @@ def look(files: Sequence[Path], config: str) -> Looked:
             if not guarded[api.name]:
                 found += unguarded(api, meant=not any(guarded.values()))
         found += _odd(one.template)
+        found += _not_looked_at(one.template)
         findings += [each._replace(template=one.template.name) for each in found]
     findings += _settings_warnings(known.values())
     findings += _missing(deployed, functions, asked, parts)
@@ -98,7 +116,7 @@ def look(files: Sequence[Path], config: str) -> Looked:
     )
 
 
-def _deployed(file: Path) -> Deployed:
+def _read(file: Path, given: Mapping[str, str]) -> Template:
     try:
         with file.open("rb") as opened:
             data = opened.read(MOST_BYTES + 1)
@@ -108,16 +126,14 @@ def _deployed(file: Path) -> Deployed:
     if len(data) > MOST_BYTES:
         raise _problem(f"is over {MOST_BYTES} bytes, and CloudFormation takes no larger template", file)
     try:
-        template = Template(str(file), read_template(data.decode()))
+        return Template(str(file), read_template(data.decode()), given)
     except UnicodeDecodeError:
         raise _problem("is not UTF-8; save it as UTF-8", file) from None
     except ValueError as no:
         raise _problem(str(no), file) from None
-    return deployed_by(template)
 
 
-def deployed_by(template: Template) -> Deployed:
-    """What *template* deploys."""
+def _deployed(template: Template) -> Deployed:
     deployed = Deployed(template)
     read_sam(deployed)
     read_plain(deployed)
@@ -147,6 +163,16 @@ def _odd(template: Template) -> Iterator[Finding]:
         yield Finding(kind, "shape", text, place or "Resources", change)
 
 
+def _not_looked_at(template: Template) -> Iterator[Finding]:
+    what = "what this deploys is in another template, or made by a macro, and was not looked at"
+    change = "give what it makes to --aws as well"
+    for _, resource, _ in template.resources("AWS::CloudFormation::Stack", "AWS::Serverless::Application"):
+        yield Finding(Kind.ADVICE, "not-looked-at", what, resource.path, change)
+    for name in template.root.at("Resources").keys():  # noqa: SIM118 - a method of ours
+        if name.startswith("Fn::"):
+            yield Finding(Kind.ADVICE, "not-looked-at", what, name, change)
+
+
 def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
     for one in several:
         if one.problems:
@@ -154,8 +180,9 @@ def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
         for setting, text, origin in (*one.warnings, *warnings(one.settings)):
             section = setting.partition(".")[0].partition("[")[0]
             if not setting.startswith(_ELSEWHERE) and one.knows(setting, section):
-                place = origin if origin != "environment" else one.place(setting)
-                yield Finding(Kind.ADVICE, "settings", f"{setting} {text}", place, "as it says")
+                what, _, change = text.partition("; ")
+                place = one.place(setting, origin)
+                yield Finding(Kind.ADVICE, "settings", f"{setting} {what}", place, change or "as you mean it")
 
 
 def _missing(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from phantomgate.cli.aws_template.apis import (
     Api,
@@ -27,14 +27,15 @@ def read_definition(api: Api, body: Node, default: str | Guard) -> None:
     """Adds what *body* says to *api*; *default* stands before routes that say nothing."""
     if not body:
         return
-    if not isinstance(body.value, dict) or "paths" not in body.keys():  # noqa: SIM118 - a method of ours
+    if not isinstance(body.at("paths").value, dict) or body.at("Fn::Transform"):
         api.elsewhere.append(body)
     schemes = body.at("components", "securitySchemes") or body.at("securityDefinitions")
     for name, scheme in schemes.items():
-        if scheme.at("x-amazon-apigateway-authorizer"):
-            found = _authorizer(name, scheme.at("x-amazon-apigateway-authorizer"))
-            if found is not None:
-                api.authorizers.setdefault(name, found)
+        found = _authorizer(name, scheme.at("x-amazon-apigateway-authorizer"))
+        if found is not None:
+            api.authorizers.setdefault(name, found)
+        elif name not in api.authorizers:
+            api.others.add(name)
     if body.at("security"):
         default = _guard(body.at("security"), default, api)
     for path, methods in body.at("paths").items():
@@ -62,11 +63,18 @@ def _path(kind: ApiKind, path: str) -> str:
 def _guard(security: Node, default: str | Guard, api: Api) -> str | Guard:
     if not security:
         return default
-    names = [name for one in security.each() for name in one.keys()]  # noqa: SIM118 - a method of ours
-    if not names or names == ["NONE"]:
+    ways = [one.keys() for one in security.each()]
+    if not ways or not all(ways) or ["NONE"] in ways:  # any one of them will do, so an empty one is none
         return Guard.OPEN
+    return guard_named(api, [name for way in ways for name in way])
+
+
+def guard_named(api: Api, names: Sequence[str]) -> str | Guard:
+    """What stands before a route that *names* one thing or several; what isn't there guards nothing."""
     ours = [name for name in names if name in api.authorizers]
-    return ours[0] if ours else Guard.OTHER
+    if ours:
+        return ours[0]
+    return Guard.OTHER if api.others.intersection(names) else Guard.NONE
 
 
 def _authorizer(name: str, said: Node) -> Authorizer | None:
@@ -79,7 +87,7 @@ def _authorizer(name: str, said: Node) -> Authorizer | None:
         form,
         named(said.at("authorizerUri").whole()),
         said.at("authorizerResultTtlInSeconds"),
-        identities([said.at("identitySource").text()]) if said.at("identitySource") else (),
+        identities([one.text() for one in said.at("identitySource").each()]),
         said.at("identitySource"),
         said.at("identityValidationExpression"),
         said.at("authorizerPayloadFormatVersion"),
@@ -94,7 +102,8 @@ def integration(said: Node) -> Integration | None:
     if not isinstance(said.value, dict):
         return None
     kind = said.at("type").word().lower()
-    return Integration(kind, said, tuple(mapped(said.at("requestParameters"))))
+    parameters = said.at("requestParameters")
+    return Integration(kind, said, parameters, tuple(mapped(parameters)))
 
 
 def mapped(parameters: Node) -> Iterator[Mapped]:

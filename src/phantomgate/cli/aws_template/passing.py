@@ -14,6 +14,7 @@ _TO_HTTP = ("http", "http_proxy")
 
 def unguarded(api: Api, *, meant: bool) -> Iterator[Finding]:
     """An API without an authorizer of ours; *meant*: nothing else in its template has the function's."""
+    yield from elsewhere(api)
     if any(one.authorizer in (Guard.NONE, Guard.OPEN) for one in api.routes):
         what = f"{api.kind.value} {api.name} has routes without an authorizer, and none of its own asks the function"
         kind = Kind.UNSAFE if meant else Kind.ADVICE
@@ -29,11 +30,16 @@ def passing(api: Api, judged: Mapping[str, Told]) -> Iterator[Finding]:
             yield from _mapping(api, route, judged[route.authorizer])
         elif isinstance(route.authorizer, Guard) and route.authorizer is not Guard.OTHER:
             yield from _forgery(api, route, judged)
+    yield from elsewhere(api)
+
+
+def elsewhere(api: Api) -> Iterator[Finding]:
+    """What can't be known of its routes."""
     for node in api.elsewhere:
-        what = (
-            "the routes of this API are written elsewhere, so whether they have the authorizer can't be known from here"
+        what = "the routes of this API are written elsewhere: whether they have the authorizer can't be known from here"
+        yield Finding(
+            Kind.ADVICE, "routes-elsewhere", what, node.path, "write them into the template, as DefinitionBody"
         )
-        yield Finding(Kind.ADVICE, "routes-elsewhere", what, node.path, "check that file's own copy in the template")
 
 
 def _unguarded(api: Api) -> Iterator[Finding]:
@@ -44,7 +50,7 @@ def _unguarded(api: Api) -> Iterator[Finding]:
             what = f"{route.title} has no authorizer: anybody gets to your API by it"
             if route.path == "$default":
                 what += "; and AWS finds /orders/ (with a slash) by $default, whatever route /orders has"
-            change = "give it the authorizer; or say that it is open (security: [NONE: []], AuthorizationType: NONE)"
+            change = f"give it the authorizer; or say that it is meant: {_meant(route)}"
             if api.kind is not ApiKind.REST and route.path in ("$default", "$connect"):
                 change = "give it the authorizer"
             yield Finding(Kind.UNSAFE, "route-open", what, route.at.path, change)
@@ -55,6 +61,13 @@ def _unguarded(api: Api) -> Iterator[Finding]:
                 what += "; but AWS finds /orders/ (with a slash) by $default, whatever route /orders has"
             change = "give it the authorizer" if default else "nothing, if it is meant; your API gets no JWT there"
             yield Finding(Kind.UNSAFE if default else Kind.ADVICE, "route-open", what, route.at.path, change)
+
+
+def _meant(route: Route) -> str:
+    """How a template says that a route is open to everybody."""
+    if route.at.path.endswith(".Properties"):
+        return "Metadata: {phantomgate: {open: true}}"
+    return "Auth: {Authorizer: NONE}" if ".Events." in route.at.path else "security: [NONE: []]"
 
 
 def _preflights(api: Api, judged: Mapping[str, Told]) -> Iterator[Finding]:
@@ -68,11 +81,13 @@ def _preflights(api: Api, judged: Mapping[str, Told]) -> Iterator[Finding]:
 
 def _mapping(api: Api, route: Route, told: Told) -> Iterator[Finding]:
     integration = route.integration
-    if integration is None or not integration.kind:
-        return
-    place = integration.at.at("RequestParameters").path
-    if integration.at.at("requestParameters"):
-        place = integration.at.at("requestParameters").path
+    if integration is None:
+        return  # a function of this template, which reads the context
+    if not integration.kind and api.kind is not ApiKind.WEBSOCKET:
+        what = f"where {route.title} leads, and whether the JWT gets there, can't be known from here"
+        change = "give the template that has its integration to --aws too, in one with the API"
+        yield Finding(Kind.ADVICE, "mapping-not-known", what, integration.at.path, change)
+    place = integration.parameters.path
     by_header = {one.header: one for one in integration.mapping}
     authorization = by_header.get("authorization")
     if api.kind is ApiKind.REST and integration.kind in ("aws", "aws_proxy") and authorization is not None:

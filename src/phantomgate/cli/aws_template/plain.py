@@ -19,6 +19,7 @@ from phantomgate.cli.aws_template.apis import (
     identities,
     named,
 )
+from phantomgate.cli.aws_template.functions import Later
 from phantomgate.cli.aws_template.openapi import mapped, read_definition
 from phantomgate.cli.aws_template.template import Node
 
@@ -98,9 +99,10 @@ def _api_of(deployed: Deployed, reference: Node, kind: ApiKind) -> Api:
 def _authorizers(deployed: Deployed) -> None:
     for name, _, said in deployed.template.resources(f"{_REST}Authorizer", f"{_V2}Authorizer"):
         rest = bool(said.at("RestApiId"))
-        form = said.at("Type" if rest else "AuthorizerType").word().upper()
-        if form not in ("TOKEN", "REQUEST"):
-            continue
+        kind = said.at("Type" if rest else "AuthorizerType")
+        form = kind.word().upper()
+        if form not in ("TOKEN", "REQUEST") and not isinstance(kind.value, Later):
+            continue  # Cognito's, or AWS's own for JWTs
         sources = said.at("IdentitySource")
         role = said.at("AuthorizerCredentials" if rest else "AuthorizerCredentialsArn")
         api = _api_of(deployed, said.at("RestApiId" if rest else "ApiId"), ApiKind.REST if rest else ApiKind.HTTP)
@@ -120,24 +122,21 @@ def _authorizers(deployed: Deployed) -> None:
         )
 
 
-def _guard(api: Api, said: Node) -> str | Guard:
+def _guard(api: Api, resource: Node, said: Node) -> str | Guard:
     kind = said.at("AuthorizationType").text()
-    if kind is None:
-        return Guard.NONE
-    if kind == "NONE":
-        return Guard.OPEN
+    if kind in (None, "NONE"):  # the CDK writes NONE also where nobody thought of it
+        return Guard.OPEN if resource.at("Metadata", "phantomgate", "open").switch() is True else Guard.NONE
     name = named(said.at("AuthorizerId").whole())
     return name if kind == "CUSTOM" and name in api.authorizers else Guard.OTHER
 
 
 def _rest_routes(deployed: Deployed) -> None:
-    for _, _, said in deployed.template.resources(f"{_REST}Method"):
+    for _, resource, said in deployed.template.resources(f"{_REST}Method"):
         api = _api_of(deployed, said.at("RestApiId"), ApiKind.REST)
         target = said.at("Integration")
-        kind = target.at("Type").word().lower()
-        leads = Integration(kind, target, tuple(mapped(target.at("RequestParameters"))))
+        leads = _integration(target, "Type")
         path = _path(deployed, said.at("ResourceId").whole())
-        api.routes.append(Route(said.at("HttpMethod").word().upper(), path, said, _guard(api, said), leads))
+        api.routes.append(Route(said.at("HttpMethod").word().upper(), path, said, _guard(api, resource, said), leads))
         api.cors = api.cors or said.at("HttpMethod").word().upper() == "OPTIONS"
 
 
@@ -156,19 +155,27 @@ def _path(deployed: Deployed, reference: str) -> str:
 
 def _http_routes(deployed: Deployed) -> None:
     template = deployed.template
-    leading = {
-        name: Integration(said.at("IntegrationType").word().lower(), said, tuple(mapped(said.at("RequestParameters"))))
-        for name, _, said in template.resources(f"{_V2}Integration")
-    }
-    for _, _, said in template.resources(f"{_V2}Route"):
+    integrations = template.resources(f"{_V2}Integration")
+    leading = {name: _integration(said, "IntegrationType") for name, _, said in integrations}
+    for _, resource, said in template.resources(f"{_V2}Route"):
         api = _api_of(deployed, said.at("ApiId"), ApiKind.HTTP)
         key = said.at("RouteKey").whole()
+        unknown = Integration("", said.at("Target"), said.at("Target"), ())
         if api.kind is ApiKind.WEBSOCKET and key != "$connect":
             continue  # an authorizer is asked at $connect alone
         method, _, path = key.partition(" ")
         if not path:
             method, path = ("GET" if key == "$connect" else "ANY"), key
-        api.routes.append(Route(method, path, said, _guard(api, said), leading.get(named(said.at("Target").whole()))))
+        api.routes.append(
+            Route(
+                method, path, said, _guard(api, resource, said), leading.get(named(said.at("Target").whole()), unknown)
+            )
+        )
+
+
+def _integration(said: Node, kind: str) -> Integration:
+    parameters = said.at("RequestParameters")
+    return Integration(said.at(kind).word().lower(), said, parameters, tuple(mapped(parameters)))
 
 
 def _response(said: Node) -> Response:

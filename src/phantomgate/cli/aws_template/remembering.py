@@ -109,7 +109,10 @@ def _settings(authorizer: Authorizer, told: Told, seconds: float | Later) -> Ite
 
 def _of_request(authorizer: Authorizer, seconds: float | Later) -> Iterator[Finding]:
     """A REST API's event doesn't say what its answer is remembered by, so the function can't look."""
-    if seconds == 0 or authorizer.identities is None:
+    if seconds == 0:
+        return
+    if authorizer.identities is None:
+        yield _not_known(authorizer)
         return
     place = authorizer.identity_at.path
     if not _by_credential(authorizer.identities):
@@ -124,6 +127,13 @@ def _of_request(authorizer: Authorizer, seconds: float | Later) -> Iterator[Find
         names = " and ".join(one.name for one in others)
         what = f"with caching, a request without {names} is answered 401 before the function is asked"
         yield Finding(Kind.ADVICE, "identity-too-many", what, place, "leave it out, unless every request has it")
+
+
+def _not_known(authorizer: Authorizer) -> Finding:
+    what = "what answers are remembered by is only known when it is deployed: without the Authorization header in it, \
+one token's answer is given to another"
+    change = "write the identity sources into the template"
+    return Finding(Kind.ADVICE, "identity-not-known", what, authorizer.identity_at.path, change)
 
 
 def _of_token(authorizer: Authorizer, told: Told) -> Iterator[Finding]:
@@ -170,6 +180,7 @@ def _of_websocket(authorizer: Authorizer) -> Iterator[Finding]:
 def _of_http(api: Api, authorizer: Authorizer, told: Told, seconds: float | Later) -> Iterator[Finding]:
     """As the function sees it, and as it is."""
     if authorizer.identities is None:
+        yield _not_known(authorizer)
         return
     place = authorizer.identity_at.path
     really = None if isinstance(seconds, Later) else float(seconds)
@@ -190,8 +201,8 @@ def _of_http(api: Api, authorizer: Authorizer, told: Told, seconds: float | Late
     elif outcome[0]:
         what = f"the function refuses every token: {outcome[0].detail}"
         yield Finding(Kind.BROKEN, "identity-without-token", what, place, "name $request.header.Authorization")
-    elif told.settings.session.keys and any(one.source is Source.HEADER for one in authorizer.identities):
-        names = " and ".join(one.name for one in authorizer.identities if one.source is Source.HEADER)
+    elif told.settings.session.keys and _not_of_sessions(authorizer.identities):
+        names = " and ".join(one.name for one in _not_of_sessions(authorizer.identities))
         what = f"an HTTP API answers 401 to a request without {names} before the function is asked, so to sessions too"
         change = "leave the identity sources out (the TTL is 0), or give sessions an authorizer of their own"
         yield Finding(Kind.BROKEN, "identity-and-session", what, place, change)
@@ -234,6 +245,11 @@ def _problem(authorizer: Authorizer, key: str, ttl: float | None, table: Table |
     if table is not None and not first:
         check_route_key(asked, table, ttl)
     return asked.request.problem
+
+
+def _not_of_sessions(identities: tuple[Identity, ...]) -> list[Identity]:
+    """The headers that a request with a session needn't have."""
+    return [one for one in identities if one.source is Source.HEADER and one.name.lower() != "cookie"]
 
 
 def _by_credential(identities: tuple[Identity, ...]) -> bool:

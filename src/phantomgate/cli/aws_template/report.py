@@ -67,6 +67,7 @@ def _findings(looked: Looked, width: int) -> Iterator[str]:
 
 
 def _wrapped(text: str, indent: str, width: int) -> str:
+    plain = "".join(char if char.isprintable() else "?" for char in text)  # a template is anybody's words
     return textwrap.fill(
-        text, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
+        plain, width, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False, drop_whitespace=True
     )

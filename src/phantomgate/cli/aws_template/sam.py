@@ -18,7 +18,7 @@ from phantomgate.cli.aws_template.apis import (
     named,
 )
 from phantomgate.cli.aws_template.functions import Later
-from phantomgate.cli.aws_template.openapi import read_definition
+from phantomgate.cli.aws_template.openapi import guard_named, read_definition
 from phantomgate.cli.aws_template.template import Node
 
 _KINDS = {
@@ -57,7 +57,9 @@ def _api(kind: ApiKind, name: str, resource: Node, said: Node) -> Api:
         return api
     for title, one in auth.at("Authorizers").items():
         found = _authorizer(kind, title, one)
-        if found is not None:
+        if found is None:
+            api.others.add(title)
+        else:
             api.authorizers[title] = found
     read_definition(api, said.at("DefinitionBody"), _default(api, auth))
     if said.at("DefinitionUri"):
@@ -72,10 +74,15 @@ def _api(kind: ApiKind, name: str, resource: Node, said: Node) -> Api:
 
 
 def _default(api: Api, auth: Node) -> str | Guard:
-    name = auth.at("DefaultAuthorizer").text()
-    if name is None:
-        return Guard.NONE
-    return name if isinstance(name, str) and name in api.authorizers else Guard.OTHER
+    return _named(api, auth, auth.at("DefaultAuthorizer"))
+
+
+def _named(api: Api, auth: Node, said: Node) -> str | Guard:
+    """What stands before a route that has the authorizer that is *said*."""
+    name = said.text()
+    if isinstance(name, Later) or isinstance(auth.at("Authorizers").value, Later):
+        return Guard.OTHER  # nobody knows
+    return Guard.NONE if name is None else guard_named(api, [name])
 
 
 def _authorizer(kind: ApiKind, name: str, said: Node) -> Authorizer | None:
@@ -180,15 +187,11 @@ def _add_event(deployed: Deployed, globally: Node, event: Node) -> None:
         return  # of another template
     api = deployed.apis[name]
     auth = said.at("Auth", "Authorizer")
-    text = auth.text()
-    owner = deployed.template.root.at("Resources", name, "Properties").over(globally.at(section))
-    guard: str | Guard = _default(api, owner.at("Auth"))
-    if text == "NONE":
+    owner = deployed.template.root.at("Resources", name, "Properties").over(globally.at(section)).at("Auth")
+    guard = _named(api, owner, auth) if auth else _default(api, owner)
+    if auth.word() == "NONE":
         guard = Guard.OPEN
-    elif text is not None:
-        guard = text if isinstance(text, str) and text in api.authorizers else Guard.OTHER
     path = said.at("Path").word() or "$default"
     method = said.at("Method").word().upper() or "ANY"
-    known_already = any((one.method, one.path) == (method, path) for one in api.routes)
-    if not known_already:
+    if auth or not any((one.method, one.path) == (method, path) for one in api.routes):
         api.routes.append(Route(method, path, event, guard, None))

@@ -22,12 +22,12 @@ class Oddity(NamedTuple):
 
 
 class Template:
-    """One template. State: what was odd about it so far, each once."""
+    """One template, and the values that its parameters are *given*. State: what was odd about it so far, each once."""
 
-    def __init__(self, name: str, raw: Mapping[str, Any]) -> None:
+    def __init__(self, name: str, raw: Mapping[str, Any], given: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.odd: dict[Oddity, None] = {}
-        self.names = Names(raw, self._unknown)
+        self.names = Names(raw, self._unknown, given or {})
         self.root = Node(self, "", raw)
 
     def _unknown(self, text: str) -> None:

@@ -20,6 +20,8 @@ from phantomgate.core.errors import Problem
 
 HANDLERS = ("phantomgate.aws.handler", "index.handler")
 _TTL = variable("aws.cache_ttl")
+_ALL = "*"
+"""In the place of names, where the variables themselves are only known when it is deployed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +37,22 @@ class Told:
 
     def knows(self, *names: str) -> bool:
         """Whether these settings are known; a section's name stands for all in it."""
-        return not any(
+        return _ALL not in self.unknown and not any(
             one == variable(name) or one.startswith(f"{variable(name)}__") for one in self.unknown for name in names
         )
 
     @property
     def ttl(self) -> float | Later | None:
         """`aws.cache_ttl`: seconds, or what is known of it; None when the function isn't told."""
-        return self.unknown.get(_TTL, self.settings.aws.cache_ttl)
+        return self.unknown.get(_TTL) or self.unknown.get(_ALL) or self.settings.aws.cache_ttl
 
-    def place(self, name: str) -> str:
-        """Where the function is told the setting *name*."""
+    def place(self, name: str, origin: str = "") -> str:
+        """Where the function is told the setting *name*, which was read at *origin*, or where it would be told."""
         if self.function is None:
             return f"the settings: {name}"
         here = self.function.properties.at("Environment", "Variables")
-        return f"{here.path}.{variable(name)}"
+        said = next((one for one in (origin, name) if one and here.at(one)), variable(name))
+        return here.at(said).path
 
 
 def ours(deployed: Deployed) -> list[Function]:
@@ -59,8 +62,8 @@ def ours(deployed: Deployed) -> list[Function]:
 
 
 def _is_ours(function: Function) -> bool:
-    handler = function.properties.at("Handler").word()
-    if handler != HANDLERS[1]:
+    handler = function.properties.at("Handler").text()
+    if handler != HANDLERS[1] and not isinstance(handler, Later):
         return handler == HANDLERS[0]
     known, unknown = variables(function)
     names = {**known, **dict.fromkeys(unknown, "x")}
@@ -71,7 +74,10 @@ def variables(function: Function) -> tuple[dict[str, str], dict[str, Later]]:
     """The variables of *function*: those that are known, and those that are known when it is deployed."""
     known: dict[str, str] = {}
     later: dict[str, Later] = {}
-    for name, node in function.properties.at("Environment", "Variables").items():
+    all_of_them = function.properties.at("Environment", "Variables")
+    if isinstance(all_of_them.value, Later):
+        return known, {_ALL: all_of_them.value}
+    for name, node in all_of_them.items():
         text = node.text()
         if isinstance(text, Later):
             later[name] = text
@@ -91,4 +97,6 @@ def told(function: Function | None, config: str) -> Told:
     warnings = [
         one for one in read.warnings if not words.intersection(re.findall(r"\w+", f"{one.setting} {one.origin}"))
     ]
+    if _ALL in later:
+        return Told(read.settings, (), (), later, function)
     return Told(read.settings, tuple(problems), tuple(warnings), later, function)

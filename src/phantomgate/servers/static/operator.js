@@ -100,6 +100,47 @@ function servers(then, now) {
   at("no-servers").hidden = found.length > 0;
 }
 
+// What kind of thing was purged, never which: one, several.
+const KINDS = {
+  token: ["token", "tokens"],
+  sid: ["session", "sessions"],
+  sub: ["person", "people"],
+  nameless: ["person, in tokens that name no session", "people, in tokens that name no session"],
+  client_id: ["client", "clients"],
+  issuer: ["issuer", "issuers"],
+};
+const BY = {
+  call: "by a purge call",
+  logout: "by a back-channel logout",
+  event: "by a security event",
+  agent: "by the OAuth agent",
+  machine: "by another machine",
+};
+
+function ago(seconds) {
+  if (seconds < 90) return `${Math.max(0, Math.round(seconds))} s ago`;
+  return seconds < 5400 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
+}
+
+function purges(now) {
+  const found = now.purges.map(({ at: moment, ago: seconds, how, kinds, everywhere }) => {
+    const what = Object.entries(kinds).map(([kind, count]) => `${number(count)} ${KINDS[kind]?.[count > 1 ? 1 : 0] ?? kind}`);
+    const item = make("li", "");
+    const row = make("div", "", "row");
+    const [word, kind] = everywhere ? ["everywhere", "good"] : ["not everywhere: to be told again", "bad"];
+    row.append(make("strong", what.join("; ")), make("span", BY[how] ?? how, "soft"), make("span", word, `badge ${kind}`));
+    const when = make("time", ago(seconds), "count soft");
+    when.dateTime = new Date(moment * 1000).toISOString();
+    when.title = when.dateTime;
+    row.append(when);
+    item.append(row);
+    return item;
+  });
+  at("purges").replaceChildren(...found);
+  at("purges").hidden = !found.length;
+  at("no-purges").hidden = found.length > 0;
+}
+
 function state(text, kind) {
   at("state").textContent = text;
   at("state").className = `state ${kind}`;
@@ -132,6 +173,7 @@ function show(now) {
   figure("waiting", number(now.counts.in_flight), `requests${restarts}`, now.counts.in_flight);
   refusals(then, now);
   servers(then, now);
+  purges(now);
 }
 
 async function ask() {

@@ -1,0 +1,81 @@
+"""Hears of purges from the store that machines share, where nobody tells us of them: in a function, in an application.
+
+Rule: nothing that is remembered is believed before it was looked what others have purged in the last half second. A
+store that can't be asked is no reason to refuse; then what is remembered ends with its own time, as without purges.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+
+from phantomgate.core.errors import Refused
+from phantomgate.core.model import Credential, Route, Token
+from phantomgate.core.ports import Clock, Notes, Once, Resolver
+from phantomgate.core.purge import read_note
+from phantomgate.resolvers.marks import Marks
+
+LOOK_EVERY = 0.5
+"""Seconds between two looks. A process that was asleep looks before it decides anything."""
+SKEW = 60.0
+"""Seconds by which the store's clock and ours may differ."""
+_NEWS = b"what was purged"
+
+
+class Hearing:
+    """A resolver around *inner* that puts into *marks* what others write into *notes*, authenticated by *secret*.
+
+    Its state: the newest note that was read, and when to look again. A purge is over after *seconds*; *once* has those
+    who come together look together, and *forged* hears of a note that none of us wrote.
+    """
+
+    def __init__(
+        self,
+        inner: Resolver,
+        marks: Marks,
+        notes: Notes,
+        secret: bytes,
+        *,
+        seconds: float,
+        once: Once,
+        now: Clock,
+        ticks: Clock,
+        forged: Callable[[], None],
+    ) -> None:
+        self.inner = inner
+        self.marks = marks
+        self.notes = notes
+        self.secret = secret
+        self.once = once
+        self.now = now
+        self.ticks = ticks
+        self.forged = forged
+        self._newest = f"{max(int((now() - seconds - SKEW) * 1000), 0)}-0"
+        self._again_at = float("-inf")
+
+    async def resolve(self, credential: Credential, route: Route) -> Token:
+        """As *inner* does, with what others have purged in mind. Raises Refused."""
+        if self.ticks() >= self._again_at:
+            with suppress(Refused):  # nobody can look now; whoever is refused for that, is refused by *inner*
+                await self.once(_NEWS, self.look)
+        return await self.inner.resolve(credential, route)
+
+    async def look(self) -> None:
+        """Read what others have written since the last look."""
+        while True:
+            news = await self.notes.news(self._newest)
+            for name, note in news or ():
+                self._newest = name
+                self._hear(name, note)
+            if not news:
+                break
+        self._again_at = self.ticks() + LOOK_EVERY
+
+    def _hear(self, name: str, note: bytes) -> None:
+        try:
+            age = self.now() - int(name.partition("-")[0]) / 1000
+            for mark in read_note(note, self.secret):
+                if age < mark.seconds + SKEW:
+                    self.marks.put(mark)
+        except ValueError:
+            self.forged()
