@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--short", action="store_true", help="one store and few faults: under a minute")
     parser.add_argument("--write", action="store_true", help="put the table into docs/reference/chaos.md")
-    parser.add_argument("--seconds", type=float, default=3.0, help="how long each fault lasts (default 3)")
+    parser.add_argument("--seconds", type=float, default=2.5, help="how long each fault lasts (default 2.5)")
     parser.add_argument("--rate", type=float, default=120.0, help="requests a second (default 120)")
     parser.add_argument("--store", choices=list(STORES), action="append", help="this one (may be given again)")
     parser.add_argument("--only", action="append", metavar="WORDS", help="faults with these words in their name")

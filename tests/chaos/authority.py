@@ -38,7 +38,7 @@ class Authority:
             [
                 web.post("/introspect", self._introspect),
                 web.get("/jwks", self._jwks),
-                web.get("/asked", lambda _: _tell(str(self.asked))),
+                web.get("/asked", self._asked),
             ]
         )
         return app
@@ -74,13 +74,12 @@ class Authority:
             body=jwt.encode(), content_type="application/jwt", headers={"Cache-Control": f"max-age={keep}"}
         )
 
+    async def _asked(self, _: web.Request) -> web.Response:
+        return web.Response(text=str(self.asked))
+
     async def _jwks(self, _: web.Request) -> web.Response:
         headers = {"Cache-Control": f"max-age={KEYS_MAX_AGE}"}
         return web.json_response(self.facts.now()[0].public(), headers=headers)
-
-
-async def _tell(text: str) -> web.Response:
-    return web.Response(text=text)
 
 
 def _knows(request: web.Request, facts: Facts) -> bool:

@@ -13,7 +13,7 @@ import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -27,10 +27,12 @@ from chaos.parts import Part, tree
 from chaos.population import Population
 from chaos.stores import Kind
 
-ALL = 0.97
+ALL = 0.95
 """Of those who must be let in, "all": on a machine that others load too, one or the other may wait too long."""
 STORE_REST = 2.5
 """Seconds until a machine looked for purges in a store that is back: its pause, its last vain try, and a quarter."""
+CALM_FAULTS = 10
+"""How many faults take a minute."""
 FAR, NEAR = 20.0, 3.0
 """Seconds by which a clock is wrong: by more than `policy.clock_skew`, and by less."""
 
@@ -87,6 +89,8 @@ class Fault:
     stores: tuple[Kind, ...] = ("cluster",)
     clock: bool = False
     rests: bool = False
+    early: bool = False
+    """Whether it comes first, and for a minute none in which nobody can be asked: till every machine has the keys."""
 
 
 FAULTS: list[Fault] = []
@@ -127,7 +131,7 @@ async def machine_killed(scene: Scene) -> AsyncIterator[None]:
     await machine.part.until_ready()
 
 
-@fault("a phantomgate freezes")
+@fault("a phantomgate freezes", rests=True)
 async def machine_frozen(scene: Scene) -> AsyncIterator[None]:
     part = scene.machine().part
     with scene.deaf():
@@ -331,27 +335,34 @@ async def both_gone(scene: Scene) -> AsyncIterator[None]:
 # -- keys, secrets, clocks -------------------------------------------------------------------------------------------
 
 
-@fault("the issuer's keys are rotated, and the old one is used by a thief", stores=("cluster", "sentinel"))
+@fault("the issuer's keys are rotated, and the old one is used by a thief", early=True, stores=("cluster", "sentinel"))
 async def keys_rotated(scene: Scene) -> AsyncIterator[None]:
     scene.population.steal(scene.fleet.realm.rotate_keys())
     yield
+    scene.population.renew()  # what the old key has proved goes with it
 
 
 @fault("our secret at the authorization server is rotated")
 async def client_secret_rotated(scene: Scene) -> AsyncIterator[None]:
-    fleet = scene.fleet
-    fleet.write_secret("client-secret", fleet.realm.add_secret())
-    for machine in fleet.machines:
-        await machine.restart()
-    fleet.realm.drop_secrets()
+    await scene.fleet.write_secrets(client=scene.fleet.realm.add_secret())
+    scene.fleet.realm.drop_secrets()
     yield
 
 
-@fault("the secret of the shared cache is rotated")
+@fault("the secret of the shared cache is rotated", stores=("cluster", "sentinel"))
 async def shared_secret_rotated(scene: Scene) -> AsyncIterator[None]:
-    scene.fleet.write_secret("redis-secret", secrets.token_hex(32))
-    for machine in scene.fleet.machines:
-        await machine.restart()
+    fleet, newer = scene.fleet, secrets.token_hex(32)
+    await fleet.write_secrets(**{"other-redis": newer})
+    await fleet.write_secrets(**{"redis": newer, "other-redis": (fleet.folder / "redis-secret").read_text()})
+    yield
+    scene.population.renew()  # the machines share nothing of what they were told before
+
+
+@fault("the secret of purge calls is rotated")
+async def purge_secret_rotated(scene: Scene) -> AsyncIterator[None]:
+    newer = secrets.token_hex(32)
+    await scene.fleet.write_secrets(purge=newer)
+    scene.fleet.purge_secret = newer
     yield
 
 
@@ -369,6 +380,16 @@ async def _wrong_clock(scene: Scene, *, ahead: float) -> AsyncIterator[None]:
 for _ahead, _how, _promise in ((NEAR, "ahead", {}), (-NEAR, "behind", {}), (FAR, "ahead", {"clock": True}),
                                (-FAR, "behind", {"clock": True, "known": None, "new": None})):  # fmt: skip
     fault(f"the clock of a phantomgate is {abs(_ahead):.0f} s {_how}", **_promise)(partial(_wrong_clock, ahead=_ahead))
+
+
+def in_order(faults: Sequence[Fault], seed: random.Random) -> list[Fault]:
+    """*faults* as the seed has them: the first as it is, then those that come early, and others that nobody notices."""
+    first, rest = list(faults[:1]), list(faults[1:])
+    seed.shuffle(rest)
+    early = [one for one in rest if one.early]
+    rest = [one for one in rest if not one.early]
+    calm = [one for one in rest if one.new is not None][: CALM_FAULTS if early else 0]
+    return [*first, *early, *calm, *(one for one in rest if one not in calm)]
 
 
 def with_store(kind: Kind) -> list[Fault]:

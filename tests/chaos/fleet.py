@@ -99,9 +99,12 @@ class Fleet:
         """Every way."""
         return [*(one.link for one in self.machines), self.to_authority, *self.store.links]
 
-    def write_secret(self, name: str, value: str) -> None:
-        """What the machines read when they start again."""
-        (self.folder / name).write_text(value)
+    async def write_secrets(self, **secrets: str) -> None:
+        """Give the machines other secrets, by the names of their files, one machine after the other."""
+        for name, value in secrets.items():
+            (self.folder / f"{name}-secret").write_text(value)
+        for machine in self.machines:
+            await machine.restart()
 
 
 @asynccontextmanager
@@ -128,7 +131,7 @@ async def fleet(folder: Path, kind: Kind, oracle: Oracle, broken: Broken | None 
         parts.append(authority)
         authority.start()
 
-        for name in ("redis", "purge", "client"):
+        for name in ("redis", "other-redis", "purge", "client"):
             (folder / f"{name}-secret").write_text(secrets.token_hex(32))
         (folder / "client-secret").write_text(realm.facts.secrets[0])
         store = await STORES[kind](folder)
@@ -220,6 +223,7 @@ claims = {{ "X-User" = "sub" }}
 [redis]
 {store}
 secret = "file:{folder}/redis-secret"
+other_secrets = ["file:{folder}/other-redis-secret"]
 timeout = "500ms"                          # one machine plays all of them
 
 [revocation]

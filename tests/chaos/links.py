@@ -7,6 +7,8 @@ nobody is told (`stalled`), or connections end at once (`reset`).
 from __future__ import annotations
 
 import asyncio
+import socket
+import struct
 from collections.abc import Callable
 from typing import Literal
 
@@ -44,7 +46,7 @@ class Link:
         self._passes.set()
         if way == "reset":
             for writer in [*self._writers]:
-                writer.transport.abort()
+                _reset(writer)
 
     async def close(self) -> None:
         """Hang up."""
@@ -62,7 +64,7 @@ class Link:
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         if self._resets:
-            writer.transport.abort()
+            _reset(writer)
             return
         await self._passes.wait()
         try:
@@ -96,3 +98,10 @@ class Link:
             await writer.drain()
         await self._passes.wait()
         writer.write_eof()
+
+
+def _reset(writer: asyncio.StreamWriter) -> None:
+    """Hang up rudely: RST, not FIN."""
+    sock = writer.get_extra_info("socket")
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    writer.transport.abort()

@@ -70,6 +70,11 @@ class Population:
         (kind,) = self.seed.choices(self._kinds, self._weights)
         return self._makers()[kind](kind)
 
+    def renew(self) -> None:
+        """Nothing that was known counts as known any more."""
+        self.pools["known"].clear()
+        self.pools["known jwt"].clear()
+
     def doomed(self, kind: str) -> Presented | None:
         """One of *kind* that has been let in for a moment and isn't over yet, so that it can be ended now."""
         now = time.monotonic()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.broken import BROKEN
-from chaos.faults import Fault, Scene, with_store
+from chaos.faults import Fault, Scene, in_order
 from chaos.fleet import fleet
 from chaos.judge import Judge, Spell
 from chaos.load import Load
@@ -26,10 +26,10 @@ from chaos.revoking import Revoking
 from chaos.stores import Kind
 
 WARM_SECONDS = 3.0
-CLEAN_SECONDS = 1.5
+CLEAN_SECONDS = 1.2
 """How long everybody must have been let in for a fault to be over."""
 LONGEST_RECOVERY = 30.0
-CALM_SECONDS = 1.5
+CALM_SECONDS = 1.2
 """Between two faults."""
 
 
@@ -39,7 +39,7 @@ class Plan:
 
     seed: int
     faults: dict[Kind, Sequence[Fault]]
-    seconds: float = 3.0
+    seconds: float = 2.5
     rate: float = 120.0
     broken: str = ""
 
@@ -105,10 +105,7 @@ async def _staged(plan: Plan, kind: Kind, folder: Path, result: Result, say: Cal
         tasks = [asyncio.create_task(load.run()), asyncio.create_task(revoking.run())]
         try:
             await asyncio.sleep(WARM_SECONDS)
-            faults = list(plan.faults[kind])
-            first, rest = faults[:1], faults[1:]
-            seed.shuffle(rest)
-            for fault in [*first, *rest]:
+            for fault in in_order(plan.faults[kind], seed):
                 row = await _suffered(plan, kind, fault, scene, load)
                 result.rows.append(row)
                 say(told(row))
@@ -167,8 +164,3 @@ def told(row: Row) -> str:
         *(f"      {times} x {text}" for text, times in sorted(spell.told.items()) if row.problems),
     ]
     return "\n".join(lines)
-
-
-def usual(kinds: Sequence[Kind] = ("cluster", "sentinel")) -> dict[Kind, Sequence[Fault]]:
-    """Every fault."""
-    return {kind: with_store(kind) for kind in kinds}

@@ -278,6 +278,20 @@ def test_a_note_that_none_of_us_wrote_is_nobody_s(drive, clock, log, tmp_path):
     assert 4 == (tmp_path / "log").read_text().count("shared_cache_forged")
 
 
+def test_a_purge_by_another_secret_is_believed_while_secrets_are_changed(drive, clock, log):
+    shelf, told = Shelf(), []
+
+    async def tell(marks):
+        told.extend(marks)
+        return True
+
+    drive(shelf.tell(write_note([MARK], b"old")))
+    drive(Fleet(tell, shelf, b"new", now=clock.now, log=log).look())
+    assert [] == told
+    drive(Fleet(tell, shelf, b"new", now=clock.now, log=log, others=(b"other", b"old")).look())
+    assert [MARK] == told
+
+
 def test_what_goes_wrong_while_listening_doesn_t_end_it(clock, log, tmp_path):
     class Broken(Shelf):
         looks = 0

@@ -147,7 +147,8 @@ def wire(
         shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
-    marks = Marks(ticks=ticks, secret=secrets.secret.encode() if secrets is not None else b"")
+    digests = [one.encode() for one in (secrets.secret, *secrets.others)] if secrets is not None else [b""]
+    marks = Marks(ticks=ticks, secret=digests[0], others=tuple(digests[1:]))
     tracing = traced(settings, family)
     guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing)
     tools = Tools(

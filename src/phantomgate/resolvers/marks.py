@@ -26,15 +26,17 @@ before the mark is asked about again instead of refused, since it may be a new l
 class Marks:
     """What was purged. Its state: the marks by kind, how many were *heard* of, and the tokens that none is about.
 
-    *secret* is that of the digests. More than *most* marks: the oldest become one that has everything asked again.
+    *secret* is that of the digests, and those of *others* are read too. More than *most* marks: the oldest become one
+    that has everything asked again.
     """
 
-    def __init__(self, *, ticks: Clock, secret: bytes = b"", most: int = MOST) -> None:
+    def __init__(self, *, ticks: Clock, secret: bytes = b"", others: tuple[bytes, ...] = (), most: int = MOST) -> None:
         self.live = False
         """Whether there are any; nothing else need be looked at when there are not."""
         self.heard = 0
         self._ticks = ticks
         self.secret = secret
+        self.others = others
         self._most = most
         self._kinds: dict[Kind, dict[bytes, tuple[int, float, float]]] = {kind: {} for kind in KINDS}
         self._all = (0, 0.0)
@@ -98,9 +100,10 @@ class Marks:
                 issuer = "" if kind == "token" else token.issuer
                 if kind == "issuer":
                     value = token.issuer
-                mark = kept.get(digest_of(self.secret, kind, issuer, value)) if value else None
-                if mark is not None:
-                    found.append((kind, mark))
+                for secret in (self.secret, *self.others) if value else ():
+                    mark = kept.get(digest_of(secret, kind, issuer, value))
+                    if mark is not None:
+                        found.append((kind, mark))
         return found
 
     def _sweep(self, now: float) -> None:

@@ -39,7 +39,8 @@ class Heard(NamedTuple):
 class Fleet:
     """Who has to know of purges. Its state: the newest note that was read, which are our own, and the last purges.
 
-    *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs.
+    *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs;
+    whoever goes by one of *others* is heard, too.
     """
 
     def __init__(
@@ -50,10 +51,12 @@ class Fleet:
         *,
         now: Clock,
         log: Log,
+        others: tuple[bytes, ...] = (),
     ) -> None:
         self._tell = tell
         self._notes = notes
         self._secret = secret
+        self._others = others
         self._now = now
         self._log = log
         self._newest = "0"
@@ -120,7 +123,7 @@ class Fleet:
                 continue
             try:
                 age = self._now() - int(name.partition("-")[0]) / 1000
-                marks = [mark for mark in read_note(note, self._secret) if age < mark.seconds + _SKEW]
+                marks = [mark for mark in read_note(note, self._secret, *self._others) if age < mark.seconds + _SKEW]
             except ValueError:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue

@@ -56,7 +56,7 @@ async def begin(settings: Settings, wired: Wired, tell: Tell, environ: Mapping[s
     """Hears of purges from now on, and has *tell* tell the workers. Raises SettingsError where nothing can listen."""
     digests = wired.marks.secret
     notes = None if wired.sharing is None else wired.sharing.notes
-    fleet = Fleet(tell, notes, digests, now=time.time, log=log)
+    fleet = Fleet(tell, notes, digests, now=time.time, log=log, others=wired.marks.others)
     await fleet.catch_up()
     listening = asyncio.create_task(fleet.listen())
     deaf = None
