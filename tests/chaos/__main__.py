@@ -18,7 +18,7 @@ import uvloop
 
 from chaos import table
 from chaos.broken import BROKEN
-from chaos.faults import with_store
+from chaos.faults import FAULTS
 from chaos.run import Plan, run
 from chaos.stores import STORES
 from interop.needs import SERVERS
@@ -68,7 +68,7 @@ def main(words: Sequence[str] | None = None) -> int:
 
 def _plan(given: argparse.Namespace) -> Plan:
     stores = given.store or (["cluster"] if given.short else list(STORES))
-    faults = {kind: with_store(kind) for kind in stores}
+    faults = {kind: [one for one in FAULTS if kind in one.stores] for kind in stores}
     wanted = given.only or (SHORT if given.short else ())
     if wanted:
         faults = {

@@ -1,109 +1,25 @@
-"""What goes wrong: each fault is a block that begins it and, at its end, mends it.
-
-Rule: a promise is the documentation's: `known` for tokens that were asked about within `cache.max_age`, `new` for those
-that nobody has seen; None where nothing is promised. What a fault does to a window it tells the oracle, by the name
-that the documentation has for it; nothing else lengthens one.
-"""
+"""What goes wrong: each fault is a block that begins it and, at its end, mends it."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 import secrets
 import signal
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from functools import partial
 from math import inf
 
 from chaos.facts import Mood
-from chaos.fleet import Fleet, Machine
-from chaos.judge import Judge
 from chaos.links import Link, Way
 from chaos.parts import Part, tree
-from chaos.population import Population
-from chaos.stores import Kind
+from chaos.scene import ALL, FAULTS, Scene, fault
 
-ALL = 0.95
-"""Of those who must be let in, "all": on a machine that others load too, one or the other may wait too long."""
 STORE_REST = 2.5
 """Seconds until a machine looked for purges in a store that is back: its pause, its last vain try, and a quarter."""
-CALM_FAULTS = 10
-"""How many faults take a minute."""
 FAR, NEAR = 20.0, 3.0
 """Seconds by which a clock is wrong: by more than `policy.clock_skew`, and by less."""
-
-
-@dataclass
-class Scene:
-    """Where a fault happens."""
-
-    fleet: Fleet
-    population: Population
-    judge: Judge
-    seed: random.Random
-
-    def machine(self) -> Machine:
-        """One of them."""
-        return self.seed.choice(self.fleet.machines)
-
-    @contextmanager
-    def deaf(self, after: float = 0.0) -> Iterator[None]:
-        """While the block lasts, and for *after* more seconds, some machine hears of no purges."""
-        with _lasting(self.fleet.oracle.deaf, after):
-            yield
-
-    @contextmanager
-    def unasked(self) -> Iterator[None]:
-        """While the block lasts, the authorization server can't be asked."""
-        with _lasting(self.fleet.oracle.unasked, 0.0):
-            yield
-
-
-@contextmanager
-def _lasting(spans: list[tuple[float, float]], after: float) -> Iterator[None]:
-    begin = time.monotonic()
-    spans.append((begin, inf))
-    try:
-        yield
-    finally:
-        spans.remove((begin, inf))
-        spans.append((begin, time.monotonic() + after))
-
-
-How = Callable[[Scene], AsyncIterator[None]]
-
-
-@dataclass(frozen=True)
-class Fault:
-    """One row of the table. *stores* are those it is tried with; *clock*: a clock is wrong by more than is forgiven;
-    *rests*: the shared cache is left alone afterwards, for about as long as it was away."""
-
-    name: str
-    how: Callable[[Scene], AbstractAsyncContextManager[None]]
-    known: float | None = ALL
-    new: float | None = ALL
-    stores: tuple[Kind, ...] = ("cluster",)
-    clock: bool = False
-    rests: bool = False
-    early: bool = False
-    """Whether it comes first, and for a minute none in which nobody can be asked: till every machine has the keys."""
-
-
-FAULTS: list[Fault] = []
-
-
-def fault(name: str, **promise: object) -> Callable[[How], How]:
-    """Puts a block into the list."""
-
-    def listed(how: How) -> How:
-        FAULTS.append(Fault(name, asynccontextmanager(how), **promise))  # type: ignore[arg-type]
-        return how
-
-    return listed
 
 
 @fault("nothing", stores=("cluster", "sentinel"))
@@ -382,16 +298,4 @@ for _ahead, _how, _promise in ((NEAR, "ahead", {}), (-NEAR, "behind", {}), (FAR,
     fault(f"the clock of a phantomgate is {abs(_ahead):.0f} s {_how}", **_promise)(partial(_wrong_clock, ahead=_ahead))
 
 
-def in_order(faults: Sequence[Fault], seed: random.Random) -> list[Fault]:
-    """*faults* as the seed has them: the first as it is, then those that come early, and others that nobody notices."""
-    first, rest = list(faults[:1]), list(faults[1:])
-    seed.shuffle(rest)
-    early = [one for one in rest if one.early]
-    rest = [one for one in rest if not one.early]
-    calm = [one for one in rest if one.new is not None][: CALM_FAULTS if early else 0]
-    return [*first, *early, *calm, *(one for one in rest if one not in calm)]
-
-
-def with_store(kind: Kind) -> list[Fault]:
-    """Those that are tried with the store *kind*."""
-    return [one for one in FAULTS if kind in one.stores]
+__all__ = ["FAULTS"]

@@ -16,13 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from chaos.broken import BROKEN
-from chaos.faults import Fault, Scene, in_order
 from chaos.fleet import fleet
 from chaos.judge import Judge, Spell
 from chaos.load import Load
 from chaos.oracle import Oracle
 from chaos.population import Population
 from chaos.revoking import Revoking
+from chaos.scene import Fault, Scene, in_order
 from chaos.stores import Kind
 
 WARM_SECONDS = 3.0
