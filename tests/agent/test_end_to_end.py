@@ -248,3 +248,16 @@ def test_a_second_process_of_the_same_agent_does_not_start(stage, tmp_path):
     live, sent = asked(second, "startup", "shutdown")
     asyncio.run(live())
     assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == [one["type"] for one in sent]
+
+
+def test_processes_that_share_their_state_may_be_several(stage, tmp_path):
+    """No server of theirs is asked before the first request."""
+    aws = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "a", "AWS_SECRET_ACCESS_KEY": "b"}
+    more = {"PHANTOMGATE__AGENT__STATE": "dynamodb:agent", "WEB_CONCURRENCY": "4"}
+    apps = [phantomgate.agent_app(tmp_path / "phantomgate.toml", environ={**ENVIRON, **aws, **more}) for _ in range(2)]
+    for app in apps:
+        live, sent = asked(app, "startup", "shutdown")
+        asyncio.run(live())
+        assert ["lifespan.startup.complete", "lifespan.shutdown.complete"] == [one["type"] for one in sent]
+    with pytest.raises(phantomgate.SettingsError, match="WEB_CONCURRENCY"):
+        phantomgate.agent_app(tmp_path / "phantomgate.toml", environ={**ENVIRON, "WEB_CONCURRENCY": "4"})

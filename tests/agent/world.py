@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
 import signing
+from agent.events import through
 from phantomgate.agent.agent import Agent, ways
 from phantomgate.agent.ending import Endings
 from phantomgate.agent.facts import Facts
@@ -223,11 +224,12 @@ class World:
     def __init__(self, drive: Callable[..., Any], clock: FakeClock, **options: Any) -> None:
         self.drive = drive
         self.clock = clock
-        self.server = AuthorizationServer(clock)
+        self.server = options.pop("server", None) or AuthorizationServer(clock)
         self.metadata = options.pop("metadata", METADATA)
         self.names = options.pop("names", NAMES)
+        self.form = options.pop("form", None)
         self.log: list[AgentReply] = []
-        self.numbers = 0
+        self.numbers = options.pop("numbers", 0)
         self.later: list[Any] = []
         self.agent = self.make(**options)
 
@@ -242,9 +244,10 @@ class World:
         scope: str = "openid read",
         keys: tuple[str, ...] = (KEY,),
         most: int = 1000,
+        store: Any = None,
         gateways: bool = True,
     ) -> Agent:
-        """An agent with stores of its own; whether all *gateways* hear what it tells them."""
+        """An agent with stores of its own, or with a *store*; whether all *gateways* hear what it tells them."""
         self.told: list[Purge] = []
 
         async def told(purges: Sequence[Purge]) -> bool:
@@ -255,6 +258,9 @@ class World:
         self.used = Remembered(most=most, forgets=True, ticks=ticks)
         self.endings = Endings(Remembered(most=most, forgets=False, ticks=ticks), now, longest, told, ISSUER)
         self.answers = Remembered(most=most, forgets=True, ticks=ticks)
+        if store is not None:
+            self.used = self.answers = store
+            self.endings = Endings(store, now, longest, told, ISSUER)
         self.jar = Jar(key_ring(read_session_key(one) for one in keys), self.names, ISSUER, True, self.random)
         server = self.to_server = Server(
             ISSUER,
@@ -281,6 +287,8 @@ class World:
 
     def handle(self, request: AgentRequest) -> AgentReply:
         """The agent's reply."""
+        if self.form is not None:
+            return through(self.form, self.agent, request, self.drive)
         answer: AgentReply = self.drive(self.agent.handle(request))
         return answer
 

@@ -130,6 +130,44 @@ Resources:
     Type: AWS::ApiGatewayV2::Route
     Properties: {{ApiId: !Ref Api, RouteKey: $default}}
 """
+SWAGGER = f"""\
+Resources:
+{FUNCTION}{ALLOWED}\
+  Pool: {{Type: AWS::ApiGateway::Authorizer, Properties: {{RestApiId: !Ref Api, Type: COGNITO_USER_POOLS}}}}
+  Api:
+    Type: AWS::ApiGateway::RestApi
+    Properties:
+      Body:
+        swagger: "2.0"
+        securityDefinitions:
+          Gate:
+            type: apiKey
+            name: Authorization
+            in: header
+            x-amazon-apigateway-authtype: custom
+            x-amazon-apigateway-authorizer:
+              type: token
+              authorizerUri: !Sub arn:aws:apigateway:eu-west-1:lambda:path/functions/${{Gate.Arn}}/invocations
+              authorizerResultTtlInSeconds: 60
+              identitySource: method.request.header.Authorization
+              identityValidationExpression: "^[Bb]earer [A-Za-z0-9._~+/=-]+$"
+          Users: {{type: apiKey, name: Authorization, in: header, x-amazon-apigateway-authtype: cognito_user_pools}}
+        security: [Gate: []]
+        paths:
+          /orders:
+            parameters: []
+            get:
+              x-amazon-apigateway-integration:
+                type: http
+                requestParameters: {{integration.request.header.Authorization: context.authorizer.Authorization,
+                                    integration.request.path.id: method.request.path.id,
+                                    integration.request.header.X-None: !Ref "AWS::NoValue"}}
+            put: {{security: [Users: []], x-amazon-apigateway-integration: {{type: mock}}}}
+            options: {{security: [], x-amazon-apigateway-integration: {{type: mock}}}}
+        x-amazon-apigateway-gateway-responses:
+          UNAUTHORIZED: {{responseParameters: {{gatewayresponse.header.WWW-Authenticate: "'Bearer'"}}}}
+          AUTHORIZER_FAILURE: {{statusCode: "503", responseTemplates: {{application/json: "{{}}"}}}}
+"""
 EVENTS = f"""\
 Transform: AWS::Serverless-2016-10-31
 Globals:
@@ -174,7 +212,7 @@ def found(said: dict) -> list[tuple[str, str, str]]:
     return [(one["kind"], one["check"], one["place"]) for one in said["findings"]]
 
 
-@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS], ids=["rest", "http", "websocket", "events"])
+@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS, SWAGGER])
 def test_a_good_one_has_nothing_to_say(text, tmp_path, capsys):
     code, said = check(tmp_path, capsys, text)
 
@@ -182,6 +220,12 @@ def test_a_good_one_has_nothing_to_say(text, tmp_path, capsys):
 
 
 URL = "  Url: {Type: AWS::Lambda::Url, Properties: {TargetFunctionArn: !Ref Gate, AuthType: NONE}}\n"
+STAGE = """\
+  Stage:
+    Type: AWS::ApiGatewayV2::Stage
+    Properties: {ApiId: !Ref Api, AccessLogSettings: {Format: "$context.authorizer['Authorization']"}}
+"""
+CLAIMS = '          PHANTOMGATE__FORWARD__CLAIMS: \'{"X-User": "sub"}\'\n'
 WEAKER = [  # (template, old, new, check, where)
     (REST, "    Properties: {RestApiId: !Ref Api, ResponseType: AUTHORIZER_FAILURE, StatusCode: 503}",
      "    Properties: {RestApiId: !Ref Api, ResponseType: AUTHORIZER_FAILURE, StatusCode: 403}", "trouble-status",
@@ -219,6 +263,23 @@ WEAKER = [  # (template, old, new, check, where)
     (REST, "Type: HTTP_PROXY", "Type: !ImportValue kind", "mapping-not-known", "Get.Properties.Integration"),
     (EVENTS, "Path: /orders, Method: get", "Path: /orders, Method: get, Auth: {Authorizer: Gat}", "route-open",
      "Orders.Properties.Events.List"),
+    (SWAGGER, "        security: [Gate: []]\n", "", "route-open", "Api.Properties.Body.paths./orders.get"),
+    (SWAGGER, "security: [Users: []]", "security: [User: []]", "route-open", "Api.Properties.Body.paths./orders.put"),
+    (SWAGGER, 'statusCode: "503"', 'statusCode: "200"', "refusal-status",
+     "Api.Properties.Body.x-amazon-apigateway-gateway-responses.AUTHORIZER_FAILURE.statusCode"),
+    (SWAGGER, '"\'Bearer\'"', "$context.authorizer.Authorization", "jwt-in-answer",
+     "Api.Properties.Body.x-amazon-apigateway-gateway-responses.UNAUTHORIZED"),
+    (SWAGGER, "authorizerResultTtlInSeconds: 60", "authorizerResultTtlInSeconds: 600", "ttl-long",
+     "Api.Properties.Body.securityDefinitions.Gate.x-amazon-apigateway-authorizer.authorizerResultTtlInSeconds"),
+    (SWAGGER, "^[Bb]earer", "^Basic", "validation-refuses",
+     "Api.Properties.Body.securityDefinitions.Gate.x-amazon-apigateway-authorizer.identityValidationExpression"),
+    (SWAGGER, "authorizerResultTtlInSeconds: 60", "authorizerResultTtlInSeconds: yes", "shape",
+     "Api.Properties.Body.securityDefinitions.Gate.x-amazon-apigateway-authorizer.authorizerResultTtlInSeconds"),
+    (HTTP, "  Leads:\n", f"{STAGE}  Leads:\n", "jwt-in-log", "Stage.Properties.AccessLogSettings.Format"),
+    (HTTP, "          PHANTOMGATE__AWS", f"{CLAIMS}          PHANTOMGATE__AWS", "mapping-forward",
+     "Leads.Properties.RequestParameters"),
+    (HTTP, "[$request.header.Authorization]", "[request.header.Authorization]", "identity-without-token",
+     "Asking.Properties.IdentitySource"),
     (EVENTS, "      DefaultAuthorizer: Gate\n", "", "route-open", "Orders.Properties.Events.Any"),
     (EVENTS, "EnableFunctionDefaultPermissions: true", "EnableFunctionDefaultPermissions: false", "permission-missing",
      "Globals.HttpApi.Auth.Authorizers.Gate.EnableFunctionDefaultPermissions"),
@@ -288,6 +349,52 @@ def test_what_a_template_says_is_no_command_for_the_terminal(tmp_path, capsys):
 
     assert "GET /a?[2Jb has no authorizer" in out
     assert "\x1b" not in out
+
+
+def test_an_api_that_is_imported_is_judged_by_what_is_said_of_it(tmp_path, capsys):
+    text = HTTP.replace("  Api: {Type: AWS::ApiGatewayV2::Api, Properties: {Name: orders, ProtocolType: HTTP}}\n", "")
+    text = text.replace("ApiId: !Ref Api", "ApiId: !ImportValue api").replace("Authorization]", "X]")
+    code, said = check(tmp_path, capsys, text)
+
+    assert 1 == code
+    assert ("broken", "identity-without-token", "Asking.Properties.IdentitySource") in found(said)
+
+
+def test_without_a_function_of_ours_the_file_alone_says_what_an_imported_one_is_told(tmp_path, capsys):
+    text = HTTP.replace(FUNCTION, "").replace("!GetAtt Gate.Arn", "!ImportValue gate").replace(ALLOWED, "")
+    toml = '[introspection]\nendpoint = "https://as.example/i"\nclient_id = "g"\nclient_secret = "env:S"\n'
+    code, said = check(tmp_path, capsys, text, toml=f'{toml}[policy]\nscopes = ["a"]\n[aws]\ncache_ttl = "30s"\n')
+
+    assert (0, []) == (code, said["settings"]["problems"])
+    [ttl] = said["findings"]
+    assert ("ttl-differs", True) == (ttl["check"], "the settings: aws.cache_ttl" in ttl["change"])
+
+
+def test_anchors_merges_and_a_role_are_read(tmp_path, capsys):
+    identity = "Identity: {Headers: [Authorization], ReauthorizeEvery: 60}"
+    text = EVENTS.replace(identity, "FunctionInvokeRole: arn:aws:iam::1:role/r\n          <<: *usual")
+    text = text.replace("EnableFunctionDefaultPermissions: true", "EnableSimpleResponses: true").replace(
+        "          EnableSimpleResponses: true\n          EnableSimpleResponses", "          EnableSimpleResponses"
+    )
+    text = f"Usual: &usual {{{identity}}}\nOther: !Transform {{Name: AWS::Include}}\n{text}"
+
+    assert (0, []) == ((answer := check(tmp_path, capsys, text))[0], found(answer[1]))
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('AuthorizerPayloadFormatVersion: "2.0"', "AuthorizerPayloadFormatVersion: !ImportValue v"),
+        ("EnableSimpleResponses: true", 'EnableSimpleResponses: "true"'),
+        ("      Runtime: python3.13\n", "      Runtime: !ImportValue r\n"),
+        ("SourceArn: !Sub", "InvokedViaFunctionUrl: true\n      Source: !Sub"),
+    ],
+)
+def test_what_is_written_otherwise_or_known_later_is_no_finding(old, new, tmp_path, capsys):
+    assert old in HTTP
+    _, said = check(tmp_path, capsys, HTTP.replace(old, new))
+
+    assert [] == found(said)
 
 
 def test_paths_are_told_as_a_client_sends_them(tmp_path, capsys):

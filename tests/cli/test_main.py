@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 
 from phantomgate import __version__
 from phantomgate.cli.main import COMMANDS, exit_code, main
-from processes import python
+from processes import SOURCES, python
 
 
 def test_without_a_command_the_commands_are_listed(capsys):
@@ -99,6 +102,17 @@ def test_the_exit_code_reaches_the_shell():
     done = python("-m", "phantomgate", "check", PHANTOMGATE__SERVE__WORKERS="two")
     assert (done.returncode, done.stdout) == (2, "")
     assert 'is "two"; want a whole number from 1 to 256  (PHANTOMGATE__SERVE__WORKERS)' in done.stderr
+
+
+def test_a_reader_who_has_seen_enough_is_no_error_of_ours():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "phantomgate", "keygen"]
+    environ = {"PYTHONPATH": SOURCES}
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False, cwd="/", env=environ)
+    os.close(writing)
+
+    assert (141, b"") == (done.returncode, done.stderr)
 
 
 def test_the_reference_has_a_section_for_every_command():

@@ -60,6 +60,10 @@ def test_a_good_agent_has_no_problem_and_none_is_one_too():
         ({"listen": "127.0.0.1:9091"}, "agent.listen", "serve.manage"),
         ({"listen": "9092"}, "agent.listen", "want an address"),
         ({"processes": 2}, "agent.processes", "memory of one process"),
+        ({"state": "disk"}, "agent.state", '"dynamodb:TABLE"'),
+        ({"state": ""}, "agent.state", '"dynamodb:TABLE"'),
+        ({"state": "redis"}, "agent.state", "write nodes under [redis]"),
+        ({"state": "dynamodb:table", "refresh_window": "1s"}, "agent.refresh_window", "write 2s or more"),
         ({"algorithms": []}, "agent.algorithms", "is empty"),
         ({"algorithms": ["none"]}, "agent.algorithms", "want one of"),
         ({"discovery": []}, "agent.discovery", "is empty"),
@@ -81,6 +85,11 @@ def test_what_would_leave_a_login_unprotected_or_a_user_without_a_session_is_a_p
 
     assert setting in found
     assert says in found[setting]
+
+
+def test_several_processes_may_serve_an_agent_that_shares_its_state():
+    assert {} == problems(state="dynamodb:agent-state", processes=8)
+    assert {} == problems(processes=1, refresh_window="0s")
 
 
 def test_par_needs_a_place_where_nothing_is_discovered():

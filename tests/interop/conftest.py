@@ -43,7 +43,7 @@ def pytest_collection_finish(session):
 
 
 def _records(path):
-    return re.search(r"\brecord\(", path.read_text(encoding="utf-8"))
+    return re.search(r"\brecord(_check)?\(", path.read_text(encoding="utf-8"))
 
 
 def pytest_sessionfinish(session):

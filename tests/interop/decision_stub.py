@@ -67,6 +67,7 @@ def running() -> Iterator[DecisionStub]:
             """Says nothing."""
 
         def answer(self) -> None:
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))  # or it would be the next request
             with counting:
                 stub.seen.append(
                     (self.command, self.path, [(name.lower(), value) for name, value in self.headers.items()])

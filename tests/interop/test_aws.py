@@ -5,17 +5,14 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from zipfile import ZipFile
 
 import pytest
 
 from interop.aws.moto_server import PYTHON, boto, moto_server
-from interop.aws.runtime_api import runtime_api
+from interop.aws.runtime_api import function
 from interop.needs import needs
-from interop.processes import process
 from lambdas import rest, sample
 from loopback_server import SECRET, TOKEN, active, loopback_server
 from phantomgate.backends.aws_secrets import fetch
@@ -38,24 +35,6 @@ def moto(tmp_path_factory):
     with moto_server(tmp_path_factory.mktemp("moto") / "moto.log") as environ:
         boto(environ, "client('secretsmanager').list_secrets()\nclient('ssm').describe_parameters()")  # loads both
         yield environ
-
-
-@contextmanager
-def function(folder: Path, environ: Mapping[str, str], handler: str = "phantomgate.aws.handler"):
-    """The API that *handler* gets its events from, under the client of Lambda's own image; its log is in *folder*."""
-    with runtime_api() as api:
-        of_lambda = {
-            "AWS_LAMBDA_RUNTIME_API": api.address,
-            "AWS_LAMBDA_FUNCTION_NAME": "f",
-            "AWS_LAMBDA_FUNCTION_VERSION": "1",
-            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
-            "AWS_REGION": "eu-west-1",
-            "LAMBDA_TASK_ROOT": str(folder),
-        }
-        command = [PYTHON, "-m", "awslambdaric", handler]
-        log = folder / "function.log"
-        with process(command, log, ready=lambda: True, environ={**of_lambda, **environ}, cwd=folder):
-            yield api
 
 
 def test_the_real_client_gets_answers_and_the_word_and_trouble(tmp_path):

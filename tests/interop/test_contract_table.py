@@ -27,6 +27,18 @@ def test_whatever_is_in_the_table_was_seen(contract, left_out):
     assert {} == {cell: said for cell, said in committed().cells.items() if cell not in contract.cells}, REMEDY
 
 
+def test_what_was_checked_is_what_the_table_says(contract):
+    known = committed().checks
+    assert contract.checks == {name: known.get(name) for name in contract.checks}, REMEDY
+
+
+def test_what_the_table_calls_checked_was_checked(contract, left_out):
+    needs("apigeelint and Kubernetes' models", "nginx's Lua module", "Envoy")
+    if left_out:
+        pytest.skip(f"not all of the tests that record were asked for: without {', '.join(left_out)[:200]}")
+    assert committed().checks == contract.checks, REMEDY
+
+
 @pytest.mark.parametrize("name", PINNED)
 def test_the_version_in_the_table_is_the_one_that_ran(contract, name):
     assert committed().versions[name] == contract.versions.get(name, committed().versions[name]), REMEDY

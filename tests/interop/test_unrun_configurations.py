@@ -27,6 +27,11 @@ TYPED = ("istio.io", "envoyproxy.io")
 """The API groups whose resources the models have; of Istio's own settings (IstioOperator) they say nothing."""
 
 
+def version(package):
+    """The name of an npm package with its version."""
+    return f"{package} {json.loads((LINTERS / 'package.json').read_text())['dependencies'][package]}"
+
+
 def run(*words):
     """(exit code, all that was printed) of a Node program of the linters."""
     needs("apigeelint and Kubernetes' models")
@@ -58,7 +63,7 @@ def typed(folder, documents):
     return run("node_modules/typescript/bin/tsc", *how, str(file))
 
 
-def test_the_resources_are_what_their_definitions_allow_and_others_are_not(tmp_path):
+def test_the_resources_are_what_their_definitions_allow_and_others_are_not(tmp_path, contract):
     shipped = [one for name in ("istio", "envoy-gateway") for one in resources(name)]
     known = [one for one in shipped if one["kind"] != "IstioOperator"]
     assert len(known) >= 5
@@ -69,6 +74,7 @@ def test_the_resources_are_what_their_definitions_allow_and_others_are_not(tmp_p
     found = re.findall(r"resources\.ts\((\d+),.*error", said)
     wrong = [str(2 * (len(known) + number)) for number in (1, 2)]  # two lines for each
     assert (2, wrong, True) == (code, found, "failsOpen" in said), said
+    contract.record_check("Envoy Gateway", f"against the definitions in {version('@kubernetes-models/envoy-gateway')}")
 
 
 def linted(folder, change=lambda text: text):
@@ -93,8 +99,9 @@ def linted(folder, change=lambda text: text):
     return [(name, what["ruleId"], what["message"]) for name, what in found if what["severity"] == 2]
 
 
-def test_apigees_linter_has_nothing_against_the_policies(tmp_path):
+def test_apigees_linter_has_nothing_against_the_policies(tmp_path, contract):
     assert [] == linted(tmp_path)
+    contract.record_check("Apigee", f"by {version('apigeelint')}")
 
 
 def test_apigees_linter_sees_a_policy_that_is_none(tmp_path):
@@ -127,7 +134,7 @@ ROUTER = {
 }
 
 
-def test_the_filter_that_istio_puts_first_takes_away_what_a_client_may_not_say_in_a_real_envoy(tmp_path):
+def test_the_filter_that_istio_puts_first_takes_away_what_a_client_may_not_say_in_a_real_envoy(tmp_path, contract):
     (patch,) = [one["spec"]["configPatches"][0]["patch"] for one in resources("istio") if one["kind"] == "EnvoyFilter"]
     assert "INSERT_FIRST" == patch["operation"]
     needs("Envoy")
@@ -141,3 +148,5 @@ def test_the_filter_that_istio_puts_first_takes_away_what_a_client_may_not_say_i
             assert 200 == ask(port, "/", *sent, token="opaque").status
         assert not api.contains("made-up")
         assert api.contains("kept")
+    by = f"against the definitions in {version('@kubernetes-models/istio')}, and its filter runs in Envoy"
+    contract.record_check("Istio", f"{by}; `meshConfig` is not checked")

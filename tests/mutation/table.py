@@ -40,6 +40,9 @@ BAD_DAYS = (
     "tests/resolvers/test_breaker.py", "tests/resolvers/test_guarded.py", "tests/resolvers/test_cached_in_bad_times.py",
 )  # fmt: skip
 AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
+SEVERAL = ("tests/agent/test_several_processes.py",)
+STATE = ("tests/backends/test_agent_state.py",)
+ON_LAMBDA = ("tests/adapters/test_aws_agent.py", "tests/servers/test_agent_function.py")
 
 
 def props(name: str) -> tuple[str, ...]:
@@ -271,6 +274,8 @@ MUTATIONS = [
     Mutation("the number of fields", CONNECTION, "or len(headers.fields) > listener.max_headers:", ":", HDR),
     Mutation("the size of a header section at once", CONNECTION, "        if size > self.max_header_bytes:\n            self.large = True\n", "", HDR),
     Mutation("the size of a header section in pieces", CONNECTION, "if self.head_bytes > self.max_header_bytes:", "if False:", HDR),
+    Mutation("the limits on a head by SPOP", "servers/spoe.py", "request.problem = request.problem or large", "pass", ("tests/servers/test_spoe.py",)),
+    Mutation("the limits on a head by gRPC", "servers/grpc.py", "request.problem = request.problem or large", "pass", ("tests/servers/test_grpc.py",)),
     Mutation("nothing after an upgrade", CONNECTION, "            # What follows is not HTTP/1.1 any more; the request itself was whole and is answered.\n            self.ending = True\n", "", FWD + ("tests/servers/test_listener.py",)),
     # -- the wire to the authorization server
     Mutation("an encoded body", REPLY, 'raise _bad("the body is encoded, although we asked for identity")', "pass", WIRE),
@@ -360,11 +365,24 @@ MUTATIONS = [
     Mutation("sessions that are over, refresh", "agent/refresh.py", "        await self.endings.check(kept.person)\n", "", AGENT),
     Mutation("sessions that end meanwhile", "agent/refresh.py", "            await self.endings.check(renewed.person)\n", "            pass\n", AGENT),
     Mutation("sessions that are over, claims", "agent/facts.py", "        await self.endings.check(brought.id.person)\n", "", AGENT),
-    Mutation("a refresh is remembered", "agent/refresh.py", "            await self.answers.put(key, self._sealed(renewed), seconds)", "            pass", AGENT),
+    Mutation("a refresh is remembered", "agent/refresh.py", "            await self.answers.put(key, self._sealed(key, renewed), seconds)", "            pass", AGENT),
     Mutation("a refresh is one call", "agent/refresh.py", "return await self.once(key, ask)", "return await ask()", AGENT),
     Mutation("the newest of several refreshes", "agent/refresh.py", "while renewed.refresh_token not in shown:", "while False:", AGENT),
     Mutation("a new ID token about the same person", "agent/refresh.py", "            check_refreshed(said, first, answer.access_token)\n", "", AGENT),
-    Mutation("what is remembered is sealed", "agent/refresh.py", '        return seal(self.jar.ring, _NAME, self.jar.issuer, plaintext, random=self.jar.random).encode("ascii")', "        return plaintext", AGENT),
+    Mutation("what is remembered is sealed", "agent/refresh.py", '        return seal(self.jar.ring, _name(key), self.jar.issuer, plaintext, random=self.jar.random).encode("ascii")', "        return plaintext", AGENT),
+    Mutation("what is remembered opens under its own name", "agent/refresh.py", 'return f"refreshed {key.hex()}"', 'return "refreshed"', SEVERAL),
+    Mutation("one process refreshes at a time", "agent/one_process.py", "while not await self.claims.claim(key, mark, self.seconds):", "while False:", SEVERAL),
+    Mutation("a claim that is given back", "agent/one_process.py", "                await self.claims.release(key, mark)", "                pass", SEVERAL),
+    Mutation("a claim of somebody else, Redis", "backends/redis_state.py", "if had and had~=ARGV[1] then return 0 end", "", STATE),
+    Mutation("a claim that another has now, Redis", "backends/redis_state.py", "if redis.call('GET',KEYS[1])==ARGV[1] then", "if true then", STATE),
+    Mutation("a record's own time, DynamoDB", "backends/dynamodb.py", "return record if self._now() < until else None", "return record", STATE),
+    Mutation("consistent reads, DynamoDB", "backends/dynamodb.py", ', "ConsistentRead": True', "", STATE),
+    Mutation("conditions, DynamoDB", "backends/dynamodb.py", '            "ConditionExpression": _FREE,\n', "", STATE),
+    Mutation("Lambda's agent shares its state", "config/agent_function.py", "    elif not shares_state(settings):", "    elif False:", ON_LAMBDA),
+    Mutation("others get the answer of a refresh", "config/agent_checks.py", "asked.refresh_window >= LEAST_WINDOW:", "True:", AGENT),
+    Mutation("an agent's body on Lambda", "adapters/aws_agent.py", "    if len(data) > MAX_BODY:", "    if False:", ON_LAMBDA),
+    Mutation("what is before the agent's path", "adapters/aws_agent.py", "    if found and BEFORE_THE_PATH.fullmatch(before):", "    if found:", ON_LAMBDA),
+    Mutation("a load balancer that takes one cookie", "adapters/aws_agent.py", 'if "elb" in context and "multiValueHeaders" not in event:', "if False:", ON_LAMBDA),
     Mutation("the access token of this session", "agent/facts.py", " or brought.at.session_id != kept.person.session_id", "", AGENT),
     Mutation("copies of cookies after a logout", "agent/logout.py", '            await self.endings.end_session(session_id, "" if brought.at is None else brought.at.value)', "            pass", AGENT),
     Mutation("gateways hear of a back-channel logout", "agent/logout.py", "                await self.endings.tell(ended)  ", "                pass  ", AGENT),
@@ -387,7 +405,7 @@ MUTATIONS = [
     Mutation("event of a logout token", "oauth/logout_token.py", "            check_event,\n", "", AGENT),
     Mutation("whose logout it is", "oauth/logout_token.py", "            check_whose,\n", "", AGENT),
     Mutation("userinfo about somebody else", "oauth/userinfo.py", '    if said.get("sub") != subject:', "    if False:", AGENT),
-    Mutation("one process", "config/agent_checks.py", "    if settings.agent.processes == 1:", "    if True:", AGENT),
+    Mutation("one process", "config/agent_checks.py", "    if settings.agent.processes == 1 or shares_state(settings):", "    if True:", AGENT),
     Mutation("stale only on routes that allow it", CACHED, "or not route.allow_stale:", "or False:", BAD_DAYS),
     Mutation("stale for a minute at most", CACHED, "min(stale_seconds, MOST_STALE)", "stale_seconds", BAD_DAYS),
     Mutation("stale never past exp", CACHED, "return token if self.now() < token.expires_at else None", "return token", BAD_DAYS),

@@ -398,12 +398,13 @@ def test_a_token_that_is_not_good_yet_or_no_more_is_the_word():
             Lambda(answers(**claims) if claims.get("exp") != inf else reply(200, "a.b.c"))(sample("rest_token"))
 
 
-def test_the_handler_is_the_one_public_name_of_its_module():
+def test_the_handlers_are_the_public_names_of_their_module():
     import phantomgate.aws
 
-    assert ["handler"] == phantomgate.aws.__all__
-    with pytest.raises(Trouble):
-        phantomgate.aws.handler({}, None)
+    assert ["agent", "handler"] == phantomgate.aws.__all__
+    for handler in (phantomgate.aws.handler, phantomgate.aws.agent):
+        with pytest.raises(Trouble):
+            handler({}, None)
 
 
 def test_where_a_variable_is_missing_the_log_says_which():

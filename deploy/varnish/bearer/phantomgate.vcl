@@ -225,6 +225,9 @@ sub vcl_recv {
         # A client names a field in `Connection`, and a hop drops it, what phantomgate said in it too.
         if (req.http.Upgrade ~ "(?i)^websocket$") {
             set req.http.Connection = "Upgrade";
+            if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
+                return (synth(400));
+            }
         } else {
             unset req.http.Connection;
             unset req.http.Upgrade;
@@ -274,10 +277,9 @@ sub vcl_pipe {
 sub vcl_backend_fetch {
     unset bereq.http.X-Phantomgate-JWT;
     if (bereq.http.X-Phantomgate-Asked) {
+        # What is kept of the body goes along, and its length must: Varnish 7.1 sends it whatever is unset here, and
+        # without a length it would be the next question on this connection.
         unset bereq.http.X-Phantomgate-Asked;
-        unset bereq.body;
-        unset bereq.http.Content-Length;
-        unset bereq.http.Transfer-Encoding;
     }
 }
 

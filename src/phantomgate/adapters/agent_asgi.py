@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
+from phantomgate.adapters.agent_http import MAX_BODY, fields_of, too_long
 from phantomgate.adapters.asgi import App, Receive, Scope, Send
 from phantomgate.agent.model import AgentReply, AgentRequest
-from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.errors import Refused
 from phantomgate.core.model import Headers
 from phantomgate.session.cookies import AGENT_PATH
 
 Handle: TypeAlias = Callable[[AgentRequest], Awaitable[AgentReply]]
-
-MAX_BODY = 65536
 
 
 def agent_asgi(handle: Handle) -> App:
@@ -57,18 +56,15 @@ async def read_body(receive: Receive) -> bytes | None:
         parts.append(message.get("body", b""))
         size += len(parts[-1])
         if size > MAX_BODY:
-            raise Refused(Reason.MALFORMED_REQUEST, f"a body of more than {MAX_BODY} bytes")
+            raise too_long()
         if not message.get("more_body", False):
             return b"".join(parts)
 
 
 async def write_reply(reply: AgentReply, send: Send) -> None:
     """*reply*, as ASGI messages."""
-    fields = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in reply.headers]
+    fields = [(name.lower().encode("ascii"), value.encode("latin-1")) for name, value in fields_of(reply)]
     fields += [(b"set-cookie", cookie.encode("ascii")) for cookie in reply.cookies]
-    if reply.body:
-        fields.append((b"content-type", b"application/json"))
-        fields.append((b"x-content-type-options", b"nosniff"))
     if reply.status != 204:  # RFC 9110 §8.6
         fields.append((b"content-length", str(len(reply.body)).encode("ascii")))
     await send({"type": "http.response.start", "status": reply.status, "headers": fields})

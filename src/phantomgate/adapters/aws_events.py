@@ -24,7 +24,8 @@ _ARN = pattern(
     r"arn:(aws[a-z-]*):execute-api:([a-z0-9-]+):([0-9]*):([A-Za-z0-9]+)/([A-Za-z0-9_$-]+)/([A-Z]+|\$connect)(/.*)?",
     re.DOTALL,
 )
-_BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")  # a stage, or what a domain maps
+BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")
+"""A stage, or what a domain maps."""
 _BARE_TOKEN = pattern(r"(?!(?i:bearer)\Z)[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1: b64token
 
 
@@ -140,6 +141,6 @@ def _of_request(event: Mapping[str, Any], arn: Arn, own_path: object, table: boo
         return Request(method, path, Headers(), problem=no)
     if table and isinstance(own_path, str):
         before = own_path.removesuffix(path)
-        if (before == own_path and path) or not _BEFORE_THE_PATH.fullmatch(before):
+        if (before == own_path and path) or not BEFORE_THE_PATH.fullmatch(before):
             request.problem = Refused(Reason.MALFORMED_REQUEST, "the event's path is not that of its ARN")
     return request

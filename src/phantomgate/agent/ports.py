@@ -2,7 +2,7 @@
 
 What it must remember is little and short-lived, but unlike a cache it may not be lost: a login that was used would work
 twice, a refresh would be done twice, and a session that was ended elsewhere would live on. Whoever serves the agent in
-several processes needs one store for all of them.
+several processes needs one `SharedStore` for all of them.
 """
 
 from __future__ import annotations
@@ -31,6 +31,26 @@ class Store(Protocol):
 
     async def first(self, key: bytes, seconds: float) -> bool:
         """Whether nobody has come with *key* in the last *seconds*; of several who come at once, one is told yes."""
+        ...
+
+
+class Claims(Protocol):
+    """Lets one at a time of all processes do a thing. Raises Unavailable when nobody can know."""
+
+    async def claim(self, key: bytes, mark: bytes, seconds: float) -> bool:
+        """Whether *key* is ours for *seconds*, by our *mark*: nobody else has claimed it, or his time is up."""
+        ...
+
+    async def release(self, key: bytes, mark: bytes) -> None:
+        """Others may claim *key*, if it is still claimed by *mark*."""
+        ...
+
+
+class SharedStore(Store, Claims, Protocol):
+    """What several processes remember together: they see at once what one of them has written."""
+
+    async def ask(self) -> None:
+        """Raises Unavailable when it isn't there, or doesn't keep what it is told."""
         ...
 
 

@@ -28,9 +28,6 @@ from phantomgate.oauth.token_endpoint import TokenAnswer, TokenRefused
 from phantomgate.oauth.unverified import read_claims
 from phantomgate.session.sealing import open_sealed, seal
 
-_NAME = "refreshed"
-"""What a remembered answer is sealed for, so that it opens as nothing else."""
-
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
@@ -113,7 +110,7 @@ class Refreshes:
         )
         seconds = self.window if answer.expires_in is None else min(self.window, answer.expires_in / 2)
         try:
-            await self.answers.put(key, self._sealed(renewed), seconds)
+            await self.answers.put(key, self._sealed(key, renewed), seconds)
         except Refused:
             return renewed  # it can't be given again, but this time it is
         return renewed
@@ -138,14 +135,14 @@ class Refreshes:
         if record is None:
             return None
         try:
-            opened = open_sealed(self.jar.ring, _NAME, self.jar.issuer, record.decode("ascii"), legacy=False)
+            opened = open_sealed(self.jar.ring, _name(key), self.jar.issuer, record.decode("ascii"), legacy=False)
         except Unreadable:
             return None
         said = read_object(opened.plaintext)
         person = Person(bytes.fromhex(said["session"]), said["began"], said["sub"], said["sid"])
         return Renewed(said["at"], said["auth"], said["id"], person)
 
-    def _sealed(self, renewed: Renewed) -> bytes:
+    def _sealed(self, key: bytes, renewed: Renewed) -> bytes:
         person = renewed.person
         said = {
             "at": renewed.access_token,
@@ -157,7 +154,7 @@ class Refreshes:
             "sid": person.sid,
         }
         plaintext = json.dumps(said, separators=(",", ":")).encode("ascii")
-        return seal(self.jar.ring, _NAME, self.jar.issuer, plaintext, random=self.jar.random).encode("ascii")
+        return seal(self.jar.ring, _name(key), self.jar.issuer, plaintext, random=self.jar.random).encode("ascii")
 
 
 def _known(person: Person, claims: Mapping[str, Any]) -> Person:
@@ -170,6 +167,11 @@ def _over(error: str) -> AgentError:
     if error == "invalid_grant":  # RFC 6749 §5.2: expired, revoked, or used before
         return AgentError(Code.SESSION_EXPIRED, "the server says that the refresh token is over", ends_session=True)
     return AgentError(Code.AUTHORIZATION_ERROR, f"the token endpoint answered {error}")
+
+
+def _name(key: bytes) -> str:
+    """What a remembered answer is sealed for, so that it opens as nothing else, and under no other key."""
+    return f"refreshed {key.hex()}"
 
 
 def _key(refresh_token: str) -> bytes:

@@ -12,15 +12,13 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from phantomgate.backends.aws_api import api_call, error_of, place_of
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.blocking_http import BlockingHttp
-from phantomgate.backends.http_request import split_url
 from phantomgate.backends.secrets import UNTIL
-from phantomgate.backends.sigv4 import Credentials, signed
 from phantomgate.core.errors import Refused
 from phantomgate.core.ports import Clock, Http, HttpCall, HttpReply
 from phantomgate.oauth.form import form_value
-from phantomgate.oauth.urls import insecure
 
 EXTENSION_PORT = "PARAMETERS_SECRETS_EXTENSION_HTTP_PORT"
 _SERVICES = {
@@ -70,24 +68,12 @@ def _from_extension(http: Http, scheme: str, name: str, environ: Mapping[str, st
 
 def _from_api(http: Http, scheme: str, name: str, environ: Mapping[str, str], now: Clock) -> str:
     service, target, own_url = _SERVICES[scheme]
-    region = _region(name, environ)
-    access_key, secret_key = environ.get("AWS_ACCESS_KEY_ID"), environ.get("AWS_SECRET_ACCESS_KEY")
-    if not (region and access_key and secret_key):
-        raise ValueError(
-            f'refers to "{name}" in AWS, and there are no AWS_REGION, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY to '
-            "read it with; Lambda sets them"
-        )
-    url = environ.get(own_url) or environ.get("AWS_ENDPOINT_URL") or f"https://{service}.{_domain(region)}"
-    if insecure(url):
-        raise ValueError("is to be read from an http endpoint, in the clear; write https:// in AWS_ENDPOINT_URL")
+    try:
+        place = place_of(service, own_url, _region(name, environ), environ)
+    except ValueError as no:
+        raise ValueError(f'refers to "{name}" in AWS, {no}') from None
     asked = {"SecretId": name} if scheme == "aws-sm" else {"Name": name, "WithDecryption": True}
-    body = json.dumps(asked).encode()
-    headers = {"Content-Type": "application/x-amz-json-1.1", "X-Amz-Target": target}
-    credentials = Credentials(access_key, secret_key, environ.get("AWS_SESSION_TOKEN", ""))
-    when = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime(now()))
-    proof = signed(credentials, region, service, when, split_url(url)[0].authority, headers, body)
-    timeout = _timeout(name, environ, now)
-    call = HttpCall("POST", url, headers=tuple(proof.items()), body=body, timeout=timeout)
+    call = api_call(place, target, asked, now(), timeout=_timeout(name, environ, now))
     try:
         return _text(finish(http.send(call)), scheme)
     except Refused as no:
@@ -110,14 +96,11 @@ def _region(name: str, environ: Mapping[str, str]) -> str:
     return parts[3] if name.startswith("arn:") and len(parts) > 3 else environ.get("AWS_REGION", "")
 
 
-def _domain(region: str) -> str:
-    return f"{region}.amazonaws.com.cn" if region.startswith("cn-") else f"{region}.amazonaws.com"
-
-
 def _text(reply: HttpReply, scheme: str) -> str:
     """The secret in *reply*, whose shape the extension and the API share. Raises ValueError with what was wrong."""
     if reply.status != 200:
-        raise ValueError(f"which AWS refused ({reply.status}{_error_of(reply)}); does the role allow it, is it there?")
+        why = f"{reply.status} {_error_of(reply)}".rstrip()
+        raise ValueError(f"which AWS refused ({why}); does the role allow it, is it there?")
     try:
         said = json.loads(reply.body)
         text = said["SecretString"] if scheme == "aws-sm" else said["Parameter"]["Value"]
@@ -129,12 +112,10 @@ def _text(reply: HttpReply, scheme: str) -> str:
 
 
 def _error_of(reply: HttpReply) -> str:
-    """The name of AWS's error, such as ResourceNotFoundException: one word, and none of its text."""
     try:
-        name = str(json.loads(reply.body)["__type"]).rpartition("#")[2]
-    except (ValueError, KeyError, TypeError):
+        return error_of(json.loads(reply.body))
+    except ValueError:
         return ""
-    return f" {name}" if name.isalnum() and len(name) <= 64 else ""
 
 
 def _member(text: str, name: str, key: str) -> str:

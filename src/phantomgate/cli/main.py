@@ -11,6 +11,7 @@ Results go to stdout and errors to stderr. A command may raise SettingsError and
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
@@ -64,7 +65,9 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
 def exit_code(act: Callable[[], int]) -> int:
     """What *act* gives; or, when it can't go on, the code that says why, and why on stderr."""
     try:
-        return act()
+        code = act()
+        sys.stdout.flush()  # while somebody can still be told that nobody reads
+        return code
     except SettingsError as wrong:
         print(wrong, file=sys.stderr)
         return SETTINGS
@@ -73,6 +76,9 @@ def exit_code(act: Callable[[], int]) -> int:
         return SETTINGS
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as shells have it
+    except BrokenPipeError:  # such as `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
+        return 141  # 128 + SIGPIPE
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:

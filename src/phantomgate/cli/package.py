@@ -16,11 +16,12 @@ from tempfile import TemporaryDirectory
 
 from phantomgate.cli.options import add_config
 from phantomgate.cli.packaging.authorities import folder_of
-from phantomgate.cli.packaging.code import INDEX, code
+from phantomgate.cli.packaging.code import INDEX, INDEX_OF_AGENT, code
 from phantomgate.cli.packaging.compiled import compiled
 from phantomgate.cli.packaging.libraries import CRYPTOGRAPHY, JOSERFC, REDIS, NotFetched, fetch, needed
 from phantomgate.cli.packaging.literal import in_dotenv, in_toml
 from phantomgate.cli.packaging.zipped import zipped
+from phantomgate.config.agent_function import load_agent
 from phantomgate.config.function import TASK_ROOT, load_function
 from phantomgate.config.loading import CONFIG, USUAL_FILE, Sources, read_sources
 from phantomgate.core.errors import Problem, SettingsError
@@ -42,9 +43,10 @@ examples:
   phantomgate package --python 3.13 --arch arm64            for another runtime
   phantomgate package --with cryptography                   the settings will be variables of the function, for JWTs
   phantomgate package --layer                               a layer: the code alone, for several functions
+  phantomgate package --agent                               the OAuth agent, as a function of its own
 
-In the function: handler phantomgate.aws.handler (or index.handler); to use the zip's certificate authorities,
-SSL_CERT_DIR=/var/task/ca (a layer: /opt/ca) and SSL_CERT_FILE=/var/task/ca/none.
+In the function: handler phantomgate.aws.handler, of an agent phantomgate.aws.agent (or index.handler); to use the zip's
+certificate authorities, SSL_CERT_DIR=/var/task/ca (a layer: /opt/ca) and SSL_CERT_FILE=/var/task/ca/none.
 
 exit codes:
   0  written
@@ -79,9 +81,12 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--ca", metavar="FILE", help='the certificate authorities, in PEM; "none" for none (default: this system\'s)'
     )
+    parser.add_argument(
+        "--agent", action="store_true", help="for the OAuth agent, whose handler is phantomgate.aws.agent"
+    )
     parser.add_argument("--layer", action="store_true", help="a layer: without settings and index.py")
     parser.add_argument(
-        "--output", metavar="ZIP", type=Path, help="where to (default: phantomgate-lambda.zip, phantomgate-layer.zip)"
+        "--output", metavar="ZIP", type=Path, help="where to (default: phantomgate-lambda.zip, -agent.zip, -layer.zip)"
     )
 
 
@@ -90,13 +95,15 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     sources = read_sources(options.config, environ)
     dotenv = _read(options.dotenv, "--dotenv") if options.dotenv else ""
     _refuse_secrets(sources, dotenv, options)
-    wanted = frozenset(options.libraries) | _libraries(sources, dotenv)
+    wanted = frozenset(options.libraries) | _libraries(sources, dotenv, agent=options.agent)
+    wanted |= {CRYPTOGRAPHY} if options.agent else frozenset()
     try:
         libraries = fetch(wanted, options.arch, options.python)
     except NotFetched as no:
         print(f"can't fetch {' and '.join(sorted(wanted))} for {options.arch}: {no}", file=sys.stderr)
         return NOT_FETCHED
-    ours = dict(code(_OURS)) | ({} if options.layer else {"index.py": INDEX})
+    index = INDEX_OF_AGENT if options.agent else INDEX
+    ours = dict(code(_OURS, agent=options.agent)) | ({} if options.layer else {"index.py": index})
     parts = {"phantomgate": ours, "libraries": libraries}
     if options.python == _RUNNING:
         root = "/opt/python" if options.layer else "/var/task"
@@ -107,7 +114,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         parts["settings"] = dict(_settings_files(sources, dotenv))
     parts["certificate authorities"] = {f"{AUTHORITIES}/{name}": pem for name, pem in _authorities(options.ca).items()}
     data = zipped({name: data for files in parts.values() for name, data in files.items()})
-    output: Path = options.output or Path(f"phantomgate-{'layer' if options.layer else 'lambda'}.zip")
+    kind = "layer" if options.layer else "agent" if options.agent else "lambda"
+    output: Path = options.output or Path(f"phantomgate-{kind}.zip")
     try:
         output.write_bytes(data)
     except OSError as no:
@@ -127,7 +135,7 @@ def _refuse_secrets(sources: Sources, dotenv: str, options: argparse.Namespace) 
         raise SettingsError(problems)
 
 
-def _libraries(sources: Sources, dotenv: str) -> frozenset[str]:
+def _libraries(sources: Sources, dotenv: str, *, agent: bool) -> frozenset[str]:
     """What the settings need, read as the function will; nothing when none are known here. Raises SettingsError."""
     if sources.toml_text is None and not sources.environ and not dotenv:
         return frozenset()
@@ -135,7 +143,8 @@ def _libraries(sources: Sources, dotenv: str) -> frozenset[str]:
         Path(root, ".env").write_text(dotenv, "utf-8")
         named = {} if sources.toml_text is None else {CONFIG: sources.origin}
         secret = {_NODE_VARIABLE: "as the function has it"} if dotenv else {}  # where it belongs, and not in the file
-        return needed(load_function({**sources.environ, **secret, **named, TASK_ROOT: root}).settings)
+        load = load_agent if agent else load_function
+        return needed(load({**sources.environ, **secret, **named, TASK_ROOT: root}).settings, agent=agent)
 
 
 def _settings_files(sources: Sources, dotenv: str) -> Iterator[tuple[str, bytes]]:

@@ -42,6 +42,8 @@ def problems_of_agent(settings: Settings, unread: Collection[str] = ()) -> Itera
             yield f"agent.{name}", _CLEAR
 
 
+LEAST_WINDOW = 2.0
+"""Seconds for which an answer is given again, at least, where several processes ask for it."""
 _CLEAR = "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
 allow_insecure_http = true)"
 
@@ -102,12 +104,32 @@ def _cookies_are_sealed(settings: Settings) -> str:
 makes one)'
 
 
+def shares_state(settings: Settings) -> bool:
+    """Whether what the agent remembers is where other processes of it see it."""
+    return settings.agent.state != "memory"
+
+
 def _one_process(settings: Settings) -> str:
-    if settings.agent.processes == 1:
+    if settings.agent.processes == 1 or shares_state(settings):
         return ""
     return f"is {settings.agent.processes}, and what the agent remembers is in the memory of one process: in another, \
 a refresh would be done twice, which providers take for theft, and a session that was ended would live on; write \
-processes = 1"
+processes = 1, or a state that they share"
+
+
+def _redis_is_there(settings: Settings) -> str:
+    if settings.agent.state != "redis" or settings.redis.nodes:
+        return ""
+    return 'is "redis", and there is none; write nodes under [redis]'
+
+
+def _others_get_the_answer(settings: Settings) -> str:
+    """Without it, a tab whose request another process takes would show the same refresh token again."""
+    asked = settings.agent
+    if not shares_state(settings) or asked.refresh_window >= LEAST_WINDOW:
+        return ""
+    return f"is {asked.refresh_window:g} s, in which other processes can't get the answer of a refresh under way, and \
+would refresh again; write {LEAST_WINDOW:g}s or more"
 
 
 def _listens_apart(settings: Settings) -> str:
@@ -145,7 +167,9 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("redirect_uri", ("session.trusted_web_origins",), _page_is_there),
     ("listen", ("session.keys",), _cookies_are_sealed),
     ("listen", ("serve.listen", "serve.manage"), _listens_apart),
-    ("processes", (), _one_process),
+    ("processes", ("state",), _one_process),
+    ("state", ("redis.nodes",), _redis_is_there),
+    ("refresh_window", ("state",), _others_get_the_answer),
     ("algorithms", (), _algorithms_are_there),
     ("discovery", (), _discovery_is_there),
     ("par", ("par_endpoint",), _par_has_a_place),

@@ -1,6 +1,6 @@
 """From settings to the OAuth agent: everything that it is made of, joined.
 
-Rule: as `wiring`. What the agent remembers is made here, once, for one process.
+Rule: as `wiring`. What the agent remembers by is made once for each process, in `agent_state`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,13 @@ from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
-from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import discovers
 from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
+from phantomgate.config.agent_state import State, state_of, state_problems
 from phantomgate.config.asking import certificates
 from phantomgate.config.authentication import authentication, certificate
+from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
 from phantomgate.config.guarding import guarding
@@ -54,10 +55,6 @@ if TYPE_CHECKING:
 
 NAME = "agent"
 """What the provider is called in the log, in metrics, and by `check`."""
-MOST = 100_000
-"""How many refreshes (for seconds) and used logins (for minutes) are remembered; of more, the oldest are forgotten."""
-MOST_ENDED = 1_000_000
-"""How many ended sessions are remembered, for as long as a session may last: some 200 MB. More are refused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,11 +82,18 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
     problems = [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if not settings.has_agent:
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
-    if settings.introspection == Introspection() and not settings.issuers:
-        problems = [one for one in problems if not one.setting.startswith("introspection.")]
-    problems += session_keys(settings, environ)[1] + certificates(settings)
+    problems = [one for one in problems if not of_a_gateway(one, settings)]
+    problems += session_keys(settings, environ)[1] + certificates(settings) + state_problems(settings, environ)
     problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
     return problems + _client(settings, environ, time.time, os.urandom)[1]
+
+
+def of_a_gateway(problem: Problem, settings: Settings) -> bool:
+    """Whether *problem* is only that there is no gateway beside the agent, or what an authorizer on AWS would mind."""
+    nothing = settings.introspection == Introspection() and not settings.issuers
+    if nothing and problem.setting.startswith("introspection."):
+        return True
+    return (problem.setting, problem.message) in problems_on_aws(settings)
 
 
 def wire_agent(
@@ -102,6 +106,7 @@ def wire_agent(
     ticks: Clock = time.monotonic,
     random: Random = os.urandom,
     http: Http | None = None,
+    left: Callable[[], float] | None = None,
     metrics: Metrics | None = None,
     gateways: Gateways | None = None,
 ) -> WiredAgent:
@@ -117,21 +122,19 @@ def wire_agent(
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     write = write or stderr(settings, metrics, now)
-    asked, ends = settings.agent, back_ends(settings, family, ticks, http)
+    asked, ends = settings.agent, back_ends(settings, family, ticks, http, left)
+    state = state_of(settings, ends, family, environ, now, ticks, random)
     client = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random)
-    server, probe = _server(settings, ends, client, authenticate, write, now, ticks)
+    server, probe = _server(settings, ends, client, authenticate, write, now, ticks, state)
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
-    used = Remembered(most=MOST, forgets=True, ticks=ticks)
     if gateways is None:
         gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
-    ended = Remembered(most=MOST_ENDED, forgets=False, ticks=ticks)
-    endings = Endings(ended, now, asked.max_age, gateways, asked.issuer)
-    answers = Remembered(most=MOST, forgets=True, ticks=ticks)
+    endings = Endings(state.ended, now, asked.max_age, gateways, asked.issuer)
     logins = Logins(
         server,
         jar,
         endings,
-        used,
+        state.used,
         now,
         random,
         asked.redirect_uri,
@@ -139,9 +142,9 @@ def wire_agent(
         asked.return_to,
         frozenset(asked.extra_params),
     )
-    refreshes = Refreshes(server, jar, endings, ends.once, answers, now, asked.refresh_window)
+    refreshes = Refreshes(server, jar, endings, state.once, state.answers, now, asked.refresh_window)
     facts = Facts(server, endings, frozenset(asked.claims))
-    logouts = Logouts(server, jar, endings, used, asked.post_logout_redirect_uri, asked.id_token_hint, ends.later)
+    logouts = Logouts(server, jar, endings, state.used, asked.post_logout_redirect_uri, asked.id_token_hint, ends.later)
     session = settings.session
     agent = Agent(
         ways(logins, refreshes, facts, logouts),
@@ -177,6 +180,7 @@ def _server(
     write: Callable[[LogLine], None],
     now: Clock,
     ticks: Clock,
+    state: State,
 ) -> tuple[Server, Probe]:
     asked, failed = settings.agent, saying(write, now)
     http = client(NAME, asked.ca_file, certificate(asked), asked.max_connections)
@@ -223,7 +227,7 @@ def _server(
         asked.timeout,
         cast('Literal["auto", "always", "never"]', asked.par),
     )
-    return server, Probe(NAME, asked.issuer, _asking(endpoints, keys))
+    return server, Probe(NAME, asked.issuer, _asking(endpoints, keys, state))
 
 
 def _keys(settings: Settings, http: Http, metadata: Held[Metadata] | None) -> Callable[[], Awaitable[Any]]:
@@ -261,8 +265,8 @@ def _endpoints(settings: Settings, metadata: Held[Metadata] | None) -> Endpoints
     return endpoints
 
 
-def _asking(endpoints: Endpoints, keys: Keys) -> Callable[[], Any]:
-    """Looks for what a login needs: both endpoints, and a key that can be used."""
+def _asking(endpoints: Endpoints, keys: Keys, state: State) -> Callable[[], Any]:
+    """Looks for what a login needs: both endpoints, a key that can be used, and what the agent remembers by."""
 
     async def ask() -> Refused | None:
         try:
@@ -273,7 +277,7 @@ def _asking(endpoints: Endpoints, keys: Keys) -> Callable[[], Any]:
             if not getattr(said, name):
                 return Refused(Reason.BAD_ANSWER, f"the metadata has no {name}")
         if found.keys:
-            return None
+            return await state.trouble()
         why = f": {found.skipped[0].why}" if found.skipped else ""
         return Refused(Reason.BAD_ANSWER, f"key set: none of its {len(found.skipped)} keys can be used{why}")
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.drop_in import DropIn, drop_in
-from phantomgate.config.loading import CONFIG, PREFIX, USUAL_FILE, draft, read_file
+from phantomgate.config.loading import CONFIG, PREFIX, USUAL_FILE, Sources, draft, read_file
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.core.nouns import dataclass, field, replace
@@ -46,10 +46,7 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
     for looking further, as `loading.draft`. Raises SettingsError when a file can't be read.
     """
     environ = {**environ, **dict.fromkeys(unknown, _UNREADABLE)}
-    root = environ.get(TASK_ROOT, "")
-    bundled = _dotenv(f"{root}/.env") if root else {}
-    merged = {**bundled, **environ}
-    sources = read_file(merged.get(CONFIG, ""), CONFIG, merged, f"{root}/{USUAL_FILE}" if root else USUAL_FILE)
+    bundled, merged, sources = bundled_sources(environ)
     theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
     if own_ca and "SSL_CERT_FILE" not in environ and theirs.variables:  # OpenSSL reads the environment alone
@@ -58,11 +55,20 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
         unread = {problem.setting for problem in problems}
         problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings, unread)]
-    function = Function(settings, merged, (*theirs.warnings, *_bundled_secrets(bundled, environ)))
+    function = Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
     their_problems = _about_known(theirs.problems, unknown)
     if their_problems:  # what follows from them helps nobody
         return function, their_problems
     return function, _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
+
+
+def bundled_sources(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str], Sources]:
+    """What the bundled `.env` says, that under *environ*, and what settings are made from."""
+    root = environ.get(TASK_ROOT, "")
+    bundled = _dotenv(f"{root}/.env") if root else {}
+    merged = {**bundled, **environ}
+    usual = f"{root}/{USUAL_FILE}" if root else USUAL_FILE
+    return bundled, merged, read_file(merged.get(CONFIG, ""), CONFIG, merged, usual)
 
 
 _UNREADABLE = "\0"
@@ -78,7 +84,8 @@ def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:
     return problem._replace(origin=theirs.names.get(problem.origin, problem.origin))
 
 
-def _bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
+def bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
+    """Warnings about secrets that are in the zip."""
     text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
     names = [name for name in bundled if name not in environ and name.upper().endswith(_SECRETS)]
     literal = [name for name in names if bundled[name] and not _is_reference(name, bundled[name])]

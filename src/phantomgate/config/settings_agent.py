@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from phantomgate.config.durations import duration
-from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting
+from phantomgate.config.kinds import SWITCH, choice, list_of, number, setting, words
 from phantomgate.config.network import OPTIONAL_ADDRESS, keys_source, origin, url
 from phantomgate.config.settings_servers import AsClient
 from phantomgate.config.vocabulary import ALGORITHMS_USED, CLAIM, FORMS, ISSUER, RETURN_TO, SCOPES, page_parameter
@@ -12,6 +12,9 @@ from phantomgate.core.nouns import dataclass
 _ENDPOINT = url(query=True, want='a URL such as "https://as.example/oauth/v2/token"')
 _KEYS = keys_source(want='a URL such as "https://as.example/jwks", or "file:/etc/phantomgate/keys.json"')
 _PAGE = url(query=True, want='a URL such as "https://www.example.com/"')
+_STATE = words(
+    "text", r"memory|redis|dynamodb:[A-Za-z0-9_.-]{3,255}", '"memory", "redis" or "dynamodb:TABLE"', optional=False
+)
 _ORIGINS = list_of(origin(want='an origin such as "https://keys.example"'), want='["https://keys.example"]')
 STANDARD_CLAIMS = (
     *("iss", "sub", "aud", "exp", "iat", "auth_time", "acr", "amr"),
@@ -26,14 +29,19 @@ STANDARD_CLAIMS = (
 class Agent(AsClient):
     """The OAuth agent: logs the users of a single-page app in at `/oauth-agent/…`, and keeps their tokens in sealed
     cookies, so that the page never sees one. Needs `keys` and `trusted_web_origins` in `[session]`. It runs in one
-    process of its own, since what it remembers for a short time (refreshes, logouts) is in that process's memory."""
+    process of its own, since what it remembers for a short time (refreshes, logouts) is in that process's memory; in
+    several, or on Lambda, with a `state` that they share."""
 
     listen: str = setting(OPTIONAL_ADDRESS, "")
     """Where `phantomgate serve` listens for the agent: `"127.0.0.1:9092"` or `"unix:/run/phantomgate-agent.sock"`, for
     your gateway to pass `/oauth-agent/` on to. Empty: it isn't served (it can be mounted in an ASGI app)."""
     processes: int = setting(number(1, 256), 1)
-    """In how many processes the agent is served in all, on all machines. More than one would need a store that they
-    share, which this release doesn't have, and is refused."""
+    """In how many processes the agent is served in all, on all machines. More than one need a `state` that they
+    share, and are refused without."""
+    state: str = setting(_STATE, "memory")
+    """Where the agent remembers which logins were used, which refreshes are under way and which sessions are over:
+    `"memory"`, in its one process; `"redis"`, in the store of `[redis]`, which must not evict; `"dynamodb:TABLE"`, with
+    AWS's credentials from the environment, as Lambda sets them. The last two are for several processes, and Lambda."""
     issuer: str = setting(ISSUER, "")
     """The OpenID provider, exactly as it writes its `iss`: `"https://as.example"`. Required."""
     endpoint: str = setting(_ENDPOINT, "")

@@ -6,7 +6,7 @@ Rule: the library is imported only where something is shared, and the store is n
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from phantomgate.backends.secrets import named, read_secret
 from phantomgate.config.family import Family
@@ -19,6 +19,9 @@ from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
+
+if TYPE_CHECKING:
+    from phantomgate.backends.redis import Place
 
 LEAST_SECRET = 32
 """Characters: whoever has a token and guesses it can write what we believe of it."""
@@ -111,6 +114,26 @@ def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secr
     return secrets, problems
 
 
+def place_of(settings: Settings, secrets: Secrets) -> Place:
+    """Where the store of [redis] is, and who we are there. Raises ModuleNotFoundError without the library."""
+    from phantomgate.backends import redis
+
+    rule = settings.redis
+    addresses = [read_address(node) for node in rule.nodes]
+    return redis.Place(
+        cast("Literal['single', 'sentinel', 'cluster']", rule.mode),
+        tuple((address.host, address.port) for address in addresses),
+        addresses[0].unix,
+        rule.master,
+        rule.username,
+        secrets.password,
+        secrets.sentinel_password,
+        rule.database,
+        rule.tls,
+        rule.ca_file,
+    )
+
+
 def sharing(
     settings: Settings,
     secrets: Secrets,
@@ -126,20 +149,7 @@ def sharing(
     from phantomgate.backends import redis
     from phantomgate.backends.sealed import Sealed
 
-    rule = settings.redis
-    addresses = [read_address(node) for node in rule.nodes]
-    place = redis.Place(
-        cast("Literal['single', 'sentinel', 'cluster']", rule.mode),
-        tuple((address.host, address.port) for address in addresses),
-        addresses[0].unix,
-        rule.master,
-        rule.username,
-        secrets.password,
-        secrets.sentinel_password,
-        rule.database,
-        rule.tls,
-        rule.ca_file,
-    )
+    rule, place = settings.redis, place_of(settings, secrets)
     if family == "nonblocking":
         act, close = redis.nonblocking(place, rule.connections)
     else:

@@ -7,15 +7,15 @@ on the loop that serves it: at the start where the server tells of that, else wi
 from __future__ import annotations
 
 import asyncio
-import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from phantomgate.adapters.agent_asgi import agent_asgi
 from phantomgate.adapters.asgi import App, Receive, Scope, Send
-from phantomgate.config.agent_wiring import WiredAgent, agent_problems, wire_agent
+from phantomgate.config.agent_checks import shares_state
+from phantomgate.config.agent_wiring import WiredAgent, agent_problems, of_a_gateway, wire_agent
 from phantomgate.config.loading import draft, process_environ, read_sources
-from phantomgate.config.settings import Introspection, Settings
+from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.agent_alone import be_alone
 
@@ -31,7 +31,7 @@ class AgentApp:
         self._environ = environ
         self._wired: WiredAgent | None = None
         self._app: App | None = None
-        self._alone: asyncio.Task[socket.socket] | None = None
+        self._alone: asyncio.Task[Callable[[], None]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """As ASGI 3 has it, for `http` and `lifespan`."""
@@ -47,7 +47,7 @@ class AgentApp:
         if wired is not None:
             await wired.close()
         if alone is not None:
-            (await alone).close()
+            (await alone)()
 
     async def _start(self) -> App:
         if self._alone is None:  # the first of several requests at once looks, and all wait for what it finds
@@ -81,25 +81,20 @@ class AgentApp:
 def agent_app(settings: Settings | Path | str | None = None, *, environ: Mapping[str, str] | None = None) -> AgentApp:
     """The OAuth agent that *settings* describe: `Settings`, the name of their file, or what `serve` would find.
 
-    It answers at `/oauth-agent/…`. One process may serve it, and no more: a second one on the same machine doesn't
-    start. Raises SettingsError with every problem.
+    It answers at `/oauth-agent/…`. One process may serve it, unless they share their `state`: a second one on the same
+    machine doesn't start. Raises SettingsError with every problem.
     """
     environ = process_environ() if environ is None else environ
     problems: list[Problem] = []
     if not isinstance(settings, Settings):
         settings, read = draft(read_sources(None if settings is None else Path(settings), environ))
-        problems += [one for one in read if not _of_a_gateway(one, settings)]
+        problems += [one for one in read if not of_a_gateway(one, settings)]
     problems += [one for one in agent_problems(settings, environ) if one not in problems]
     count = environ.get(_PROCESSES, "1")
-    if count not in ("", "0", "1"):
-        text = f"is {count}, and what the agent remembers is in the memory of one process; serve it in one"
+    if count not in ("", "0", "1") and not shares_state(settings):
+        text = f"is {count}, and what the agent remembers is in the memory of one process; serve it in one, or write a \
+state under [agent] that they share"
         problems.append(Problem(_PROCESSES, text, "environment"))
     if problems:
         raise SettingsError(problems)
     return AgentApp(settings, environ)
-
-
-def _of_a_gateway(problem: Problem, settings: Settings) -> bool:
-    """Whether it is only that there is no gateway beside the agent."""
-    nothing = settings.introspection == Introspection() and not settings.issuers
-    return nothing and problem.setting.startswith("introspection.")

@@ -14,7 +14,8 @@ from contextlib import contextmanager, suppress
 
 import uvicorn
 
-from phantomgate.adapters.agent_asgi import MAX_BODY, agent_asgi
+from phantomgate.adapters.agent_asgi import agent_asgi
+from phantomgate.adapters.agent_http import MAX_BODY
 from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import Sources, load
 from phantomgate.config.log import Level, Log
@@ -81,7 +82,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
     finally:
         serving.cancel()
         await wired.close()
-        alone.close()
+        alone()
         await channel.close()
     return 0
 

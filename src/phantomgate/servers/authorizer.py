@@ -36,12 +36,36 @@ RENEWAL_SECONDS = 60.0
 """Secrets are read anew for an authorization server that refuses them, no more often than this."""
 KEPT_SECONDS = 0.5
 """What is kept of an invocation's time to answer in: Lambda ends a function that has none left without a word."""
-_FRESH = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "0"}  # past the extension, which remembers the old ones
+FRESH = {"PARAMETERS_SECRETS_EXTENSION_HTTP_PORT": "0"}  # past the extension, which remembers the old ones
+
+
+class Invocation:
+    """How long one may wait for others. State: when that ends, on the monotonic clock *ticks*."""
+
+    def __init__(self, ticks: Clock) -> None:
+        self._ticks = ticks
+        self._until = inf
+
+    def begin(self, context: object) -> None:
+        """By Lambda's *context*: the time that it has, less what is kept to answer in."""
+        self._until = self._ticks() + _seconds(context) - KEPT_SECONDS
+
+    def environ(self, now: float) -> Mapping[str, str]:
+        """The variable that says to `aws_secrets` when it ends, at Unix time *now*."""
+        return {UNTIL: str(now + self._until - self._ticks())} if self._until < inf else {}
+
+    def left(self) -> float:
+        """Seconds, more than 0. Raises Unavailable once there are none."""
+        left = self._until - self._ticks()
+        if left <= 0:
+            text = f"this invocation has less than {KEPT_SECONDS:g} s left, which are kept to answer in; was the \
+authorization server slow, or is the function's Timeout short?"
+            raise Unavailable(text, reason=Reason.OVERLOADED)  # nobody was asked
+        return left
 
 
 class Authorizer:
-    """Answers events. Its state: what was wired at the first one, what was warned of, when secrets were read anew, and
-    when the time to wait for others ends, on the monotonic clock."""
+    """Answers events. Its state: what was wired at the first one, what was warned of, when secrets were read anew."""
 
     def __init__(
         self,
@@ -58,14 +82,14 @@ class Authorizer:
         self._ready: Ready | None = None
         self._warned_of_url = False
         self._renewed_at = -RENEWAL_SECONDS
-        self._until = inf
+        self._invocation = Invocation(ticks)
 
     def answer(self, event: object, context: object = None) -> dict[str, Any]:
         """The answer to *event*. Raises Unauthorized where AWS makes 401 of it, and Trouble when nothing is decided.
 
         *context* is Lambda's: nobody is waited for longer than it has time, less what is kept to answer in.
         """
-        self._until = self._ticks() + _seconds(context) - KEPT_SECONDS
+        self._invocation.begin(context)
         try:
             return self._answer(event)
         except (Unauthorized, Trouble) as said:
@@ -73,7 +97,7 @@ class Authorizer:
                 self._say(Level.ERROR, "not_answered", detail=str(said))
             raise said from None
         except SettingsError as no:
-            self._say(Level.ERROR, "settings", problems=[_shown(problem) for problem in no.problems])
+            self._say(Level.ERROR, "settings", problems=[shown(problem) for problem in no.problems])
             raise Trouble("server_error: the settings of this function can't be used; its log says why") from None
         except Exception as bug:  # noqa: BLE001 - a message may quote what it found, so only its kind is told
             self._say(Level.ERROR, "not_answered", cause=kinds_of(bug), trace=frames(bug))
@@ -125,9 +149,9 @@ class Authorizer:
         self._renewed_at = self._ticks()
         self._say(Level.WARNING, "secrets_read_anew", detail="the authorization server refused those that we had")
         try:
-            renewed = self._get_ready(_FRESH)
+            renewed = self._get_ready(FRESH)
         except SettingsError as no:
-            self._say(Level.ERROR, "settings", problems=[_shown(problem) for problem in no.problems])
+            self._say(Level.ERROR, "settings", problems=[shown(problem) for problem in no.problems])
             return decision, ready
         finish(ready.wired.close())
         return _decide(renewed, request), renewed
@@ -140,8 +164,7 @@ class Authorizer:
         return by_aws and self._ticks() - self._renewed_at >= RENEWAL_SECONDS
 
     def _get_ready(self, more: Mapping[str, str] | None = None) -> Ready:
-        until = {UNTIL: str(self._now() + self._until - self._ticks())} if self._until < inf else {}
-        function = load_function({**self._environ(), **(more or {}), **until})
+        function = load_function({**self._environ(), **(more or {}), **self._invocation.environ(self._now())})
         settings = function.settings
         first = self._ready is None
         write = self._write or Log(2, now=self._now, level=Level[settings.log.level.upper()])
@@ -153,7 +176,7 @@ class Authorizer:
             now=self._now,
             ticks=self._ticks,
             http=self._http,
-            left=self._left,
+            left=self._invocation.left,
         )
         try:
             secret = read_secret(settings.aws.shared_secret, function.environ) if settings.aws.shared_secret else ""
@@ -170,14 +193,6 @@ class Authorizer:
             table = Table(rules)
         self._ready = Ready(wired, rules, table, secret)
         return self._ready
-
-    def _left(self) -> float:
-        left = self._until - self._ticks()
-        if left <= 0:
-            text = f"this invocation has less than {KEPT_SECONDS:g} s left, which are kept to answer in; was the \
-authorization server slow, or is the function's Timeout short?"
-            raise Unavailable(text, reason=Reason.OVERLOADED)  # nobody was asked
-        return left
 
     def _say(self, level: Level, event: str, **fields: Any) -> None:
         write = self._write or Log(2, now=self._now)
@@ -198,5 +213,5 @@ def _seconds(context: object) -> float:
     return millis / 1000 if isinstance(millis, (int, float)) else inf
 
 
-def _shown(problem: Problem) -> str:
+def shown(problem: Problem) -> str:
     return f"{problem.setting} {problem.message} ({problem.origin})"

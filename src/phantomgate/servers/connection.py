@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from phantomgate.servers.listener import Listener
 
 MAX_WAITING = 16  # pipelined requests of one connection that wait for an earlier one
-MAX_BODY_BYTES = 1 << 20  # nobody has to send us a body; a gateway that does is not made to suffer for it
+MAX_BODY_BYTES = 64 << 20  # nobody has to send us a body; a gateway that does is not made to suffer for it
 LINGER_SECONDS = 2.0
 
 

@@ -1,4 +1,5 @@
-"""The Lambda Runtime API, as AWS documents it for custom runtimes: what `awslambdaric` asks for events."""
+"""The Lambda Runtime API, as AWS documents it for custom runtimes: what `awslambdaric` asks for events, and a function
+under it."""
 
 from __future__ import annotations
 
@@ -6,10 +7,14 @@ import json
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any, NamedTuple
+
+from interop.aws.moto_server import PYTHON
+from interop.processes import process
 
 
 class Outcome(NamedTuple):
@@ -81,3 +86,23 @@ def runtime_api() -> Iterator[RuntimeApi]:
             api.events.put(b"{}")  # whoever still waits for an event gets one
             http.shutdown()
             thread.join()
+
+
+@contextmanager
+def function(
+    folder: Path, environ: Mapping[str, str], handler: str = "phantomgate.aws.handler"
+) -> Iterator[RuntimeApi]:
+    """The API that *handler* gets its events from, under the client of Lambda's own image; its log is in *folder*."""
+    with runtime_api() as api:
+        of_lambda = {
+            "AWS_LAMBDA_RUNTIME_API": api.address,
+            "AWS_LAMBDA_FUNCTION_NAME": "f",
+            "AWS_LAMBDA_FUNCTION_VERSION": "1",
+            "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "128",
+            "AWS_REGION": "eu-west-1",
+            "LAMBDA_TASK_ROOT": str(folder),
+        }
+        command = [PYTHON, "-m", "awslambdaric", handler]
+        log = folder / "function.log"
+        with process(command, log, ready=lambda: True, environ={**of_lambda, **environ}, cwd=folder):
+            yield api

@@ -40,10 +40,6 @@ class Template:
             if isinstance(kind, str) and kind in types:
                 yield name, resource, resource.at("Properties")
 
-    def is_resource(self, name: str) -> bool:
-        """Whether *name* is a logical id here."""
-        return name in self.root.at("Resources").keys()  # noqa: SIM118 - a method of ours
-
 
 class Node:
     """One place: its path, and its value with the outermost function done.

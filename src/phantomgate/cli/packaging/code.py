@@ -1,7 +1,7 @@
 """The modules of ours that a function can come to import, and the file that keeps an old handler's name.
 
 Rule: what goes in follows from the imports, late ones too, so nothing that is needed can be forgotten and nothing else
-(commands, the demo, the agent, listeners) is there to be attacked.
+(commands, the demo, listeners; the agent, where it isn't what the function is) is there to be attacked.
 """
 
 from __future__ import annotations
@@ -11,19 +11,29 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 ENTRY = "phantomgate.aws"
+_AGENT = "phantomgate.servers.agent_function"
 INDEX = b'''"""For a function whose handler is called `index.handler`, as those of the Node authorizers are."""
 
 from phantomgate.aws import handler
 
 __all__ = ["handler"]
 '''
+INDEX_OF_AGENT = b'''"""For a function whose handler is called `index.handler`."""
+
+from phantomgate.aws import agent as handler
+
+__all__ = ["handler"]
+'''
 
 
-def code(source: Path) -> Mapping[str, bytes]:
-    """Path -> text of each module that `phantomgate.aws` can import; *source* is the folder with our package in it."""
+def code(source: Path, *, agent: bool = False) -> Mapping[str, bytes]:
+    """Path -> text of each module that `phantomgate.aws` can import; *source* is the folder with our package in it.
+
+    *agent*: for the OAuth agent, which authorizers do without.
+    """
     found: dict[str, bytes] = {}
     waiting = [ENTRY]
-    seen: set[str] = set()
+    seen: set[str] = set() if agent else {_AGENT}
     while waiting:
         name = waiting.pop()
         if name in seen:

@@ -31,10 +31,10 @@ class NotFetched(Exception):
     """pip could not get the libraries; what it said is the text."""
 
 
-def needed(settings: Settings) -> frozenset[str]:
-    """What *settings* need besides the standard library: nothing, for phantom tokens."""
+def needed(settings: Settings, *, agent: bool = False) -> frozenset[str]:
+    """What *settings* need besides the standard library: nothing, for phantom tokens. *agent*: for the OAuth agent."""
     asked = [settings.introspection, *(one.introspection for one in settings.issuers)]
-    clients = [*asked, settings.exchange]
+    clients = [*asked, settings.exchange, *([settings.agent] if agent else [])]
     signs = (
         bool(settings.mint.keys)
         or any(one.client_key or one.client_auth in ("client_secret_jwt", "private_key_jwt") for one in clients)

@@ -16,6 +16,10 @@ from phantomgate.core.errors import Problem, SettingsError
 _NOTES = ("Asked", "JWT", "Cookie", "Origin", "Expose")
 
 
+MOST_KB = 64 * 1024
+"""Varnish passes the body on when it asks, and the decision listener reads this much."""
+
+
 def add(parser: argparse.ArgumentParser) -> None:
     """How much of a body Varnish keeps while it asks."""
     parser.add_argument(
@@ -47,8 +51,10 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
 
 
 def _problems(options: argparse.Namespace) -> Iterator[Problem]:
-    if not re.fullmatch(r"[1-9][0-9]{0,5}[KM]B", options.body):
-        yield Problem("--body", f'is "{options.body}"; want a size such as 1MB', "command line")
+    size = re.fullmatch(r"([1-9][0-9]{0,5})([KM])B", options.body)
+    if not size or int(size[1]) * (1 if size[2] == "K" else 1024) > MOST_KB:
+        text = f'is "{options.body}"; want a size such as 1MB, and at most {MOST_KB // 1024}MB, which phantomgate reads'
+        yield Problem("--body", text, "command line")
 
 
 def _unset(names: Iterable[str]) -> str:
