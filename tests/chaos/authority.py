@@ -11,13 +11,24 @@ import asyncio
 import sys
 import time
 from base64 import b64encode
+from functools import partial
 from pathlib import Path
 from urllib.parse import parse_qs
 
 import uvloop
 from aiohttp import web
 
-from chaos.facts import CLIENT_ID, ISSUER, KEYS_MAX_AGE, Facts, Watched, new_key, read_key, read_opaque
+from chaos.facts import (
+    ANSWER_KEYS_MAX_AGE,
+    CLIENT_ID,
+    ISSUER,
+    KEYS_MAX_AGE,
+    Facts,
+    Watched,
+    new_key,
+    read_key,
+    read_opaque,
+)
 
 SLOW_SECONDS = 1.0
 GARBAGE = (b"}{ not a JWT \xff\x00", b"<html><h1>It works!</h1></html>", b"eyJhbGciOiJub25lIn0.e30.")
@@ -37,7 +48,8 @@ class Authority:
         app.add_routes(
             [
                 web.post("/introspect", self._introspect),
-                web.get("/jwks", self._jwks),
+                web.get("/jwks", partial(self._keys, KEYS_MAX_AGE)),
+                web.get("/answer-keys", partial(self._keys, ANSWER_KEYS_MAX_AGE)),
                 web.get("/asked", self._asked),
             ]
         )
@@ -77,8 +89,8 @@ class Authority:
     async def _asked(self, _: web.Request) -> web.Response:
         return web.Response(text=str(self.asked))
 
-    async def _jwks(self, _: web.Request) -> web.Response:
-        headers = {"Cache-Control": f"max-age={KEYS_MAX_AGE}"}
+    async def _keys(self, seconds: int, _: web.Request) -> web.Response:
+        headers = {"Cache-Control": f"max-age={seconds}"}
         return web.json_response(self.facts.now()[0].public(), headers=headers)
 
 

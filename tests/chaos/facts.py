@@ -26,8 +26,8 @@ JWT_ISSUER = "https://jwt.as.chaos.example"
 """Of JWTs, about which nobody is asked."""
 AUDIENCE = "api"
 CLIENT_ID = "gateway"
-KEYS_MAX_AGE = 60
-"""Seconds for which the key set may be kept."""
+KEYS_MAX_AGE, ANSWER_KEYS_MAX_AGE = 60, 3600
+"""Seconds for which the key set of JWTs may be kept, and the one of answers: what these have proved ends with them."""
 _SEAL = b"only the authorization server of the fault run knows this"
 
 

@@ -255,7 +255,6 @@ async def both_gone(scene: Scene) -> AsyncIterator[None]:
 async def keys_rotated(scene: Scene) -> AsyncIterator[None]:
     scene.population.steal(scene.fleet.realm.rotate_keys())
     yield
-    scene.population.renew()  # what the old key has proved goes with it
 
 
 @fault("our secret at the authorization server is rotated")

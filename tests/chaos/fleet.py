@@ -196,7 +196,7 @@ drain = "5s"
 [introspection]
 endpoint = "{authority}/introspect"
 issuer = "{ISSUER}"
-keys = "{authority}/jwks"
+keys = "{authority}/answer-keys"
 algorithms = ["ES256"]
 verify = "signature"
 client_id = "{CLIENT_ID}"

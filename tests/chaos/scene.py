@@ -21,8 +21,6 @@ from chaos.stores import Kind
 
 ALL = 0.95
 """Of those who must be let in, "all": on a machine that others load too, one or the other may wait too long."""
-CALM_FAULTS = 10
-"""How many faults take a minute."""
 
 
 @dataclass
@@ -78,7 +76,7 @@ class Fault:
     clock: bool = False
     rests: bool = False
     early: bool = False
-    """Whether it comes first, and for a minute none in which nobody can be asked: till every machine has the keys."""
+    """Whether it comes before the others, since what comes of it shows after a minute."""
 
 
 FAULTS: list[Fault] = []
@@ -95,10 +93,8 @@ def fault(name: str, **promise: object) -> Callable[[How], How]:
 
 
 def in_order(faults: Sequence[Fault], seed: random.Random) -> list[Fault]:
-    """*faults* as the seed has them: the first as it is, then those that come early, and others that nobody notices."""
+    """*faults* as the seed has them: but for the first, and those that come early."""
     first, rest = list(faults[:1]), list(faults[1:])
     seed.shuffle(rest)
     early = [one for one in rest if one.early]
-    rest = [one for one in rest if not one.early]
-    calm = [one for one in rest if one.new is not None][: CALM_FAULTS if early else 0]
-    return [*first, *early, *calm, *(one for one in rest if one not in calm)]
+    return [*first, *early, *(one for one in rest if not one.early)]
