@@ -174,12 +174,12 @@ def _shared(run: Run, folder: Path, count: int) -> tuple[int, tuple[float, float
             str(folder),
         ]
         up.enter_context(serving("redis", line, port=redis, folder=folder, ready=lambda: _pings(redis)))
-        os.environ["BENCH_SHARED"] = SECRET
+        shared = {"BENCH_SHARED": SECRET}
         purges = [free_port() for _ in range(MACHINES + 1)]
 
         def machine(place: int) -> Server:
             more = SHARED.format(redis=redis, purges=purges[place])
-            return up.enter_context(phantomgate(folder, authority.port, more=more))
+            return up.enter_context(phantomgate(folder, authority.port, more=more, secrets=shared))
 
         def asked() -> int:
             return int(ask(authority.port, "/asked", {}).body)
@@ -187,7 +187,9 @@ def _shared(run: Run, folder: Path, count: int) -> tuple[int, tuple[float, float
         run.say(f"  {count:,} tokens that nobody knows, and then by machines that have just started")
         with ExitStack() as first:
             cold = first.enter_context(
-                phantomgate(folder, authority.port, more=SHARED.format(redis=redis, purges=purges[MACHINES]))
+                phantomgate(
+                    folder, authority.port, more=SHARED.format(redis=redis, purges=purges[MACHINES]), secrets=shared
+                )
             )
             fill(cold.port, count, run.expires_at, run.say)
         if asked() < count:

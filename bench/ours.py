@@ -25,7 +25,7 @@ SETTINGS = """\
 [serve]
 listen = "{listen}"
 manage = "127.0.0.1:{manage}"
-workers = 1
+workers = {workers}
 {asked_by}
 
 [introspection]
@@ -74,11 +74,14 @@ def phantomgate(
     megabytes: int = 512,
     nginx: bool = False,
     asked_by: str = "",
+    workers: int = 1,
     more: str = "",
+    secrets: Mapping[str, str] | None = None,
 ) -> Iterator[Server]:
     """`phantomgate serve` on *listen* (default: a loopback port), asking the server at port *introspection*.
 
-    *asked_by* are the lines of `[serve]` that say how it is asked; default: as nginx does. *more* are more sections.
+    *asked_by* are the lines of `[serve]` that say how it is asked; default: as nginx does. *more* are other sections,
+    whose *secrets* are in the environment.
     """
     port, manage = free_port(), free_port()
     listen = listen or f"127.0.0.1:{port}"
@@ -91,13 +94,14 @@ def phantomgate(
             client_id=CLIENT_ID,
             entries=entries,
             megabytes=megabytes,
+            workers=workers,
             asked_by=asked_by or f'source = "original"\nnginx = {str(nginx).lower()}',
         )
         + more
     )
     argv = python("-m", "phantomgate", "serve", "--config", str(settings))
     with serving(
-        f"phantomgate {port}", argv, port=port, folder=folder, env={"BENCH_SECRET": CLIENT_SECRET},
+        f"phantomgate {port}", argv, port=port, folder=folder, env={"BENCH_SECRET": CLIENT_SECRET, **(secrets or {})},
         ready=lambda: answers(manage, "/readyz", status=200),
     ) as server:  # fmt: skip
         yield server

@@ -36,6 +36,7 @@ from measure import Missing
 from memory_per_token import memory_per_token
 from miss import miss
 from nginx_throughput import nginx_throughput
+from purge import purge
 from report import Report, Run
 from session_decision import session_decision
 from shared_cache import shared_cache
@@ -53,6 +54,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "gateways": gateways,
     "bad_days": bad_days,
     "shared_cache": shared_cache,
+    "purge": purge,
 }
 RESULTS = Path(__file__).with_name("results")
 PACKAGES = (

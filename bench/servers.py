@@ -184,3 +184,20 @@ def environment() -> dict[str, str]:
 def python(*words: str) -> list[str]:
     """The command line of a Python program of ours."""
     return [sys.executable, *words]
+
+
+@contextmanager
+def redis_server(folder: Path) -> Iterator[Server]:
+    """A Redis or Valkey of our own, which writes nothing. Raises Missing."""
+    found = next(filter(None, map(shutil.which, ("redis-server", "valkey-server"))), None)
+    if found is None:
+        raise Missing("redis-server is not installed")
+    port = free_port()
+    argv = [found, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder)]
+    with serving(f"redis {port}", argv, port=port, folder=folder, ready=lambda: _listens(port)) as server:
+        yield server
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

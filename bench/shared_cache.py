@@ -12,20 +12,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
-import shutil
-import socket
 import statistics
-import subprocess
 import time
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager
 from typing import Any
 from urllib.parse import parse_qs
 
 import redis.asyncio
 import uvloop
 
-from measure import Broken, Missing
+from measure import Broken
 from phantomgate.config.settings import Cache, Introspection, Policy, Redis, Settings
 from phantomgate.config.wiring import wire
 from phantomgate.core.model import Headers
@@ -34,6 +30,7 @@ from phantomgate.gateway.remembering import REMEMBERED
 from phantomgate.resolvers.cached import HOT_TOKENS
 from phantomgate.servers.listener import Listener
 from report import Floor, Report, Run
+from servers import redis_server
 from tokens import jwt_for, token
 
 CONNECTIONS = 32
@@ -98,8 +95,8 @@ class _Connection:
 
 def shared_cache(run: Run) -> Report:
     """CPU of one decision from the shared cache."""
-    with _redis(run) as port, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        return runner.run(_measured(run, port))
+    with redis_server(run.folder) as server, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(_measured(run, server.port))
 
 
 async def _measured(run: Run, port: int) -> Report:
@@ -181,28 +178,6 @@ async def _measured(run: Run, port: int) -> Report:
             f"the least of all laps is what a busy machine disturbs least: {best:.1f} us",
         ),
     )
-
-
-@contextmanager
-def _redis(run: Run) -> Iterator[int]:
-    """A Redis of our own, and its port."""
-    program = shutil.which("redis-server") or shutil.which("valkey-server")
-    if program is None:
-        raise Missing("redis-server is not installed")
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        port: int = probe.getsockname()[1]
-    words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(run.folder)]
-    process = subprocess.Popen([program, *words], stdout=subprocess.DEVNULL)
-    try:
-        for _ in range(500):
-            with socket.socket() as probe:
-                if probe.connect_ex(("127.0.0.1", port)) == 0:
-                    break
-            time.sleep(0.02)
-        yield port
-    finally:
-        process.kill()
-        process.wait()
 
 
 def _asked(opaque: str) -> bytes:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from attacks.cases import attack
-from phantomgate.config.settings import Cache, Introspection, Policy, Redis, Settings
+from phantomgate.config.settings import Cache, Introspection, Log, Policy, Redis, Settings
 from phantomgate.config.wiring import wire
 from phantomgate.core.model import Allow, Headers, Request
 from phantomgate.testing import FakeClock, FakeHttp, reply
@@ -187,3 +187,32 @@ def test_a_store_that_is_gone_is_nobody_s_error(drive, machine, settings):
     assert 1 == alone.counted()["fault"]
     assert ["shared_cache_lost"] == [line.event for line in alone.lines]
     assert "canary" not in repr(alone.lines)
+
+
+ASKED = Introspection("https://as.example/i", client_id="gate", client_secret="env:CLIENT")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"cache": Cache(max_age=60.0, negative_max_age=0.0)},
+        {"cache": Cache(max_age=600.0, negative_max_age=0.0)},
+        {"policy": Policy(scopes=("read",), clock_skew=60.0)},
+        {"introspection": replace(ASKED, client_secret="env:OTHER")},
+        {"introspection": replace(ASKED, client_auth="post")},
+    ],
+    ids=["shorter", "longer", "skew", "secret", "client_auth"],
+)
+def test_what_was_asked_by_other_settings_is_not_found(drive, machine, changed):
+    machine().decide(drive)
+    other = machine(**changed)
+    assert "network" == other.decide(drive).token.source.value
+    assert "redis" == machine().decide(drive).token.source.value
+
+
+@pytest.mark.parametrize(
+    "changed", [{"policy": Policy(scopes=("read",), audiences=("api",))}, {"log": Log(allows=True)}]
+)
+def test_what_only_judges_or_tells_shares_what_was_asked(drive, machine, changed):
+    machine().decide(drive)
+    assert "redis" == machine(**changed).decide(drive).token.source.value

@@ -111,7 +111,7 @@ def test_a_gateway_that_lets_everything_pass_has_every_hole_there_is(capsys):
         "trailer", "method-options", "spoofed-x-user", "spelled-X_User", "named-x-original", "renamed-x-forwarded",
         "override-x-original-url", "override-x-http-method", "path plain", "path encoded slash", "path two slashes",
         "path parent behind semicolon", "path encoded letter", "cl-te", "websocket", "folded", "bare-lf", "long-head",
-        "http-1.0",
+        "http-1.0", "body-question",
     ):  # fmt: skip
         assert name in found, name
     assert "good-token" not in found

@@ -74,6 +74,12 @@ WEAKENED = [
     ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
     ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),
     ("Varnish", "set req.http.Authorization = req.http.X-Phantomgate-JWT;", "", "good-token"),
+    (
+        "Varnish",
+        "        unset bereq.http.X-Phantomgate-Asked;\n",
+        "        unset bereq.http.X-Phantomgate-Asked;\n        unset bereq.http.Content-Length;\n",
+        "body-question",
+    ),
     ("HAProxy, SPOE", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
     ("HAProxy, SPOE", "http-request del-header '^(x[-_.]user)$' -m reg", "", "spelled-X_User"),
     ("HAProxy, SPOE", "|original|rewrite|", "|", "override-x-original-url"),

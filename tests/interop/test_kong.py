@@ -19,6 +19,9 @@ SETTINGS = """
 scopes = ["read"]
 [forward]
 claims = {{ "X-User" = "sub", "X-Team" = "team" }}
+[resource]
+identifier = "https://api.example/orders"
+authorization_servers = ["https://as.example"]
 [introspection]
 endpoint = "{issuer}/introspect"
 client_id = "gateway"
@@ -71,6 +74,9 @@ def test_a_good_token_becomes_a_jwt_and_headers_and_then_the_mark(world):
         ("/", {"authorization": "Bearer a", "connection": "x-user"}, 400, "invalid_request"),
         ("/x/%2e%2e/admin", {"authorization": "Bearer a"}, 400, "invalid_request"),
         ("/", {f"x-{number}": "y" for number in range(1000)}, 400, "invalid_request"),
+        ("/", {"authorization": "Bearer nobody", **{f"x-{one}": "y" for one in range(100)}}, 400, "invalid_request"),
+        ("/", {"authorization": "Bearer nobody"} | {f"x-{number}": "y" for number in range(99)}, 401, "invalid_token"),
+        ("/", {"authorization": "Bearer nobody", "x-long": "y" * 65536}, 400, "invalid_request"),
         ("/", {"authorization": 7}, 400, "invalid_request"),
         ("/", "no table", 400, "invalid_request"),
     ],
@@ -84,6 +90,8 @@ def test_a_refusal_is_an_answer_and_no_mark(world, path, headers, status, error)
     assert (status, error) == (code, json.loads(body)["error"])
     assert ("application/json", "no-store") == (fields["Content-Type"], fields["Cache-Control"])
     assert fields["WWW-Authenticate"].startswith("Bearer ")
+    where = "https://api.example/.well-known/oauth-protected-resource/orders"
+    assert f'resource_metadata="{where}"' in fields["WWW-Authenticate"]
 
 
 def test_a_missing_scope_is_a_403(world):

@@ -233,3 +233,33 @@ def test_an_outage_is_seen_on_the_page_and_in_the_figures_and_an_end_on_the_page
         made.end()
         expect(page.locator("#state")).to_have_text("no answer; these figures are old")
         page.close()
+
+
+def test_settings_that_cant_be_used_are_on_the_page_until_they_can(browser, service):
+    page = browser.new_page()
+    trouble = {
+        "succeeded": 3,
+        "failed": 1,
+        "good_since": 1_800_000_000.0,
+        "trouble": "policy.scopes is <b>7</b>; want a list",
+    }
+    told = [trouble, {**trouble, "trouble": ""}, {**trouble, "succeeded": 0, "failed": 0, "trouble": ""}]
+
+    def answered(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"reloads": told[0]})
+
+    page.route("**/status", answered)
+    page.goto(f"http://{service.started['manage']}/")
+    expect(page.locator("#settings")).to_contain_text(
+        "in force; as they are now, they can't be used: policy.scopes is <b>7</b>"
+    )
+    expect(page.locator("#state")).to_have_text("ready, 2 workers")
+    assert [] == page.evaluate(CONTRAST)
+    if folder := os.environ.get("PHANTOMGATE_SCREENSHOTS"):
+        page.screenshot(path=f"{folder}/operator reload.png", full_page=True)
+    told.pop(0)
+    expect(page.locator("#settings")).to_have_text(re.compile("^settings of [0-9 :-]+$"))
+    told.pop(0)
+    expect(page.locator("#settings")).to_be_hidden()
+    page.close()

@@ -131,14 +131,23 @@ def test_nothing_in_it_is_root_or_can_write_or_gain_rights():
     assert pod()["automountServiceAccountToken"] is False
 
 
+def test_what_changes_is_taken_up_by_the_pods_that_run_or_where_it_is_wanted_by_new_ones():
+    def annotations(**changed):
+        return chart(**changed)["Deployment"]["spec"]["template"]["metadata"].get("annotations", {})
+
+    told = {one["name"]: one.get("value") for one in pod()["containers"][0]["env"]}
+    assert "change" == told["PHANTOMGATE__SERVE__RELOAD"]
+    assert "checksum/settings" not in annotations()
+    assert annotations(rollOnChange=True) != annotations(rollOnChange=True, settings="# other")
+    assert not any("subPath" in mount for mount in pod()["containers"][0]["volumeMounts"])
+
+
 def test_a_roll_out_refuses_nobody():
     settings = load(Sources(chart()["ConfigMap"]["data"]["phantomgate.toml"], "values.yaml", {}))
     spec = chart()["Deployment"]["spec"]
     assert {"maxUnavailable": 0, "maxSurge": 1} == spec["strategy"]["rollingUpdate"]
     assert "time.sleep(5)" in pod()["containers"][0]["lifecycle"]["preStop"]["exec"]["command"][2]
     assert pod()["terminationGracePeriodSeconds"] > 5 + settings.serve.drain + 3
-    other = chart(settings="[log]\nallows = true\n")["Deployment"]["spec"]["template"]["metadata"]["annotations"]
-    assert other["checksum/settings"] != spec["template"]["metadata"]["annotations"]["checksum/settings"]
 
 
 def test_a_word_that_is_not_tried_fails():
@@ -220,6 +229,11 @@ def test_systemd_finds_little_that_the_unit_could_still_do(unit):
     words = [command("systemd-analyze"), "security", "--offline=true", "--threshold=15", "--no-pager", str(unit)]
     run = subprocess.run(words, capture_output=True, text=True, timeout=60)
     assert 0 == run.returncode, run.stdout[-400:]
+
+
+def test_the_unit_reloads_by_the_signal_that_we_hear():
+    text = (DEPLOY / "systemd" / "phantomgate.service").read_text()
+    assert "\nExecReload=/bin/kill -HUP $MAINPID\n" in text
 
 
 def test_the_unit_waits_longer_than_a_drain_may_take():

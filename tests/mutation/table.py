@@ -36,6 +36,7 @@ AGENT = (
     "tests/oauth/test_authorization.py", "tests/oauth/test_authorization_response.py", "tests/oauth/test_id_token.py",
     "tests/config/test_agent.py",
 )  # fmt: skip
+RELOAD = ("tests/config/test_keeping.py", "tests/servers/test_supervisor.py", "tests/servers/test_reload.py")
 BAD_DAYS = (
     "tests/resolvers/test_breaker.py", "tests/resolvers/test_guarded.py", "tests/resolvers/test_cached_in_bad_times.py",
 )  # fmt: skip
@@ -418,4 +419,13 @@ MUTATIONS = [
     Mutation("one in ten is asked twice", "resolvers/guarded.py", " and self._budget >= 1.0", "", BAD_DAYS),
     Mutation("both tries in one deadline", "resolvers/guarded.py", "timeout=max(round(until - self.ticks(), 2), 0.01)", "timeout=call.timeout", BAD_DAYS),
     Mutation("an assertion is sent once", "oauth/introspection.py", 'name != "client_assertion"', "True", ("tests/oauth/test_introspection.py",)),
+    Mutation("parts by all they depend on", "config/tools.py", "self.common, self.prints(*depends)", "self.common", RELOAD),
+    Mutation("parts by what all depend on", "config/tools.py", "self.common, self.prints(*depends)", "self.prints(*depends)", RELOAD),
+    Mutation("files and secrets in a print", "config/references.py", "told += [self._held(one) for one in references(thing, without)]", "pass", RELOAD),
+    Mutation("parts that parts need", "config/keeping.py", "self._carry(need)", "pass", RELOAD),
+    Mutation("all or nobody", "servers/reloading.py", "            if any(answers):", "            if False:", RELOAD),
+    Mutation("a server that refuses", "servers/reloading.py", "            if found is not None:", "            if False:", RELOAD),
+    Mutation("the same files everywhere", "servers/supervisor.py", 'if said.get("print") != wanted:', "if False:", RELOAD),
+    Mutation("purges by an older secret", "servers/overseeing.py", 'return {"digests": [one.hex() for one in retired]} if retired else {}', "return {}", ("tests/servers/test_purges.py",)),
+    Mutation("what is shared by all it depends on", "config/issuing.py", "context = (*context, tools.prints(one, *times, without=_OURS))", "pass", ("tests/attacks/test_cache_shared.py",)),
 ]  # fmt: skip

@@ -86,6 +86,28 @@ class Lines:
         return True
 
 
+class Renews:
+    """Prepares what it is told to, as it is told to."""
+
+    print = "first"
+
+    def __init__(self, log):
+        self.log = log
+
+    async def prepare(self, message):
+        if message.get("hangs"):
+            await asyncio.sleep(60)
+        if message.get("fails"):
+            raise RuntimeError("canary")
+        return message["print"]
+
+    def swap(self):
+        self.log.say(1, "swapped")
+
+    async def drop(self):
+        pass
+
+
 async def build(start, log, metrics):
     if start.get("fails"):
         raise RuntimeError("told to fail")
@@ -95,7 +117,7 @@ async def build(start, log, metrics):
     async def close():
         pass
 
-    return Served(Lines(metrics), close)
+    return Served(Lines(metrics), close, renews=Renews(log))
 
 
 if __name__ == "__main__":

@@ -11,11 +11,13 @@ from agent.world import APP, CLIENT, ISSUER, SIGNING, as_json
 from phantomgate.adapters.aws_agent import Form
 from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.agent.model import AgentRequest
+from phantomgate.backends.blocking import finish
 from phantomgate.config.agent_function import load_agent
 from phantomgate.core.errors import SettingsError
 from phantomgate.core.model import Headers
 from phantomgate.servers.agent_function import AgentFunction
 from phantomgate.testing import FakeClock, reply
+from redis_servers import servers
 from sealed import KEY
 
 SECRET = "canary-spa-secret"
@@ -256,3 +258,26 @@ def test_nobody_is_waited_for_longer_than_the_invocation_lasts():
 
     assert (502, []) == (said.status, function.world.calls)
     assert "less than 0.5 s left" in function.log
+
+
+def test_the_state_may_be_in_redis():
+    with servers() as make:
+        shared = {
+            "PHANTOMGATE__AGENT__STATE": "redis",
+            "PHANTOMGATE__AGENT__SCOPE": "read",
+            "PHANTOMGATE__REDIS__NODES": f"127.0.0.1:{make().port}",
+            "PHANTOMGATE__REDIS__SECRET": "env:SHARED",
+            "SHARED": "a secret that machines share: 32 of it",
+        }
+        one, other = Function(**shared), Function(**shared)
+        one.world.answers["/token"] = as_json({"access_token": "access", "token_type": "Bearer"})
+        start = one("/login/start", {})
+        state = json.loads(start.body)["authorizationRequestUrl"].partition("state=")[2].partition("&")[0]
+        end = ("/login/end", {"pageUrl": f"{APP}/?code=c&state={state}"})
+        cookie = start.cookies[0].partition(";")[0]
+
+        assert 200 == one(*end, cookie=cookie).status, one.log
+        assert 400 == other(*end, cookie=cookie).status
+        assert "this login was answered before" in other.log
+        for function in (one, other):
+            finish(function.function._wired.close())

@@ -188,7 +188,8 @@ def test_exact_under_a_cache_is_a_settings_problem():
 
 def test_routes_with_jwts_for_different_audiences_are_a_settings_problem():
     table = [{"path": "/a/**", "upstream_audience": "a"}, {"path": "/b/**", "upstream_audience": "b"}]
-    function = Lambda(PHANTOMGATE__ROUTES=json.dumps(table))
+    mint = {"PHANTOMGATE__MINT__KEYS": "env:MINT_KEY", "PHANTOMGATE__MINT__ISSUER": "https://us.example"}
+    function = Lambda(PHANTOMGATE__ROUTES=json.dumps(table), PHANTOMGATE__MINT__AUDIENCE="a", **mint)
     with pytest.raises(Trouble):
         function(rest("GET", "/x"))
 

@@ -196,3 +196,22 @@ def test_when_envoy_gives_up_nobody_waits_on(on_loop):
 )  # fmt: skip
 def test_a_peer_is_its_address(text, address):
     assert address == peer_of(text)
+
+
+def test_other_settings_hold_for_the_next_check_and_what_has_begun_ends_as_it_began(on_loop):
+    async def story():
+        async with Service() as service:
+            newer = Service(realm="new")
+            call = asyncio.ensure_future(service.check(asked("slow")))
+            future = await service.resolver.asked("slow")
+            service.checks.adopt(newer.checks)
+            said = await service.check(asked("bad"))
+            assert (401, True) == (status(said), b'realm="new"' in said)
+            future.set_result(None)
+            assert 200 == status(await call)
+            assert [1, 1] == [len(service.decisions), len(newer.decisions)]
+            service.checks.adopt(Service(trusts=lambda peer: False).checks)
+            with pytest.raises(grpc.aio.AioRpcError):
+                await service.check(asked("now"))
+
+    on_loop(story())

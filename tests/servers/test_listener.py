@@ -536,3 +536,42 @@ def test_a_client_that_does_not_read_is_not_listened_to(on_loop):
 )
 def test_who_is_trusted(peer, trusted):
     assert trusted_peers(["127.0.0.0/8", "fe80::/10"])(peer) is trusted
+
+
+def test_other_settings_hold_for_connections_that_are_open_and_what_has_begun_ends_as_it_began(on_loop):
+    async def story():
+        async with Service(realm="old") as service:
+            newer = Service(realm="new")
+            waits, idle = await service.connect(), await service.connect()
+            idle.send(bearer("now"))
+            await idle.answer()
+            waits.send(bearer("slow"))
+            future = await service.resolver.asked("slow")
+            service.listener.adopt(newer.listener)
+            waits.send(bearer("bad"))  # behind the one that waits
+            future.set_result(None)
+            assert 200 == (await waits.answer())[0]
+            for client in (waits, idle):
+                if client is idle:
+                    client.send(bearer("bad"))
+                status, fields, _ = await client.answer()
+                assert (401, True) == (status, 'realm="new"' in dict(fields)["WWW-Authenticate"])
+            assert [1, 2] == [len(service.decisions) - 1, len(newer.decisions)]
+            service.listener.adopt(Service(trusts=lambda peer: False).listener)
+            idle.send(bearer("now"))
+            assert 400 == (await idle.answer())[0]  # what it says of a request is no longer believed
+
+    on_loop(story())
+
+
+def test_a_refusal_that_was_on_its_way_is_told_by_the_settings_it_began_with(on_loop):
+    async def story():
+        async with Service(realm="old") as service:
+            client = await service.connect()
+            client.send(bearer("slow"))
+            future = await service.resolver.asked("slow")
+            service.listener.adopt(Service(realm="new").listener)
+            future.set_exception(Refused(Reason.INACTIVE))
+            assert 'realm="old"' in dict((await client.answer())[1])["WWW-Authenticate"]
+
+    on_loop(story())

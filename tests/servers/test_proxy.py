@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 import json
+from dataclasses import replace
 
 import pytest
 import uvloop
@@ -725,3 +726,34 @@ def test_a_bug_is_a_server_error_and_told_to_nobody(capfd):
 
     through(story)
     assert "canary" not in "".join(capfd.readouterr())
+
+
+def test_what_was_let_go_to_one_api_goes_there_although_the_settings_name_another_now(on_loop):
+    async def story(front):
+        begun, goes_on = asyncio.Event(), asyncio.Event()
+        decide = front.gateway.decide
+
+        class Slow:
+            async def decide(self, request):
+                decision = await decide(request)
+                begun.set()
+                await goes_on.wait()
+                return decision
+
+        here = front.proxy.terms
+        front.proxy.adopt(replace(here, gateway=Slow()))
+        client = await front.connect()
+        client.send(get("/a"))
+        await begun.wait()
+        front.listener.adopt(replace(here, upstream="http://127.0.0.1:1", realm="new"), Limits(max_header_bytes=2048))
+        goes_on.set()
+        assert 200 == (await client.answer())[0]
+        client.send(get("/a"))
+        assert 502 == (await client.answer())[0]
+        client.send("GET /a HTTP/1.1\r\nHost: shop.example\r\n\r\n")
+        _, fields, _ = await client.answer()
+        assert 'realm="new"' in fields["www-authenticate"]
+        status, _, _ = await front.ask(get("/a", f"X-Long: {'x' * 4000}"))
+        assert 400 == status
+
+    through(story, on_loop)

@@ -463,6 +463,51 @@ def test_a_worker_that_starts_anew_knows_what_was_purged(tmp_path):
             assert (401, 200) == (service.get("/decide", "good0")[0], service.get("/decide", "good1")[0])
 
 
+def test_what_was_purged_outlives_every_secret_and_purges_are_signed_with_the_new_one(tmp_path):
+    """The secrets of [redis], by which marks are known, and of [revocation] change, and then the worker does."""
+    shared, signing = tmp_path / "shared", tmp_path / "signing"
+    shared.write_text("x" * 40)
+    signing.write_text(SECRET)
+    with servers() as make, authorization_server(sub="alice", scope="read") as endpoint:
+        text = settings(endpoint)
+        text += f'[redis]\nnodes = ["127.0.0.1:{make().port}"]\nsecret = "file:{shared}"\ntimeout = "1s"\n'
+        text += f'[revocation]\nsecret = "file:{signing}"\nlisten = "127.0.0.1:{free_port()}"\n'
+        (tmp_path / "one.toml").write_text(text)
+        with serving(tmp_path, text) as service:
+            service.until_ready()
+            for number, secret in enumerate(("", "y" * 40, "z" * 40)):
+                if secret:
+                    shared.write_text(secret)
+                    signing.write_text(f"{SECRET}{number}")
+                    service.process.send_signal(signal.SIGHUP)
+                    service.until(lambda number=number: len(service.lines("reloaded")) == number)
+                assert 200 == service.get("/decide", f"good{number}")[0]
+                (tmp_path / "token").write_text(f"good{number}")
+                assert 0 == purge({}, tmp_path / "one.toml", "--token-file", str(tmp_path / "token"))[0]
+                assert [401] * (number + 1) == [service.get("/decide", f"good{one}")[0] for one in range(number + 1)]
+            os.kill(service.workers[0], signal.SIGKILL)
+            service.until(lambda: len(service.lines("worker_ready")) == 2)
+            assert [401, 401, 401, 200] == [service.get("/decide", f"good{number}")[0] for number in range(4)]
+            assert "y" * 40 not in service.log.read_text()
+
+
+def test_who_still_goes_by_the_secret_of_before_is_heard(drive, clock, log, tmp_path):
+    shelf, told = Shelf(), []
+    one = machine(shelf, log, clock, told)
+    one.adopt(shelf, b"newer")
+    drive(shelf.tell(write_note([MARK], b"s")))
+    drive(shelf.tell(write_note([MARK], b"newer")))
+    drive(shelf.tell(write_note([MARK], b"another")))
+    drive(one.look())
+    assert [MARK, MARK] == told
+    assert 1 == (tmp_path / "log").read_text().count("shared_cache_forged")
+    other = Shelf()
+    one.adopt(other, b"newer")
+    drive(other.tell(write_note([MARK], b"newer")))
+    drive(one.look())
+    assert [MARK] * 3 == told
+
+
 def test_nobody_there_is_1(tmp_path):
     (tmp_path / "one.toml").write_text(
         settings("http://127.0.0.1:1/i") + f'[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\n'

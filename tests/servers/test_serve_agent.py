@@ -131,3 +131,25 @@ def test_more_processes_than_one_are_refused_with_the_reason(server, tmp_path):
     with run(tmp_path, wrong) as service:
         assert 2 == service.process.wait(30)
     assert "in the memory of one process" in service.log.read_text()
+
+
+def test_a_session_and_what_the_agent_remembers_outlive_a_change_of_its_settings(server, tmp_path):
+    with run(tmp_path, text(server, workers=2)) as service:
+        service.until_ready()
+        page, other = page_of(service), page_of(service)
+        page.log_in(at_the_development_server)
+        other.log_in(at_the_development_server)
+        stale = dict(other.client.cookies)
+        assert 200 == other.ask("POST", "/logout").status
+        (tmp_path / "phantomgate.toml").write_text(
+            text(server, workers=2).replace("[agent]", "[agent]\nrefresh_window = '7s'")
+        )
+        service.process.send_signal(signal.SIGHUP)
+        service.until(lambda: service.lines("reloaded") or service.lines("reload_failed"))
+        assert ["agent"] == service.lines("reloaded")[0]["changed"]
+        assert 200 == page.ask("GET", "/claims").status
+        assert 204 >= page.ask("POST", "/refresh").status
+        other.client.cookies |= stale
+        assert 401 == other.ask("GET", "/claims").status
+        assert 0 == service.metrics()["phantomgate_worker_restarts_total"]
+        assert 0 == service.end()

@@ -512,3 +512,33 @@ def test_whatever_is_sent_nothing_is_allowed_and_nothing_hangs(pieces):
         assert not any(isinstance(decision, Allow) for _, decision in service.decisions)
 
     asyncio.run(story())
+
+
+def test_other_settings_hold_on_the_same_connection_and_what_has_begun_ends_as_it_began(on_loop):
+    async def story():
+        async with Service() as service:
+            newer = Service(realm="new", sessions=True)
+            proxy, _ = await service.greeted()
+            proxy.send(bearer(1, "slow"))
+            future = await service.resolver.asked("slow")
+            service.agent.adopt(newer.agent)
+            _, _, _, variables = await proxy.says(bearer(2, "bad"))
+            assert (401, True) == (variables["status"], b'realm="new"' in variables["challenge"])
+            future.set_result(None)
+            assert (1, 200) == ((answer := await proxy.frame())[1], answer[3]["status"])
+            assert [1, 1] == [len(service.decisions), len(newer.decisions)]
+            kind, _, _, _ = await proxy.says(plain(3, b"now"))  # sessions want every field
+            assert spop.AGENT_DISCONNECT == kind
+
+    on_loop(story())
+
+
+def test_whoever_is_no_longer_trusted_is_sent_away(on_loop):
+    async def story():
+        async with Service() as service:
+            proxy, _ = await service.greeted()
+            service.agent.adopt(Service(trusts=trusted_peers(["192.0.2.0/24"])).agent)
+            assert b"" == await proxy.ended()
+            assert [] == service.decisions
+
+    on_loop(story())

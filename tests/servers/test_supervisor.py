@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from phantomgate.servers.crew import worker_command
 from phantomgate.servers.sockets import bind_tcp, bind_unix
-from phantomgate.servers.supervisor import Supervisor, worker_command
+from phantomgate.servers.supervisor import Supervisor
 
 ECHO = (sys.executable, str(Path(__file__).with_name("echo_worker.py")))
 
@@ -310,3 +311,49 @@ def test_a_worker_runs_on_our_interpreter():
 @pytest.mark.parametrize(("path", "searched"), [(["/usr/bin", "/lib"], False), (["", "/lib"], True), (["/tmp"], True)])
 def test_the_working_directory_is_searched_for_modules_only_where_we_search_it_too(path, searched):
     assert searched == ("-P" not in worker_command("m", path, "/tmp"))
+
+
+@pytest.mark.parametrize(
+    ("start", "wanted", "why"),
+    [
+        ({"print": "p"}, "p", ""),
+        ({"print": "p"}, "q", "worker 0 found other files or secrets than we did: they have just changed"),
+        ({"print": "p", "fails": True}, "p", "RuntimeError"),
+        ({"print": "p", "hangs": True}, "p", "worker 0 did not get ready within 0.3 s"),
+    ],
+)
+def test_nobody_goes_by_what_one_worker_cannot(start, wanted, why):
+    async def story():
+        async with supervised(2) as supervisor:
+            await until(lambda: supervisor.ready == 2)
+            assert why == await supervisor.prepare(start, 0.3 if "hangs" in start else 10.0, wanted)
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_does_not_swap_is_ended_and_another_starts_with_what_is_in_force():
+    async def story():
+        async with supervised(2) as supervisor:
+            await until(lambda: supervisor.ready == 2)
+            assert "" == await supervisor.prepare({"print": "p"}, 10.0, "p")
+            stuck = supervisor.workers[0].process
+            stuck.send_signal(signal.SIGSTOP)
+            await supervisor.swap({"print": "p"}, 0.3)
+            await until(lambda: supervisor.restarts == 1 and supervisor.ready == 2)
+            assert [0] == [said["worker"] for said in supervisor.log.of("worker_stuck")]
+            assert {"print": "p"} == supervisor.crew.start
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_started_meanwhile_prepares_before_it_swaps_or_starts_again():
+    async def story():
+        async with supervised(2) as supervisor:
+            await until(lambda: supervisor.ready == 2)
+            assert "" == await supervisor.prepare({"print": "p"}, 10.0, "p")
+            supervisor.workers[1].process.kill()
+            await until(lambda: supervisor.restarts == 1 and supervisor.ready == 2)
+            await supervisor.swap({"print": "p"}, 10.0)
+            assert (1, 2) == (supervisor.restarts, supervisor.ready)
+
+    asyncio.run(story())

@@ -18,7 +18,7 @@ from typing import Any
 from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
-from phantomgate.config.agent_wiring import wire_agent
+from phantomgate.config.agent_wiring import agent_problems, draft_agent, wire_agent
 from phantomgate.config.loading import CONFIG, draft, read_sources
 from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
@@ -32,6 +32,9 @@ nobody ever issued (a good one answers that it is not active), for its keys wher
 Nothing is changed anywhere.
 
   phantomgate check --config gateway.toml && systemctl restart phantomgate
+
+With --agent it is about the OAuth agent alone, as an application or a function of AWS Lambda serves it: its settings,
+its provider, and the store that it shares.
 
 With --aws it reads SAM or CloudFormation templates instead, and contacts nobody: do the caching, identity sources,
 payload format, routes, mappings, gateway responses and permissions fit the settings of the function in them? Those are
@@ -70,6 +73,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="what a parameter of the templates will be (default: its Default); again for more",
     )
+    parser.add_argument("--agent", action="store_true", help="the OAuth agent alone, without a gateway beside it")
     add_json(parser)
 
 
@@ -80,7 +84,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     if options.parameter:
         text = "is for templates, and there are none; name them with --aws"
         raise SettingsError([Problem("--parameter", text, "command line")])
-    found = look(options.config, environ)
+    found = look_at_agent(options.config, environ) if options.agent else look(options.config, environ)
     if options.json:
         print(json.dumps(found.as_json(), indent=2))
     else:
@@ -207,6 +211,20 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ), window(settings))
 
 
+def look_at_agent(config: Path | None, environ: Mapping[str, str]) -> Findings:
+    """As `look`, of the OAuth agent as it is served without a gateway: mounted in an app, or on Lambda."""
+    try:
+        sources = read_sources(config, environ)
+    except SettingsError as no:
+        return Findings(no.problems[0].origin, no.problems)
+    settings, problems = draft_agent(sources)
+    problems += [one for one in agent_problems(settings, environ) if one not in problems]
+    if problems:
+        return Findings(sources.origin, tuple(problems))
+    told = [one for one in warnings(settings) if one.setting.startswith(("agent.", "session.", "redis."))]
+    return Findings(sources.origin, (), tuple(told), (ask_agent(settings, environ),))
+
+
 def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[Server, ...], Server | None]:
     """What each authorization server makes of a token that nobody issued, and which keys it has; then the store."""
     wired = wire(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - what is wrong is said below
@@ -224,12 +242,17 @@ def ask(settings: Settings, environ: Mapping[str, str]) -> tuple[tuple[Server, .
         store = Server("", wired.sharing.where, wired.ticks() - began, no, "shared store")
     finish(wired.close())
     if settings.has_agent:
-        agent = wire_agent(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - as above
-        began = time.monotonic()
-        trouble = finish(agent.probe.ask())
-        found.append(Server(agent.probe.name, agent.probe.where, time.monotonic() - began, trouble))
-        finish(agent.close())
+        found.append(ask_agent(settings, environ))
     return tuple(found), store
+
+
+def ask_agent(settings: Settings, environ: Mapping[str, str]) -> Server:
+    """What the agent's provider says of itself, and whether what the agent remembers by can be used."""
+    agent = wire_agent(settings, "blocking", environ=environ, write=lambda line: None)  # noqa: ARG005 - as above
+    began = time.monotonic()
+    trouble = finish(agent.probe.ask())
+    finish(agent.close())
+    return Server(agent.probe.name, agent.probe.where, time.monotonic() - began, trouble)
 
 
 def window(settings: Settings) -> str:

@@ -11,34 +11,37 @@ import asyncio
 import os
 import random
 import resource
+import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from importlib.util import find_spec
 from pathlib import Path
 
 from phantomgate.cli.options import add_config
 from phantomgate.config.advice import warnings
-from phantomgate.config.agent_wiring import wire_agent
-from phantomgate.config.loading import Sources, draft, read_sources
+from phantomgate.config.fixed import only_by_a_restart
+from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_sources
 from phantomgate.config.log import Level, Log
-from phantomgate.config.network import read_address
 from phantomgate.config.observe import Metrics
-from phantomgate.config.settings import Resilience, Settings, Traces
-from phantomgate.config.wiring import unmet, wire
-from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.config.settings import Settings
+from phantomgate.config.wiring import unmet
+from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.servers.addresses import AGENT, LISTEN, MANAGE, bind
 from phantomgate.servers.agent_alone import is_served, served_elsewhere
-from phantomgate.servers.hearing import begin
-from phantomgate.servers.running import Hearing, Plan, Run, Tell
-from phantomgate.servers.sockets import Bound, bind_tcp, bind_unix, why
-from phantomgate.servers.supervisor import worker_command
+from phantomgate.servers.crew import worker_command
+from phantomgate.servers.overseeing import overseeing
+from phantomgate.servers.reloading import Read, Reloading
+from phantomgate.servers.running import Plan, Run
+from phantomgate.servers.sockets import Bound
 
 EXPLANATION = """\
 Runs in the foreground and logs one JSON line an event to stderr. SIGTERM or Ctrl-C ends it in good order: requests in
-flight are answered, for at most [serve] drain; a second one ends it at once. Whether it is ready, and what it has
-counted, is at [serve] manage: /healthz, /readyz, /metrics.
+flight are answered, for at most [serve] drain; a second one ends it at once. SIGHUP has it read its settings, secrets
+and keys again, without losing a request or what it remembers: all or nothing, and the log says which. Whether it is
+ready, and what it has counted, is at [serve] manage: /healthz, /readyz, /metrics.
 
   phantomgate serve --config /etc/phantomgate.toml
 
@@ -59,14 +62,12 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Serve until a signal. Raises SettingsError with everything that is wrong."""
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until we can hear it; what there is now is read anyway
     _keep_standard_streams()
     _allow_descriptors()
-    sources = read_sources(options.config, environ)
-    settings, problems = draft(sources)
-    problems += unmet(settings, environ) + _agent_cant_be_served(settings) + _grpc_is_missing(settings)
-    if problems:
-        raise SettingsError(problems)
-    return asyncio.run(_serve(settings, sources, _bind(settings), environ))
+    read = _read(options, environ, served=False)
+    bound = bind(read.settings)
+    return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, served=True)))
 
 
 def _agent_cant_be_served(settings: Settings) -> list[Problem]:
@@ -86,72 +87,58 @@ def _grpc_is_missing(settings: Settings) -> list[Problem]:
     return [Problem("serve.protocol", text, settings.origin("serve.protocol"))]
 
 
-async def _serve(settings: Settings, sources: Sources, bound: dict[str, Bound], environ: Mapping[str, str]) -> int:
-    own = Metrics()
+def _read(options: argparse.Namespace, environ: Mapping[str, str], *, served: bool) -> Read:
+    """The settings as they are now. *served*: whether the OAuth agent is ours already. Raises SettingsError."""
+    sources = read_sources(options.config, environ)
+    settings, problems = draft(sources)
+    problems += unmet(settings, environ) + _grpc_is_missing(settings)
+    problems += [] if served else _agent_cant_be_served(settings)
+    if problems:
+        raise SettingsError(problems)
+    named = str(options.config or environ.get(CONFIG) or USUAL_FILE)
+    return Read(settings, {"sources": asdict(sources)}, named)
+
+
+async def _serve(read: Read, bound: dict[str, Bound], environ: Mapping[str, str], again: Callable[[], Read]) -> int:
+    settings, own = read.settings, Metrics()
     log = Log(2, now=time.time, level=Level[settings.log.level.upper()], dropped=own.drop_line)
     for warning in warnings(settings):
         log.say(Level.WARNING, "settings", **warning._asdict())
-    # A probe is to find out, whatever was found out before, and is no decision
-    unguarded = replace(settings, resilience=Resilience(retry=False, breaker=False), traces=Traces())
-    wired = wire(unguarded, "nonblocking", environ=environ, write=log)
-    agent = wire_agent(unguarded, environ=environ, write=log) if settings.has_agent else None
+    mine = await overseeing(read.start, environ, log)
 
-    async def probe() -> Refused | None:
-        return await wired.probe() or (await agent.probe.ask() if agent else None)
-
-    async def hear(tell: Tell) -> Hearing:
-        return await begin(settings, wired, tell, environ, log)
+    def reloads(run: Run) -> Reloading:
+        return Reloading(
+            read, again, only_by_a_restart, mine, run.crews, run.move, log=log, now=time.time, ticks=time.monotonic
+        )
 
     plan = Plan(
-        listen=bound["serve.listen"],
-        manage=bound["serve.manage"],
+        listen=bound[LISTEN],
+        manage=bound[MANAGE],
         workers=settings.serve.workers,
         drain=settings.serve.drain,
-        command=worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd())),
+        command=_command(settings),
+        command_for=_command,
         environ=dict(environ),
-        start={"sources": asdict(sources)},
-        probe=probe,
+        start=read.start,
+        probe=mine.probe,
         log=log,
         dropped=lambda: own.lines_dropped,
         ticks=time.monotonic,
         jitter=random.random,  # spreads retries; nothing secret hangs on it
-        hear=hear,
-        agent_listen=bound.get("agent.listen"),
+        hear=mine.hear,
+        agent_listen=bound.get(AGENT),
         agent_command=worker_command("phantomgate.servers.agent_worker", sys.path, str(Path.cwd())),
+        reloads=reloads,
     )
     try:
         return await Run(plan).until_end()
     finally:
-        await wired.close()
-        if agent is not None:
-            await agent.close()
+        await mine.renewing.keeping.close()
 
 
-def _bind(settings: Settings) -> dict[str, Bound]:
-    """The sockets of all listeners, by their settings. Raises SettingsError for every address that can't be had."""
-    serve = settings.serve
-    bound: dict[str, Bound] = {}
-    problems: list[Problem] = []
-    wanted = [("serve.listen", serve.listen, serve.workers), ("serve.manage", serve.manage, 1)]
-    wanted += [("agent.listen", settings.agent.listen, 1)] if settings.agent.listen else []
-    for name, text, count in wanted:
-        address = read_address(text)
-        try:
-            listens = name != "serve.listen" or serve.protocol != "grpc"
-            one = (
-                bind_unix(address.unix)
-                if address.unix
-                else bind_tcp(address.host, address.port, count, listens=listens)
-            )
-            bound[name] = one
-        except OSError as no:
-            told = f'is "{text}", where we can\'t listen: {why(no)}'
-            problems.append(Problem(name, told, settings.origin(name)))
-    if problems:
-        for one in bound.values():
-            one.close()
-        raise SettingsError(problems)
-    return bound
+def _command(settings: Settings) -> Sequence[str]:
+    """What runs a worker that decides."""
+    return worker_command(_WORKERS[settings.serve.protocol], sys.path, str(Path.cwd()))
 
 
 def _keep_standard_streams() -> None:

@@ -9,17 +9,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phantomgate.config.agent_checks import shares_state
-from phantomgate.config.agent_wiring import NAME, of_a_gateway
+from phantomgate.config.agent_wiring import NAME, draft_agent
 from phantomgate.config.function import Function, bundled_secrets, bundled_sources
-from phantomgate.config.loading import draft
 from phantomgate.core.errors import Problem, SettingsError
 
 
 def load_agent(environ: Mapping[str, str]) -> Function:
     """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
     bundled, merged, sources = bundled_sources(environ)
-    settings, read = draft(sources)
-    problems = [one for one in read if not of_a_gateway(one, settings)]
+    settings, problems = draft_agent(sources)
     if not settings.has_agent:
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
     elif not shares_state(settings):

@@ -14,6 +14,7 @@ from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import shares_state
 from phantomgate.config.family import BackEnds, Family
 from phantomgate.config.settings import Settings
+from phantomgate.config.tools import Part, anew
 from phantomgate.core.errors import Problem, Refused
 from phantomgate.core.ports import Clock, Once
 
@@ -50,9 +51,9 @@ def state_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
 
 def state_of(
     settings: Settings, ends: BackEnds, family: Family, environ: Mapping[str, str], now: Clock, ticks: Clock,
-    random: Callable[[int], bytes],
+    random: Callable[[int], bytes], part: Part = anew,
 ) -> State:  # fmt: skip
-    """What [agent] state describes. What must be closed is added to *ends*."""
+    """What [agent] state describes. What must be closed is added to *ends*, and a *part*, as in `Keeping`."""
     if not shares_state(settings):
 
         async def nothing() -> Refused | None:
@@ -61,7 +62,7 @@ def state_of(
         used, answers = (Remembered(most=MOST, forgets=True, ticks=ticks) for _ in range(2))
         return State(used, Remembered(most=MOST_ENDED, forgets=False, ticks=ticks), answers, ends.once, nothing)
     if settings.agent.state == "redis":
-        store: SharedStore = _in_redis(settings, ends, family, environ, random)
+        store: SharedStore = part("state in redis", lambda: _in_redis(settings, ends, family, environ, random))
     else:
         store = _in_dynamodb(settings, ends, environ, now, random)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Hashable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, cast
@@ -21,7 +21,7 @@ from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
-from phantomgate.config.agent_checks import discovers
+from phantomgate.config.agent_checks import discovers, shares_state
 from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.agent_state import State, state_of, state_problems
@@ -31,12 +31,14 @@ from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
 from phantomgate.config.guarding import guarding
-from phantomgate.config.loading import process_environ
+from phantomgate.config.loading import Sources, draft, process_environ
 from phantomgate.config.observe import Metrics
 from phantomgate.config.probes import Probe
+from phantomgate.config.references import Prints
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
 from phantomgate.config.sharing import shared_secrets
+from phantomgate.config.tools import anew
 from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 from phantomgate.core.ports import Clock, Http
@@ -51,6 +53,7 @@ from phantomgate.resolvers.held import Held
 from phantomgate.resolvers.keys import Keys, by_newest, endpoint_in, keys_at, keys_in, metadata_of
 
 if TYPE_CHECKING:
+    from phantomgate.config.keeping import Keeping
     from phantomgate.config.log import LogLine
 
 NAME = "agent"
@@ -88,6 +91,12 @@ def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Probl
     return problems + _client(settings, environ, time.time, os.urandom)[1]
 
 
+def draft_agent(sources: Sources) -> tuple[Settings, list[Problem]]:
+    """As `loading.draft`, without what only a gateway beside the agent would mind."""
+    settings, problems = draft(sources)
+    return settings, [one for one in problems if not of_a_gateway(one, settings)]
+
+
 def of_a_gateway(problem: Problem, settings: Settings) -> bool:
     """Whether *problem* is only that there is no gateway beside the agent, or what an authorizer on AWS would mind."""
     nothing = settings.introspection == Introspection() and not settings.issuers
@@ -109,10 +118,12 @@ def wire_agent(
     left: Callable[[], float] | None = None,
     metrics: Metrics | None = None,
     gateways: Gateways | None = None,
+    keeping: Keeping | None = None,
 ) -> WiredAgent:
     """The agent that *settings* describe; parameters as for `wiring.wire`. Raises SettingsError.
 
-    *gateways* tells them of sessions that are over; by default the store of [redis] does, if there is one.
+    *gateways* tells them of sessions that are over; by default the store of [redis] does, if there is one. What the
+    agent remembers is always taken from *keeping*, where there is one.
     """
     environ = process_environ() if environ is None else environ
     ring, _ = session_keys(settings, environ)
@@ -122,10 +133,20 @@ def wire_agent(
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
     write = write or stderr(settings, metrics, now)
-    asked, ends = settings.agent, back_ends(settings, family, ticks, http, left)
-    state = state_of(settings, ends, family, environ, now, ticks, random)
-    client = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random)
-    server, probe = _server(settings, ends, client, authenticate, write, now, ticks, state)
+    asked, prints, kept = settings.agent, Prints(environ), None if keeping is None else keeping.part
+    part = kept or anew
+    ends = back_ends(settings, family, ticks, http, left, part=kept, prints=prints)
+    memory = (asked.state, asked.timeout, prints(settings.redis)) if shares_state(settings) else ()
+
+    def of_state(key: Hashable, make: Callable[[], Any]) -> Any:
+        return part((key, *memory), make)
+
+    state = part(("state", *memory), lambda: state_of(settings, ends, family, environ, now, ticks, random, of_state))
+    client = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, part=part)
+    server, probe = part(
+        ("agent", prints(asked), settings.policy.clock_skew, settings.resilience, *memory),
+        lambda: _server(settings, ends, client, authenticate, write, now, ticks, state),
+    )
     jar = Jar(ring, cookie_names(settings), sealed_for(settings), settings.session.legacy_cookies, random)
     if gateways is None:
         gateways = gateways_by_notes(settings, environ, family, ends, write, now=now, ticks=ticks, random=random)
@@ -153,7 +174,7 @@ def wire_agent(
         session.allow_cross_site,
         agent_observer(write, now=now, allowed=settings.log.allows),
     )
-    return WiredAgent(agent, probe, tuple(ends.closing))
+    return WiredAgent(agent, probe, () if keeping is not None else tuple(ends.closing))
 
 
 def _client(

@@ -9,8 +9,8 @@ from typing import cast
 
 from phantomgate.config.asking import Client
 from phantomgate.config.authentication import certificate
-from phantomgate.config.issuing import Tools
 from phantomgate.config.probes import Probe
+from phantomgate.config.tools import Tools
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.oauth.token_endpoint import TokenRefused
 from phantomgate.oauth.token_exchange import ExchangeRules, TokenType
@@ -26,7 +26,17 @@ _OURS = frozenset(("unauthorized_client", "unsupported_grant_type", "invalid_tar
 
 
 def exchanging(tools: Tools, client: Client, counts: Counts) -> tuple[Exchange, Probe]:
-    """What exchanges, as *client*, and its probe; *counts* is where its memory counts."""
+    """What exchanges, as *client*, and its probe; *counts* is where its memory counts.
+
+    As it was made before, if nothing of it has changed.
+    """
+    made: tuple[Exchange, Probe] = tools.of_issuer(
+        NAME, lambda: _exchanging(tools, client, counts), "exchange", tools.settings.exchange
+    )
+    return made
+
+
+def _exchanging(tools: Tools, client: Client, counts: Counts) -> tuple[Exchange, Probe]:
     settings = tools.settings
     asked = settings.exchange
     http = tools.http(NAME, asked.ca_file, certificate(asked), asked.max_connections)

@@ -5,8 +5,8 @@ Rule: nothing is imported that the family doesn't need, so a cold start pays for
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from typing import Literal, TypeAlias
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any, Literal, TypeAlias
 
 from phantomgate.config.asking import verifies_answers
 from phantomgate.config.settings import Settings
@@ -44,37 +44,53 @@ class BackEnds:
 
 
 def back_ends(
-    settings: Settings, family: Family, ticks: Clock, given: Http | None, left: Callable[[], float] | None = None
+    settings: Settings,
+    family: Family,
+    ticks: Clock,
+    given: Http | None,
+    left: Callable[[], float] | None = None,
+    part: Callable[[Hashable, Callable[[], Any]], Any] | None = None,
+    prints: Callable[..., str] = lambda **things: "",  # noqa: ARG005 - what files hold doesn't change
 ) -> BackEnds:
     """The back ends of *family*; *given*, if it is, instead of its HTTP clients.
 
     *left* says for how many more seconds blocking ones may wait, and raises Unavailable once there are none; None: as
-    long as the settings have it.
+    long as the settings have it. *part* gives what was made for a key before, where settings may change while
+    nonblocking ones run, and *prints* tells the files of one client from what they held before.
     """
-    return _nonblocking(given) if family == "nonblocking" else _blocking(settings, ticks, given, left)
+    return _nonblocking(given, part, prints) if family == "nonblocking" else _blocking(settings, ticks, given, left)
 
 
-def _nonblocking(given: Http | None) -> BackEnds:
+def _nonblocking(
+    given: Http | None,
+    part: Callable[[Hashable, Callable[[], Any]], Any] | None,
+    prints: Callable[..., str],
+) -> BackEnds:
     import asyncio
 
     from phantomgate.backends.background import Background
     from phantomgate.backends.nonblocking import AiohttpHttp, SingleFlight
     from phantomgate.backends.turns import LoopTurns
 
-    clients: dict[tuple[str, str, Certificate], Http] = {}
     # Keys have flights of their own, so that however many tokens wait for a key, there is room for its fetch
-    flights, key_flights, later = SingleFlight(), SingleFlight(), Background()
+    made: dict[Hashable, Any] = {}
+    part = part or (lambda key, make: made[key] if key in made else made.setdefault(key, make()))
+    flights, key_flights = part("flights", SingleFlight), part("key flights", SingleFlight)
+    later = part("later", Background)
     closing: list[Closable] = [later, flights, key_flights]
 
     def client(issuer: str, ca_file: str, ours: Certificate, connections: int) -> Http:
         if given is not None:
             return given
-        key = (issuer, ca_file, ours)  # each issuer its own, so that a slow one takes no other's connections
-        if key not in clients:
-            made = AiohttpHttp(ca_file=ca_file or None, certificate=ours, connections=connections)
-            closing.append(made)
-            clients[key] = made
-        return clients[key]
+        files = (ca_file, *(ours or ()))
+        # Each issuer its own, so that a slow one takes no other's connections
+        key = ("http", issuer, ca_file, ours, connections, prints(files=files))
+        client: AiohttpHttp = part(
+            key, lambda: AiohttpHttp(ca_file=ca_file or None, certificate=ours, connections=connections)
+        )
+        if client not in closing:
+            closing.append(client)
+        return client
 
     return BackEnds(client, flights, key_flights, later, closing, LoopTurns, asyncio.sleep)
 

@@ -5,13 +5,14 @@ Rule: one breaker, one count of turns and one set of figures a server, however m
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.family import BackEnds, Certificate, Family, HttpFor
 from phantomgate.config.issuing import DEFAULT_NAME
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
+from phantomgate.config.tools import anew
 from phantomgate.core.ports import Clock, Http, Turns
 from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.breaker import Breaker, State
@@ -40,26 +41,35 @@ def guarding(
     ticks: Clock,
     random: Callable[[int], bytes],
     tracing: Tracing | None = None,
+    part: Callable[[Hashable, Callable[[], Any]], Any] = anew,
 ) -> HttpFor:
-    """The clients of *ends*, each guarded as [resilience] says. *random* spreads what many would do at a time."""
+    """The clients of *ends*, each guarded as [resilience] says. *random* spreads what many would do at a time.
+
+    *part* gives what was made for a key before, where settings may change.
+    """
     servers: dict[str, _Server] = {}
 
     def jitter() -> float:
         return random(1)[0] / 255
 
     def server(name: str, connections: int) -> _Server:
+        calls = metrics.servers.setdefault(name, Calls())
+        breaker: Breaker | None = None
+        calls.state = State.CLOSED
+        if settings.resilience.breaker:
+            breaker = Breaker(ticks=ticks, jitter=jitter)
+            breaker.changed = _saying(name, breaker, calls, write, now)
+        return _Server(ends.turns(connections), breaker, calls)
+
+    def shared_by_all(name: str, connections: int) -> _Server:
         name = name or DEFAULT_NAME
         if name not in servers:
-            calls = metrics.servers.setdefault(name, Calls())
-            breaker: Breaker | None = None
-            if settings.resilience.breaker:
-                breaker = Breaker(ticks=ticks, jitter=jitter)
-                breaker.changed = _saying(name, breaker, calls, write, now)
-            servers[name] = _Server(ends.turns(connections), breaker, calls)
+            key = ("server", name, connections, settings.resilience)
+            servers[name] = part(key, lambda: server(name, connections))
         return servers[name]
 
     def client(name: str, ca_file: str, ours: Certificate, connections: int) -> Http:
-        shared = server(name, connections)
+        shared = shared_by_all(name, connections)
         http = ends.http(name, ca_file, ours, connections)
         return Guarded(
             http if tracing is None else tracing.http(http, name or DEFAULT_NAME),

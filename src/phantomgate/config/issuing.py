@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 from phantomgate.config.asking import Client, asked_of, place_of, verifies_answers
 from phantomgate.config.authentication import certificate
-from phantomgate.config.family import HttpFor
 from phantomgate.config.probes import Probe, probe_introspection, probe_keys
-from phantomgate.config.settings import Introspection, IssuerRule, Settings
-from phantomgate.core.errors import Refused
-from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Http, Later, Once, Resolver, Store
+from phantomgate.config.settings import Introspection, IssuerRule
+from phantomgate.config.tools import Tools
+from phantomgate.core.ports import Http, Resolver, Store
 from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.introspection import Answer
-from phantomgate.resolvers.cached import Cached, Counts
+from phantomgate.resolvers.cached import Cached
 from phantomgate.resolvers.introspect import Introspect
-from phantomgate.resolvers.marks import Marks
 
 if TYPE_CHECKING:
-    from phantomgate.config.sharing import Sharing
     from phantomgate.oauth.discovery import Form, Metadata
     from phantomgate.oauth.jwks import KeySet
     from phantomgate.resolvers.held import Held
@@ -34,34 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "introspection"
 """What the server of [introspection] is called when it has no issuer."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tools:
-    """What every issuer's parts are made with. *once* is for tokens, *key_once* for what issuers publish."""
-
-    settings: Settings
-    http: HttpFor
-    once: Once
-    key_once: Once
-    later: Later | None
-    cache: Store
-    counts: Counts
-    now: Clock
-    ticks: Clock
-    random: Callable[[int], bytes]
-    timed: Callable[[float], None]
-    failed: Callable[[str, str, Refused, float], None]
-    """Hears of (issuer, "keys", "answer keys" or "metadata", why, for how many more seconds what is held is good)."""
-    secret: bytes = field(repr=False)
-    """What cache keys are made with."""
-    halves: Store | None = None
-    """Where the parts of split tokens are, where there are such."""
-    split_counts: Counts = field(default_factory=Counts)
-    marks: Marks | None = None
-    """What was purged lately."""
-    sharing: Sharing | None = None
-    """Where other machines' answers are found, where they are shared."""
+_OURS = ("client_key", "decryption_key", "client_certificate_file", "client_certificate_key_file")
 
 
 class Made(NamedTuple):
@@ -78,21 +47,21 @@ def make(tools: Tools, clients: Mapping[str, Client]) -> Made:
     if settings.aws.keys:
         return _of_key_set(tools)
     if not settings.issuers:
-        cached, introspect, probe = _default(tools, settings.introspection.issuer, clients["introspection"])
-        return Made(cached, introspect, (probe,))
+        return _default(tools, settings.introspection.issuer, clients["introspection"])
     from phantomgate.resolvers.by_issuer import ByIssuer, Issuer
 
     issuers: list[Issuer] = []
     probes: list[Probe] = []
     for place, one in enumerate(settings.issuers, 1):
-        resolver = _resolver(tools, one, clients[place_of(place)], probes)
+        resolver, found = _resolver_of(tools, one, clients[place_of(place)])
+        probes += found
         issuers.append(Issuer(one.name, one.issuer, resolver, one.mode in ("introspect", "split"), one.prefix))
     if settings.introspection == Introspection():
         return Made(ByIssuer(issuers), None, tuple(probes))
     name = settings.introspection.issuer or DEFAULT_NAME
-    cached, introspect, probe = _default(tools, name, clients["introspection"])
-    issuers.append(Issuer(name, settings.introspection.issuer, cached, True))
-    return Made(ByIssuer(issuers), introspect, (*probes, probe))
+    default = _default(tools, name, clients["introspection"])
+    issuers.append(Issuer(name, settings.introspection.issuer, default.resolver, True))
+    return Made(ByIssuer(issuers), default.introspect, (*probes, *default.probes))
 
 
 def _of_key_set(tools: Tools) -> Made:
@@ -109,8 +78,8 @@ def _of_key_set(tools: Tools) -> Made:
     return Made(remembered[0], None, (probe_keys(one, keys),))
 
 
-def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspect, Probe]:
-    """The server of [introspection], which is called *name*."""
+def _default(tools: Tools, name: str, client: Client) -> Made:
+    """The server of [introspection], which is called *name*: as it was made before, if nothing of it has changed."""
     introspection = tools.settings.introspection
     one = IssuerRule(
         name=name,
@@ -121,12 +90,26 @@ def _default(tools: Tools, name: str, client: Client) -> tuple[Cached, Introspec
         timeout=introspection.timeout,
         introspection=introspection,
     )
+    return tools.of_issuer(DEFAULT_NAME, lambda: _asker(tools, name, one, client), one)
+
+
+def _asker(tools: Tools, name: str, one: IssuerRule, client: Client) -> Made:
     remembered: list[Cached] = []
-    metadata = None if introspection.endpoint else metadata_of_issuer(tools, one)
+    metadata = None if one.introspection.endpoint else metadata_of_issuer(tools, one)
     introspect = _introspect(tools, one, client, metadata, remembered)
     cached = _cached(tools, _shared(tools, introspect, None, introspect, one, _asked(one)), name, _asked(one))
     remembered.append(cached)
-    return cached, introspect, probe_introspection(tools.random, one, introspect)
+    return Made(cached, introspect, (probe_introspection(tools.random, one, introspect),))
+
+
+def _resolver_of(tools: Tools, one: IssuerRule, client: Client) -> tuple[Resolver, list[Probe]]:
+    """Who resolves the tokens of one of [[issuers]]: as it was made before, if nothing of it has changed."""
+
+    def made() -> tuple[Resolver, list[Probe]]:
+        probes: list[Probe] = []
+        return _resolver(tools, one, client, probes), probes
+
+    return tools.of_issuer(one.name, made, "issuers", one)
 
 
 def _resolver(tools: Tools, one: IssuerRule, client: Client, probes: list[Probe]) -> Resolver:
@@ -185,6 +168,11 @@ def _shared(
         return inner
     provers = (verify, introspect.statements, introspect.signatures)
     keys = [prover.keys for prover in provers if prover is not None]
+    settings = tools.settings
+    # Machines, and settings before and after a change, share what they would have been told in the same way. With which
+    # key or certificate one of them shows who it is, is its own affair; whom a secret is for, is not
+    times = (settings.cache.max_age, settings.policy.clock_skew, settings.without_jwt)
+    context = (*context, tools.prints(one, *times, without=_OURS))
     return tools.sharing.around(inner, keys, context, one.name, asked_of(one).timeout, tools.marks)
 
 

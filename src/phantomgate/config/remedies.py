@@ -19,6 +19,13 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
     # the authorization server can't be asked
     Reason.UNAVAILABLE: (
         (
+            "the agent's state in",
+            (
+                "Every process of the agent needs it, and refuses without: is it there, does it know us, does it keep "
+                "what it is told? See agent.state."
+            ),
+        ),
+        (
             "not asked",
             (
                 "Its breaker is open, because of the failures that are named here: mend those; it is tried again by "

@@ -17,7 +17,7 @@ from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Purge
 
 if TYPE_CHECKING:
-    from phantomgate.config.issuing import Tools
+    from phantomgate.config.tools import Tools
     from phantomgate.oauth.jwt_rules import Rules
     from phantomgate.resolvers.keys import Keys
 

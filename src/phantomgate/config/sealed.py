@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phantomgate.config.asking import Client
-from phantomgate.config.issuing import Made, Tools, make
+from phantomgate.config.issuing import Made, make
 from phantomgate.config.settings import Introspection
+from phantomgate.config.tools import Tools
 from phantomgate.resolvers.sealed import AsSealed
 
 

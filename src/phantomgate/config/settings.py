@@ -94,6 +94,10 @@ class Serve:
     """Be the gateway: a reverse proxy in front of this URL. Empty: only decide."""
     drain: float = setting(duration("0s", "10m"), "25s")
     """After SIGTERM, how long requests in flight may take to end."""
+    reload: str = setting(choice("signal", "change"), "signal")
+    """When the settings, and the secrets, keys and certificates that they name, are read again: on SIGHUP (`signal`),
+    or also within seconds whenever one of those files has changed (`change`), as Kubernetes changes mounted ones. All
+    or nothing: what can't be used changes nothing, and the log says why."""
     idle_timeout: float = setting(duration("100ms", "1h"), "75s")
     """How long a connection without a request is kept. Longer than your gateway keeps its own."""
     header_timeout: float = setting(duration("100ms", "5m"), "10s")

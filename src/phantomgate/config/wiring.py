@@ -8,14 +8,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.guarding import guarding, traced
-from phantomgate.config.issuing import Tools, make
+from phantomgate.config.issuing import make
 from phantomgate.config.loading import process_environ
 from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
@@ -24,6 +24,7 @@ from phantomgate.config.published import challenged_with, published
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
 from phantomgate.config.splitting import kept_halves, push_secret
+from phantomgate.config.tools import Tools, anew, for_all, unprinted
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Http, Store
@@ -36,6 +37,7 @@ from phantomgate.resolvers.introspect import Introspect
 from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
+    from phantomgate.config.keeping import Keeping
     from phantomgate.config.log import LogLine
     from phantomgate.config.revoking import Revoking
     from phantomgate.config.session import Browsers
@@ -76,6 +78,10 @@ class Wired:
     """What is shared with other machines, if anything is."""
     marks: Marks = field(repr=False)
     """What was purged lately."""
+    digests: bytes = field(repr=False)
+    """What the digests in new marks are made with; `marks` has to know it where they were kept."""
+    other_digests: tuple[bytes, ...] = field(repr=False)
+    """What those of other machines are made with while that is being changed; likewise."""
     revoking: Revoking | None = field(repr=False)
     """Who verifies what issuers tell us of tokens that are over."""
 
@@ -109,13 +115,16 @@ def wire(
     http: Http | None = None,
     left: Callable[[], float] | None = None,
     told: bool = False,
+    keeping: Keeping | None = None,
 ) -> Wired:
     """The gateway that *settings* describe, with back ends of one *family*; "nonblocking" within a running loop.
 
     Secrets are read now, from *environ* or files; *write* gets the log's lines (default: standard error); *http* is
     instead of the family's own client; *left* is as for `back_ends`. With *told* somebody tells us of
-    purges; else they are looked for in the store of [redis]. Raises SettingsError with every problem, and
-    ModuleNotFoundError when the family needs a library that isn't installed.
+    purges; else they are looked for in the store of [redis]. With *keeping*, in which a round has begun,
+    whatever these settings leave as it was is taken from there, and closed by it; *metrics* must be the same each time.
+    Raises SettingsError with every problem, and ModuleNotFoundError when the family needs a library that isn't
+    installed.
     """
     environ = process_environ() if environ is None else environ
     ours, problems = clients(settings, environ, now=now, random=random)
@@ -132,36 +141,42 @@ def wire(
     if problems:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
-    metrics.caches["memory"] = counts = Counts()
+    counts = _counted(metrics, "memory")
     write = write or stderr(settings, metrics, now)
-    split = Counts()
-    if settings.splits:
-        metrics.caches["split"] = split
+    split = _counted(metrics, "split") if settings.splits else Counts()
     share = settings.serve.workers if family == "nonblocking" else 1
-    ends = back_ends(settings, family, ticks, http, left)
+    kept = None if keeping is None else keeping.part
+    part = kept or anew
+    prints = unprinted
+    if keeping is not None or secrets is not None:
+        from phantomgate.config.references import Prints
+
+        prints = Prints(environ)
+    ends = back_ends(settings, family, ticks, http, left, part=kept, prints=prints)
     shared = None
     if secrets is not None:
         from phantomgate.config.sharing import sharing
 
-        say = telling(write, now)
-        shared = sharing(settings, secrets, family, pause=ends.pause, now=now, ticks=ticks, random=random, say=say)
+        say, known, pause = telling(write, now), secrets, ends.pause
+        shared = part(
+            ("redis", prints(settings.redis)),
+            lambda: sharing(settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say),
+        )
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
-    digests = [one.encode() for one in (secrets.secret, *secrets.others)] if secrets is not None else [b""]
-    marks = Marks(ticks=ticks, secret=digests[0], others=tuple(digests[1:]))
-    tracing = traced(settings, family)
-    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing)
+    shown = (secrets.secret, *secrets.others) if secrets is not None else ("",)
+    digests, others = shown[0].encode(), tuple(one.encode() for one in shown[1:])
+    marks = part("marks", lambda: Marks(ticks=ticks, secret=digests, others=others))
+    tracing = part(("traces", settings.traces), lambda: traced(settings, family))
+    guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing, part=part)
+    size = max(settings.cache.max_entries // share, 1), max(settings.cache.max_bytes // share, 1)
     tools = Tools(
         settings,
         guarded,
         ends.once,
         ends.key_once,
         ends.later,
-        MemoryCache(
-            max_entries=max(settings.cache.max_entries // share, 1),
-            max_bytes=max(settings.cache.max_bytes // share, 1),
-            ticks=ticks,
-        ),
+        part(("memory", size), lambda: MemoryCache(max_entries=size[0], max_bytes=size[1], ticks=ticks)),
         counts,
         now,
         ticks,
@@ -169,10 +184,18 @@ def wire(
         metrics.timed,
         saying(write, now),
         random(32),
-        kept_halves(settings, ticks),
+        part(
+            ("halves", settings.split_tokens.max_entries, settings.split_tokens.max_bytes),
+            lambda: kept_halves(settings, ticks),
+        )
+        if settings.splits
+        else None,
         split,
         marks,
         shared,
+        part,
+        prints,
+        prints(*for_all(settings)),
     )
     if settings.aws.forward_sealed:
         from phantomgate.config.sealed import make_sealed
@@ -197,7 +220,7 @@ def wire(
     elif settings.exchanges:
         from phantomgate.config.exchanging import exchanging
 
-        metrics.caches["exchange"] = exchanged = Counts()
+        exchanged = _counted(metrics, "exchange")
         exchange, probe = exchanging(tools, ours["exchange"], exchanged)
         forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
         probes += (probe,)
@@ -227,15 +250,22 @@ def wire(
         ticks,
         made.introspect,
         probes,
-        (*ends.closing, *(() if tracing is None else (tracing,))),
+        () if keeping is not None else (*ends.closing, *(() if tracing is None else (tracing,))),
         published(settings, keys),
         challenged_with(settings),
         tools.halves,
         secret,
         shared,
         marks,
+        digests,
+        others,
         verifies,
     )
+
+
+def _counted(metrics: Metrics, level: str) -> Counts:
+    """Where *level* counts: totals don't go back when settings change."""
+    return cast("Counts", metrics.caches.setdefault(level, Counts()))
 
 
 def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:

@@ -78,7 +78,7 @@ class Held(Generic[T]):
         self.later = later
         self.failed = failed
         self.replaced = replaced
-        self._key = name.encode()
+        self._key = f"{name} {id(self)}".encode()  # the same thing by other settings is another, and fetched for itself
         self._kept: Kept[T] | None = None
         self._due = self._too_old = self._next_for_missing = float("-inf")
         self._failure: Refused | None = None

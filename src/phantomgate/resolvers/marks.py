@@ -18,6 +18,8 @@ from phantomgate.core.purge import KINDS, Kind, Mark, digest_of, named_by
 
 MOST = 100_000
 CLEARED = 8192
+MOST_SECRETS = 8
+"""Of how many secrets digests are read: those of the last so many settings."""
 ISSUED_WITHIN = 5.0
 """Seconds by which the server's clock may differ from that of whoever purged: a token that was issued in this time
 before the mark is asked about again instead of refused, since it may be a new login's."""
@@ -26,8 +28,8 @@ before the mark is asked about again instead of refused, since it may be a new l
 class Marks:
     """What was purged. Its state: the marks by kind, how many were *heard* of, and the tokens that none is about.
 
-    *secret* is that of the digests, and those of *others* are read too. More than *most* marks: the oldest become one
-    that has everything asked again.
+    *secret* is that of the digests, those of *others* are read too; `know` tells of another, and what was purged under
+    the older ones stays so. More than *most* marks: the oldest become one that has everything asked again.
     """
 
     def __init__(self, *, ticks: Clock, secret: bytes = b"", others: tuple[bytes, ...] = (), most: int = MOST) -> None:
@@ -35,13 +37,28 @@ class Marks:
         """Whether there are any; nothing else need be looked at when there are not."""
         self.heard = 0
         self._ticks = ticks
-        self.secret = secret
-        self.others = others
+        self._secrets = (*others, secret)
         self._most = most
         self._kinds: dict[Kind, dict[bytes, tuple[int, float, float]]] = {kind: {} for kind in KINDS}
         self._all = (0, 0.0)
         self._until = 0.0
         self._cleared: set[Token] = set()
+
+    @property
+    def secret(self) -> bytes:
+        """What the digests in new marks are made with."""
+        return self._secrets[-1]
+
+    @property
+    def others(self) -> tuple[bytes, ...]:
+        """What those in other marks are made with."""
+        return self._secrets[:-1]
+
+    def know(self, secret: bytes) -> None:
+        """Read the digests of *secret* too."""
+        others = tuple(one for one in self._secrets if one != secret)
+        self._secrets = (*others[1 - MOST_SECRETS :], secret)
+        self._cleared = set()
 
     def put(self, mark: Mark) -> None:
         """Believe nothing that *mark* is about from now on. Hearing of it twice makes it no older."""
@@ -100,7 +117,7 @@ class Marks:
                 issuer = "" if kind == "token" else token.issuer
                 if kind == "issuer":
                     value = token.issuer
-                for secret in (self.secret, *self.others) if value else ():
+                for secret in self._secrets if value else ():
                     mark = kept.get(digest_of(secret, kind, issuer, value))
                     if mark is not None:
                         found.append((kind, mark))

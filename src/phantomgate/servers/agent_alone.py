@@ -33,6 +33,31 @@ async def be_alone(settings: Settings, seconds: float = PATIENCE) -> Callable[[]
     raise SettingsError([served_elsewhere(settings)])
 
 
+class Alone:
+    """One process that serves an agent whose settings may change. Its state: how to give back the names."""
+
+    def __init__(self) -> None:
+        self._held: dict[str, Callable[[], None]] = {}
+
+    async def also(self, settings: Settings) -> None:
+        """Hold the name that *settings* give the agent, too. Raises SettingsError as `be_alone`."""
+        name = name_of(settings)
+        if name not in self._held:
+            self._held[name] = await be_alone(settings, PATIENCE if not self._held else _EVERY)
+
+    def only(self, settings: Settings) -> None:
+        """Give back all other names."""
+        mine = name_of(settings)
+        for name in [name for name in self._held if name != mine]:
+            self._held.pop(name)()
+
+    def close(self) -> None:
+        """Give back every name."""
+        for held in self._held.values():
+            held()
+        self._held.clear()
+
+
 def is_served(settings: Settings) -> bool:
     """Whether another process on this machine serves this agent now, and no other may."""
     if shares_state(settings):

@@ -13,8 +13,8 @@ from pathlib import Path
 from phantomgate.adapters.agent_asgi import agent_asgi
 from phantomgate.adapters.asgi import App, Receive, Scope, Send
 from phantomgate.config.agent_checks import shares_state
-from phantomgate.config.agent_wiring import WiredAgent, agent_problems, of_a_gateway, wire_agent
-from phantomgate.config.loading import draft, process_environ, read_sources
+from phantomgate.config.agent_wiring import WiredAgent, agent_problems, draft_agent, wire_agent
+from phantomgate.config.loading import process_environ, read_sources
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.agent_alone import be_alone
@@ -87,8 +87,7 @@ def agent_app(settings: Settings | Path | str | None = None, *, environ: Mapping
     environ = process_environ() if environ is None else environ
     problems: list[Problem] = []
     if not isinstance(settings, Settings):
-        settings, read = draft(read_sources(None if settings is None else Path(settings), environ))
-        problems += [one for one in read if not of_a_gateway(one, settings)]
+        settings, problems = draft_agent(read_sources(None if settings is None else Path(settings), environ))
     problems += [one for one in agent_problems(settings, environ) if one not in problems]
     count = environ.get(_PROCESSES, "1")
     if count not in ("", "0", "1") and not shares_state(settings):

@@ -11,18 +11,22 @@ import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from typing import NamedTuple
 
 import uvicorn
 
 from phantomgate.adapters.agent_asgi import agent_asgi
 from phantomgate.adapters.agent_http import MAX_BODY
-from phantomgate.config.agent_wiring import wire_agent
-from phantomgate.config.loading import Sources, load
-from phantomgate.config.log import Level, Log
+from phantomgate.agent.model import AgentReply, AgentRequest
+from phantomgate.config.agent_wiring import WiredAgent, wire_agent
+from phantomgate.config.keeping import Keeping
+from phantomgate.config.log import Log
 from phantomgate.config.observe import Metrics
-from phantomgate.servers.agent_alone import be_alone
+from phantomgate.config.settings import Settings
+from phantomgate.servers.agent_alone import Alone
 from phantomgate.servers.gateways import Gateways
 from phantomgate.servers.lifecycle import POLL_SECONDS, do, obey
+from phantomgate.servers.renewing import Renewing
 
 MAX_CONNECTIONS = 1000
 """How many connections and requests there may be at a time; more are answered 503 at once."""
@@ -37,19 +41,41 @@ class _Server(uvicorn.Server):
         yield
 
 
+class _Agent(NamedTuple):
+    """An agent, and the settings that it was made of."""
+
+    settings: Settings
+    wired: WiredAgent
+
+
 async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: Metrics) -> int:
     """Serve the agent on *listening* until the channel at *end* says drain, or ends. The exit code."""
     channel = await Gateways.over(end)
     start = await channel.receive()
     if start is None:
         return 0
-    settings = load(Sources(**start["sources"]))
-    log.level = Level[settings.log.level.upper()]
-    alone = await be_alone(settings)
-    wired = wire_agent(settings, write=log, metrics=metrics, gateways=channel)
+    alone = Alone()
+
+    async def make(settings: Settings, keeping: Keeping) -> _Agent:
+        await alone.also(settings)
+        return _Agent(settings, wire_agent(settings, write=log, metrics=metrics, gateways=channel, keeping=keeping))
+
+    renewing = Renewing(make, log)
+    now = await renewing.first(start)
+    settings = now.settings
+
+    def adopt(newer: _Agent) -> None:
+        nonlocal now
+        now = newer
+        alone.only(newer.settings)
+
+    async def handle(request: AgentRequest) -> AgentReply:
+        return await now.wired.agent.handle(request)
+
+    renewing.adopt = adopt
     server = _Server(
         uvicorn.Config(
-            agent_asgi(wired.agent.handle),
+            agent_asgi(handle),
             http="h11",  # the one of uvicorn's parsers that bounds a request's head
             ws="none",
             lifespan="off",
@@ -70,7 +96,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
             await serving
             return 1
         channel.send({"is": "ready"})
-        seconds = await obey(channel, metrics)
+        seconds = await obey(channel, metrics, renews=renewing) or 0.0
         answering = asyncio.create_task(obey(channel, metrics))
         server.config.timeout_graceful_shutdown = max(int(seconds), 1)
         server.should_exit = True
@@ -81,8 +107,8 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         channel.send({"is": "done", "whole": True, "counts": metrics.snapshot()})
     finally:
         serving.cancel()
-        await wired.close()
-        alone()
+        await renewing.keeping.close()
+        alone.close()
         await channel.close()
     return 0
 

@@ -1,7 +1,8 @@
 """Messages between the supervisor and a worker: JSON objects behind a length of four bytes, on a pair of sockets.
 
-Rule: a message is whole or it is not there. Settings and counts cross here and nothing else does, so neither an
-argument list nor a file ever shows them. The end of the stream is how each side learns that the other is gone.
+Rule: a message is whole or it is not there. Settings and counts cross here, and neither an argument list nor a file
+ever shows them; secrets don't, but for one that settings no longer name, by which marks of purges are known. The end
+of the stream is how each side learns that the other is gone.
 """
 
 from __future__ import annotations

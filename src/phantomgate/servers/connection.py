@@ -17,7 +17,7 @@ import httptools
 from phantomgate.adapters.limits import too_large
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
-from phantomgate.servers.rendering import Endpoint, closing
+from phantomgate.servers.rendering import Endpoint, Rendering, closing
 from phantomgate.servers.trampoline import continued
 
 if TYPE_CHECKING:
@@ -50,8 +50,6 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, listener: Listener) -> None:
         self.listener = listener
-        self.decide = listener.gateway.decide
-        self.max_header_bytes = listener.limits.max_header_bytes
         self.trusted = False
         self.peer = ""
         self.age = 0.0
@@ -77,8 +75,15 @@ class Connection(asyncio.Protocol):
         self.parser = httptools.HttpRequestParser(self)
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if isinstance(address, tuple) else "unix"
-        self.trusted = self.listener.trusts(self.peer)
+        self.go_by_listener()
         self.listener.connections.add(self)
+
+    def go_by_listener(self) -> None:
+        """Take from the listener what is looked at for every request."""
+        listener = self.listener
+        self.decide = listener.gateway.decide
+        self.max_header_bytes = listener.limits.max_header_bytes
+        self.trusted = listener.trusts(self.peer)
 
     def connection_lost(self, error: Exception | None) -> None:  # noqa: ARG002 - asyncio's shape
         self.listener.gone(self)
@@ -205,13 +210,14 @@ class Connection(asyncio.Protocol):
             if type(decision) is Allow and goes_on and asked == "decide" and not self.ending and not listener.draining:
                 self.transport.write(listener.rendering.allow(decision, headers)[0])  # nearly every request ends here
             else:
-                self._answer(decision, method, goes_on, asked, headers)
+                self._answer(decision, listener.rendering, method, goes_on, asked, headers)
             return None
         except BaseException:
             self.abort()
             raise
         listener.waiting(1)
-        self.task = self.loop.create_task(self._wait(deciding, future, method, goes_on, asked, headers))
+        waiting = self._wait(deciding, future, listener.rendering, method, goes_on, asked, headers)
+        self.task = self.loop.create_task(waiting)
         return None
 
     def _publish(self, url: bytes, method: bytes, goes_on: bool) -> None:
@@ -225,19 +231,12 @@ class Connection(asyncio.Protocol):
         head, body = listener.rendering.published(document)
         return self._write(head, b"" if method == b"HEAD" else body, goes_on)
 
-    async def _wait(
-        self,
-        deciding: Coroutine[Any, Any, Decision],
-        future: Any,
-        method: bytes,
-        goes_on: bool,
-        asked: Endpoint,
-        headers: Headers,
-    ) -> None:
+    async def _wait(self, deciding: Coroutine[Any, Any, Decision], future: Any, *how: Any) -> None:
+        """Answer what *deciding* comes to; *how* is what `_answer` needs besides."""
         try:
             decision = await continued(deciding, future)
             if not self.transport.is_closing():
-                self._answer(decision, method, goes_on, asked, headers)
+                self._answer(decision, *how)
         except BaseException:
             self.abort()  # no answer is a refusal too
             raise
@@ -252,8 +251,10 @@ class Connection(asyncio.Protocol):
         if self.ending or self.listener.draining:
             self._close_when_done()
 
-    def _answer(self, decision: Decision, method: bytes, goes_on: bool, asked: Endpoint, headers: Headers) -> None:
-        head, body = self.listener.rendering.answer(decision, asked, headers)
+    def _answer(
+        self, decision: Decision, rendering: Rendering, method: bytes, goes_on: bool, asked: Endpoint, headers: Headers
+    ) -> None:
+        head, body = rendering.answer(decision, asked, headers)
         if method == b"HEAD":
             body = b""
         self._write(head, body, goes_on)

@@ -37,7 +37,8 @@ class Heard(NamedTuple):
 
 
 class Fleet:
-    """Who has to know of purges. Its state: the newest note that was read, which are our own, and the last purges.
+    """Who has to know of purges. Its state: the newest note that was read, which are our own, the last purges, and the
+    secrets.
 
     *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs;
     whoever goes by one of *others* is heard, too.
@@ -55,13 +56,21 @@ class Fleet:
     ) -> None:
         self._tell = tell
         self._notes = notes
-        self._secret = secret
+        self._secret = self._before = secret
         self._others = others
         self._now = now
         self._log = log
         self._newest = "0"
         self._ours: set[str] = set()
         self._last: deque[Heard] = deque(maxlen=SHOWN)
+
+    def adopt(self, notes: Notes | None, secret: bytes, others: tuple[bytes, ...] = ()) -> None:
+        """Share by *notes* and *secret* from now on; whoever still goes by the secret before it is heard, too."""
+        if notes is not self._notes:
+            self._notes, self._newest = notes, "0"  # what is heard twice does no harm
+        if secret != self._secret:
+            self._secret, self._before = secret, self._secret
+        self._others = others
 
     async def purge(self, marks: Sequence[Mark], how: str) -> bool:
         """Whether everybody who has to know *marks*, which came by *how*, knows them, or can."""
@@ -97,7 +106,7 @@ class Fleet:
 
     async def listen(self) -> None:
         """Hear of what others purge, until cancelled."""
-        while self._notes is not None:
+        while True:
             try:
                 more = await self.look()
             except Exception as bug:  # noqa: BLE001 - whoever stops listening would believe what others have purged
@@ -123,13 +132,16 @@ class Fleet:
                 continue
             try:
                 age = self._now() - int(name.partition("-")[0]) / 1000
-                marks = [mark for mark in read_note(note, self._secret, *self._others) if age < mark.seconds + _SKEW]
+                marks = [mark for mark in self._read(note) if age < mark.seconds + _SKEW]
             except ValueError:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue
             if marks:
                 self._note(marks, "machine", everywhere=await self._tell(marks))
         return bool(news)
+
+    def _read(self, note: bytes) -> list[Mark]:
+        return read_note(note, self._secret, self._before, *self._others)
 
 
 async def ended(listening: asyncio.Task[None], every: float = 1.0) -> None:

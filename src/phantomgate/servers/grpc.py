@@ -53,6 +53,11 @@ class Checks:
         self._allowed: OrderedDict[HeaderChange, tuple[bytes, bytes]] = OrderedDict()
         self._server: Any = None
 
+    def adopt(self, newer: Checks) -> None:
+        """Go by what *newer* was made with; the size of messages and idle times stay as grpcio has taken them."""
+        self.gateway, self.trusts, self.limits = newer.gateway, newer.trusts, newer.limits
+        self.realm, self.resource_metadata = newer.realm, newer.resource_metadata
+
     async def start(self, host: str, port: int) -> int:
         """Accept calls on *host* and *port*; the port. Raises OSError when that can't be had."""
         self._server = grpc.aio.server(

@@ -9,17 +9,28 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
+from collections.abc import Callable
 from contextlib import suppress
+from typing import NamedTuple
 
-from phantomgate.config.loading import Sources, load
-from phantomgate.config.log import Level, Log
+from phantomgate.config.keeping import Keeping
+from phantomgate.config.log import Log
 from phantomgate.config.observe import Metrics
-from phantomgate.config.wiring import wire
-from phantomgate.servers.channel import Channel
+from phantomgate.config.settings import Settings
+from phantomgate.config.wiring import Wired, wire
+from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.grpc import Checks
-from phantomgate.servers.lifecycle import do, obey
+from phantomgate.servers.lifecycle import do, obey, told_to_go
 from phantomgate.servers.listener import trusted_peers
+from phantomgate.servers.renewing import Renewing, Renews, adopting, purging
 from phantomgate.servers.worker import limits_of
+
+
+class _Serves(NamedTuple):
+    """As `lifecycle.Serves`."""
+
+    purge: Callable[[Message], None]
+    renews: Renews
 
 
 async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: Metrics) -> int:
@@ -28,23 +39,35 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
     start = await channel.receive()
     if start is None:
         return 0
-    settings = load(Sources(**start["sources"]))
-    log.level = Level[settings.log.level.upper()]
-    wired = wire(settings, "nonblocking", write=log, metrics=metrics, told=True)
-    checks = Checks(
-        wired.gateway,
-        trusts=trusted_peers(settings.serve.trusted_proxies),
-        realm=settings.serve.realm,
-        resource_metadata=wired.resource_metadata,
-        limits=limits_of(settings),
-        waiting=metrics.waiting,
-    )
+
+    async def make(settings: Settings, keeping: Keeping) -> Wired:
+        return wire(settings, "nonblocking", write=log, metrics=metrics, told=True, keeping=keeping)
+
+    def served(wired: Wired) -> Checks:
+        settings = wired.settings
+        return Checks(
+            wired.gateway,
+            trusts=trusted_peers(settings.serve.trusted_proxies),
+            realm=settings.serve.realm,
+            resource_metadata=wired.resource_metadata,
+            limits=limits_of(settings),
+            waiting=metrics.waiting,
+        )
+
+    renewing = Renewing(make, log)
+    wired = await renewing.first(start)
+    checks = served(wired)
+    purge = purging(wired.marks)
+    renewing.adopt = adopting(lambda newer: checks.adopt(served(newer)))
+    purge(start)
     host, port = listening.getsockname()[:2]
     try:
+        if not await told_to_go(channel, start, metrics, _Serves(purge, renewing)):
+            return 0
         await checks.start(host, port)
         channel.send({"is": "ready"})
-        seconds = await obey(channel, metrics)
-        answering = asyncio.create_task(obey(channel, metrics))
+        seconds = await obey(channel, metrics, purge, renewing) or 0.0
+        answering = asyncio.create_task(obey(channel, metrics, purge))
         whole = await checks.stop(seconds)
         answering.cancel()
         with suppress(asyncio.CancelledError):
@@ -52,7 +75,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         channel.send({"is": "done", "whole": whole, "counts": metrics.snapshot()})
     finally:
         listening.close()
-        await wired.close()
+        await renewing.keeping.close()
         await channel.close()
     return 0
 

@@ -15,6 +15,7 @@ from phantomgate.config.log import Level, Log
 from phantomgate.config.revoking import by_names, mark_seconds, names_of, revocation_secret
 from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired
+from phantomgate.core.ports import Notes
 from phantomgate.core.purge import Purge, mark_of
 from phantomgate.servers.fleet import Fleet, ended
 from phantomgate.servers.purges import Purges, hearing
@@ -23,11 +24,13 @@ from phantomgate.servers.running import Tell
 
 @dataclass(slots=True)
 class Ears:
-    """A `running.Hearing`. Its state: who listens to other machines."""
+    """A `running.Hearing`. Its state: what it goes by, and who listens to other machines."""
 
     settings: Settings
     fleet: Fleet
     digests: bytes
+    purges: Purges
+    environ: Mapping[str, str]
     log: Log
     listening: asyncio.Task[None]
     deaf: Callable[[], Awaitable[None]] | None
@@ -40,6 +43,12 @@ class Ears:
         kinds = sorted({mark.kind for mark in marks})
         self.log.say(Level.INFO if good else Level.WARNING, "purged", how="agent", kinds=kinds, everywhere=good)
         return good
+
+    def adopt(self, settings: Settings, wired: Wired) -> None:
+        """Go by *settings*, of which *wired* was made, from now on. Where we listen stays."""
+        self.settings, self.digests = settings, wired.digests
+        self.fleet.adopt(_notes(wired), wired.digests, wired.other_digests)
+        self.purges.adopt(_purges(settings, wired, self.fleet, self.environ, self.log))
 
     def told(self) -> list[dict[str, Any]]:
         """As `Hearing.told`."""
@@ -54,16 +63,19 @@ class Ears:
 
 async def begin(settings: Settings, wired: Wired, tell: Tell, environ: Mapping[str, str], log: Log) -> Ears:
     """Hears of purges from now on, and has *tell* tell the workers. Raises SettingsError where nothing can listen."""
-    digests = wired.marks.secret
-    notes = None if wired.sharing is None else wired.sharing.notes
-    fleet = Fleet(tell, notes, digests, now=time.time, log=log, others=wired.marks.others)
+    fleet = Fleet(tell, _notes(wired), wired.digests, now=time.time, log=log, others=wired.other_digests)
+    purges = _purges(settings, wired, fleet, environ, log)
     await fleet.catch_up()
     listening = asyncio.create_task(fleet.listen())
-    deaf = None
-    if settings.revokes:
-        secret, _ = revocation_secret(settings, environ)
-        seconds, names = mark_seconds(settings), names_of(settings)
-        deaf = await hearing(
-            Purges(secret, digests, seconds, names, wired.revoking, fleet.purge, time.time, log), settings
-        )
-    return Ears(settings, fleet, digests, log, listening, deaf)
+    deaf = await hearing(purges, settings) if settings.revokes else None
+    return Ears(settings, fleet, wired.digests, purges, environ, log, listening, deaf)
+
+
+def _notes(wired: Wired) -> Notes | None:
+    return None if wired.sharing is None else wired.sharing.notes
+
+
+def _purges(settings: Settings, wired: Wired, fleet: Fleet, environ: Mapping[str, str], log: Log) -> Purges:
+    secret, _ = revocation_secret(settings, environ)
+    seconds, names = mark_seconds(settings), names_of(settings)
+    return Purges(secret, wired.digests, seconds, names, wired.revoking, fleet.purge, time.time, log)

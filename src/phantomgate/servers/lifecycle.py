@@ -8,10 +8,16 @@ supervisor's to answer, so none of them may cut a request off here; when the cha
                            {"do": "count", "of": N}              how much has been counted?
                            {"do": "purge", "of": N, "marks": [...]}      believe none of these any more
                            {"do": "purged", "of": N, "good": true}       everybody knows what N was about
+                           {"do": "prepare", "of": N, "sources": {...}}  get ready for these settings
+                           {"do": "swap", "of": N}               go by them from now on
+                           {"do": "drop"}                        forget them
+                           {"do": "go"}                          serve; for one that was started with "waits"
                            {"do": "drain", "seconds": S}         end; requests in flight have S seconds
-    worker -> supervisor   {"is": "ready"}                       connections are being accepted
+    worker -> supervisor   {"is": "built", "print": "..."}       it waits to be told to go
+                           {"is": "ready"}                       connections are being accepted
                            {"is": "purge", "of": N, "purges": [...]}     the OAuth agent: these are over
                            {"is": "counted", "of": N, "counts": {...}}
+                           {"is": "prepared", "of": N, "counts": {...}, "print": "...", "no": "why it could not, if so"}
                            {"is": "done", "whole": true, "counts": {...}}    the last word
 """
 
@@ -31,6 +37,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.core.errors import SettingsError
 from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.complaints import log_what_others_say
+from phantomgate.servers.renewing import Renews
 from phantomgate.servers.sockets import BACKLOG, take_no_more
 
 ORPHAN_SECONDS = 5.0
@@ -78,6 +85,20 @@ def ignore(message: Message) -> None:
     """What a worker does about a purge that remembers no tokens."""
 
 
+class Serves(Protocol):
+    """What there is besides connections: how purges are heard, and how other settings are gone by."""
+
+    @property
+    def purge(self) -> Callable[[Message], None]:
+        """Believes nothing any more that the marks in a message are about."""
+        ...
+
+    @property
+    def renews(self) -> Renews | None:
+        """Has it go by other settings, if it can."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Served:
     """A listener, and how to give back what it holds besides its connections."""
@@ -86,6 +107,8 @@ class Served:
     close: Callable[[], Awaitable[None]]
     purge: Callable[[Message], None] = ignore
     """Believes nothing any more that the marks in a message are about."""
+    renews: Renews | None = None
+    """Has it go by other settings, if it can."""
 
 
 Build: TypeAlias = Callable[[Message, Log, Metrics], Awaitable[Served]]
@@ -103,6 +126,7 @@ def do(descriptors: Sequence[str], work: Work) -> int:
     """Do *work* on the given file descriptors: the listening socket's and the channel's. The exit code."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     listening, channel = (socket.socket(fileno=int(number)) for number in descriptors)
     metrics = Metrics()
     log = Log(2, now=time.time, dropped=metrics.drop_line)
@@ -127,13 +151,17 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
         return 0
     served = await build(start, log, metrics)
     listener = served.listener
+    if not await told_to_go(channel, start, metrics, served):
+        await served.close()
+        await channel.close()
+        return 0
     loop = asyncio.get_running_loop()
     own = listening.dup()  # the loop closes the one it gets, before we have taken the last connection from it
     accept = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
     server = await accept(listener.protocol, sock=listening, backlog=BACKLOG)
     sweeping = loop.create_task(_sweep(listener))
     channel.send({"is": "ready"})
-    seconds = await obey(channel, metrics, served.purge)
+    seconds = await obey(channel, metrics, served.purge, served.renews) or 0.0
     answering = loop.create_task(obey(channel, metrics, served.purge))
     try:
         listener.last_call()
@@ -157,17 +185,63 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     return 0
 
 
-async def obey(channel: Channel, metrics: Metrics, purge: Callable[[Message], None] = ignore) -> float:
-    """Answer the supervisor until it wants an end; how many seconds requests in flight have then."""
+async def obey(
+    channel: Channel,
+    metrics: Metrics,
+    purge: Callable[[Message], None] = ignore,
+    renews: Renews | None = None,
+) -> float | None:
+    """Answer the supervisor until it wants an end; how many seconds requests in flight have then. None: told to go.
+
+    Raises RuntimeError when told to go by settings that could not be prepared: whoever takes our place can.
+    """
     while (message := await channel.receive()) is not None:
-        if message.get("do") == "count":
-            channel.send({"is": "counted", "of": message.get("of"), "counts": metrics.snapshot()})
-        elif message.get("do") == "purge":
-            purge(message)  # and is confirmed by counts that come after it
-            channel.send({"is": "counted", "of": message.get("of"), "counts": metrics.snapshot()})
-        elif message.get("do") == "drain":
-            return float(message["seconds"])
+        said: Message = {"is": "counted"}
+        match message.get("do"):
+            case "purge":
+                purge(message)  # and is confirmed by counts that come after it
+            case "prepare":
+                said = {"is": "prepared", **await _prepared(message, renews)}
+            case "swap" if renews is not None:
+                renews.swap()
+            case "drop" if renews is not None:
+                await renews.drop()
+                continue
+            case "drain":
+                return float(message["seconds"])
+            case "go":
+                return None
+            case "count":
+                pass
+            case _:
+                continue
+        channel.send({**said, "of": message.get("of"), "counts": metrics.snapshot()})
     return ORPHAN_SECONDS
+
+
+async def told_to_go(
+    channel: Channel,
+    start: Message,
+    metrics: Metrics,
+    served: Serves,
+) -> bool:
+    """Whether to serve: at once, or, where others are to be relieved, when all who relieve them are ready."""
+    if not start.get("waits"):
+        return True
+    channel.send({"is": "built", "print": "" if served.renews is None else served.renews.print})
+    return await obey(channel, metrics, served.purge, served.renews) is None
+
+
+async def _prepared(message: Message, renews: Renews | None) -> Message:
+    """What came of preparing: the print of what was prepared, or why it could not be."""
+    if renews is None:
+        return {"no": "this worker is about to end, or keeps the settings it has"}
+    try:
+        return {"print": await renews.prepare(message)}
+    except SettingsError as no:
+        return {"no": "; ".join(f"{problem.setting} {problem.message}" for problem in no.problems)}
+    except Exception as bug:  # noqa: BLE001 - whatever it is, we go on as we are
+        return {"no": kinds_of(bug)}
 
 
 async def take_backlog(listening: socket.socket, listener: Listens) -> None:

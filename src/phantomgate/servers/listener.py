@@ -75,6 +75,21 @@ class Listener(Listening):
         """A protocol for one more connection; the factory that `create_server` wants."""
         return Connection(self)
 
+    def adopt(self, newer: Listener) -> None:
+        """Go by what *newer* was made with, on the connections that are open too; what has begun ends as it began."""
+        self.gateway = newer.gateway
+        self.trusts = newer.trusts
+        self.published = newer.published
+        self.limits = newer.limits
+        self.max_headers = newer.max_headers
+        self.rendering = newer.rendering
+        self.read_decide = newer.read_decide
+        self.read_exchange = newer.read_exchange
+        self.read_preflight = newer.read_preflight
+        for connection in self.connections:
+            if isinstance(connection, Connection):
+                connection.go_by_listener()
+
 
 def trusted_peers(networks: Iterable[str]) -> Callable[[str], bool]:
     """Whether a peer's address lies in one of *networks* (strings in CIDR form); a unix-socket peer always does."""

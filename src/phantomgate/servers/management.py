@@ -33,6 +33,11 @@ class State(Protocol):
         """How often a worker had to be started again."""
         ...
 
+    @property
+    def reloads(self) -> dict[str, Any]:
+        """How changes of the settings went: `succeeded`, `failed`, `good_since`, `trouble`; empty where none may be."""
+        ...
+
     def unready(self) -> dict[str, str]:
         """Why requests should go elsewhere, empty when they shouldn't: `reason`, and what to do about it."""
         ...
@@ -67,7 +72,12 @@ def management(state: State) -> web.Application:
     async def told(request: web.Request) -> web.Response:  # noqa: ARG001 - a handler's shape
         counts = await state.count()
         said = status(
-            counts, ready=state.ready, restarts=state.restarts, unready=state.unready(), purges=state.purges()
+            counts,
+            ready=state.ready,
+            restarts=state.restarts,
+            unready=state.unready(),
+            purges=state.purges(),
+            reloads=state.reloads,
         )
         return web.json_response(said, headers=HEADERS)
 
@@ -145,12 +155,29 @@ class _Counted(Collector):
         yield CounterMetricFamily(
             "phantomgate_worker_restarts", "Workers that had to be started again.", self._state.restarts
         )
+        yield from _of_reloads(self._state.reloads)
         yield GaugeMetricFamily(
             "phantomgate_ready", "1 when /readyz says so, else 0.", 0 if self._state.unready() else 1
         )
         build = GaugeMetricFamily("phantomgate_build_info", "1, with the version.", labels=("version", "python"))
         build.add_metric((__version__, platform.python_version()), 1)
         yield build
+
+
+def _of_reloads(told: dict[str, Any]) -> Iterator[Metric]:
+    """How changes of the settings went, while we ran."""
+    if not told:
+        return
+    reloads = CounterMetricFamily("phantomgate_reloads", "Changes of the settings, by result.", labels=("result",))
+    reloads.add_metric(("success",), told["succeeded"])
+    reloads.add_metric(("failure",), told["failed"])
+    yield reloads
+    yield GaugeMetricFamily(
+        "phantomgate_reload_last_success_timestamp_seconds", "When the settings in force were read.", told["good_since"]
+    )
+    yield GaugeMetricFamily(
+        "phantomgate_reload_last_failed", "1 while the settings can't be used as they are now.", bool(told["trouble"])
+    )
 
 
 def _of_servers(servers: Snapshot) -> Iterator[Metric]:

@@ -41,16 +41,23 @@ def part(name: str, content_type: str) -> Callable[[web.Request], Any]:
 
 
 def status(
-    counts: Snapshot, *, ready: int, restarts: int, unready: dict[str, str], purges: list[dict[str, Any]]
+    counts: Snapshot,
+    *,
+    ready: int,
+    restarts: int,
+    unready: dict[str, str],
+    purges: list[dict[str, Any]],
+    reloads: dict[str, Any],
 ) -> dict[str, Any]:
-    """What the page shows, as JSON can carry it: totals, for each reason that occurs what to do about it, and the last
-    purges, which say what kind of thing was purged and never which."""
+    """What the page shows, as JSON can carry it: totals, for each reason that occurs what to do about it, the last
+    purges, which say what kind of thing was purged and never which, and how changes of the settings went."""
     return {
         "version": __version__,
         "workers": ready,
         "restarts": restarts,
         "unready": unready,
         "purges": purges,
+        "reloads": reloads,
         "buckets": BUCKETS,
         "counts": counts,
         "reasons": {

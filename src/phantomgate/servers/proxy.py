@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
@@ -67,6 +68,31 @@ def reverse_proxy(gateway: Decides, upstream: str, **options: Any) -> web.Applic
     return app
 
 
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What one request is judged, forwarded and answered by: all of it from the same settings. As for `Proxy`."""
+
+    gateway: Decides
+    upstream: str
+    owned: Collection[str] = ()
+    realm: str = "api"
+    max_header_bytes: int = 65536
+    published: Mapping[str, Published] = field(default_factory=dict)
+    resource_metadata: str = ""
+
+    def url(self, target: str) -> URL:
+        """Where *target* is at the API, as it was judged: nothing in it is decoded, encoded or resolved.
+
+        The query goes along as part of the path, which keeps even an empty one. Raises ValueError otherwise.
+        """
+        origin = URL(self.upstream, encoded=True)
+        whole = origin.raw_path.rstrip("/") + target
+        url = URL.build(scheme=origin.scheme, authority=origin.raw_authority, path=whole, encoded=True)
+        if url.raw_path_qs != whole:
+            raise ValueError("the URL library has changed the target")
+        return url
+
+
 class Proxy:
     """A handler for aiohttp that decides, and forwards what is allowed to *upstream* ("http://127.0.0.1:8080").
 
@@ -92,20 +118,13 @@ class Proxy:
         resource_metadata: str = "",
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.gateway = gateway
+        self.terms = Terms(gateway, upstream, owned, realm, max_header_bytes, published, resource_metadata)
         self.ending = False
         self.tunnels = Tunnels()
-        self._upstream = URL(upstream, encoded=True)
-        self._prefix = self._upstream.raw_path.rstrip("/")
-        self._owned = owned
-        self._realm = realm
         self._metrics = metrics or Metrics()
         self._log = log
-        self._max_header_bytes = max_header_bytes
         self._stall = stall_seconds
         self._random = random
-        self._published = published
-        self._resource_metadata = resource_metadata
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15.0),
             cookie_jar=aiohttp.DummyCookieJar(),  # one client's cookies are no other's
@@ -118,6 +137,10 @@ class Proxy:
             max_field_size=MAX_ANSWER_FIELD,
         )
 
+    def adopt(self, terms: Terms) -> None:
+        """Go by *terms* from the next request on; what has begun ends by those that it began with."""
+        self.terms = terms
+
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """Decide *request*, and answer with the refusal or with what the API says."""
         self._metrics.in_flight += 1
@@ -128,20 +151,19 @@ class Proxy:
 
     async def refuse(self, request: web.BaseRequest, asked: Request) -> web.StreamResponse:
         """The answer to a request that can't be read; it is decided like any other, and so counted and logged."""
-        decision = await self.gateway.decide(asked)
+        terms = self.terms
+        decision = await terms.gateway.decide(asked)
         if not isinstance(decision, Refuse):
             raise RuntimeError("an unreadable request was allowed")
-        return self._answer(request, self._refusal(decision))
+        return self._answer(request, _refusal(terms, decision))
 
     async def close(self) -> None:
         """Give back the connections to the API."""
         await self._session.close()
 
-    def _refusal(self, refuse: Refuse) -> Refusal:
-        return write_refusal(refuse, self._realm, resource_metadata=self._resource_metadata)
-
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        document = self._published.get(request.raw_path) if request.method in ("GET", "HEAD") else None
+        terms = self.terms
+        document = terms.published.get(request.raw_path) if request.method in ("GET", "HEAD") else None
         if document is not None:
             return self._last_words(request, web.Response(body=document.body, headers=CIMultiDict(document.fields)))
         asked = read_proxied(
@@ -149,15 +171,15 @@ class Proxy:
             request.raw_path,
             Headers.of(request.raw_headers),
             peer=request.remote or "unix",
-            limit=self._max_header_bytes,
-            owned=self._owned,
+            limit=terms.max_header_bytes,
+            owned=terms.owned,
         )
-        decision = await self.gateway.decide(asked)
+        decision = await terms.gateway.decide(asked)
         if isinstance(decision, Refuse):
-            return self._answer(request, self._refusal(decision))
+            return self._answer(request, _refusal(terms, decision))
         if isinstance(decision, Answer):
             return self._answer(request, Refusal(decision.status, decision.headers, b""))
-        url, fields = self._url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))
+        url, fields = terms.url(request.raw_path), CIMultiDict(to_upstream(asked, decision.upstream))
         body = _Body(request, self._stall) if request.can_read_body else None
         try:
             if wants_websocket(asked):
@@ -175,17 +197,6 @@ class Proxy:
             if upstream.status < 200:  # we asked for no other protocol
                 return self._trouble(request, asked, "broken", None, decision.client)
             return await self._pass_back(request, upstream, decision.client)
-
-    def _url(self, target: str) -> URL:
-        """Where *target* is at the API, as it was judged: nothing in it is decoded, encoded or resolved.
-
-        The query goes along as part of the path, which keeps even an empty one. Raises ValueError otherwise.
-        """
-        origin, whole = self._upstream, self._prefix + target
-        url = URL.build(scheme=origin.scheme, authority=origin.raw_authority, path=whole, encoded=True)
-        if url.raw_path_qs != whole:
-            raise ValueError("the URL library has changed the target")
-        return url
 
     async def _pass_back(
         self, request: web.BaseRequest, upstream: aiohttp.ClientResponse, client: Fields
@@ -259,6 +270,10 @@ class _Body:
 
 class _Broken(Exception):
     """The API's answer ended before it was whole."""
+
+
+def _refusal(terms: Terms, refuse: Refuse) -> Refusal:
+    return write_refusal(refuse, terms.realm, resource_metadata=terms.resource_metadata)
 
 
 async def _next_piece(upstream: aiohttp.ClientResponse) -> bytes:

@@ -17,7 +17,7 @@ from phantomgate.backends.blocking import finish
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request
 from phantomgate.servers.listener import Limits
-from phantomgate.servers.proxy import SERVER_OPTIONS, Proxy
+from phantomgate.servers.proxy import SERVER_OPTIONS, Proxy, Terms
 
 POLL_SECONDS = 0.02
 
@@ -89,15 +89,6 @@ class ProxyListener:
         self.proxy = proxy
         self.limits = limits or Limits()
         self.server = web.Server(proxy.handle, handler_cancellation=SERVER_OPTIONS["handler_cancellation"])
-        self._options = {
-            "auto_decompress": SERVER_OPTIONS["auto_decompress"],
-            "keepalive_timeout": self.limits.idle_timeout,
-            "lingering_time": 2.0,
-            "max_line_size": self.limits.max_header_bytes,
-            "max_field_size": self.limits.max_header_bytes,
-            "max_headers": self.limits.max_headers,
-            "access_log": None,
-        }
 
     @property
     def connections(self) -> Collection[object]:
@@ -106,7 +97,22 @@ class ProxyListener:
 
     def protocol(self) -> Connection:
         """A protocol for one more connection."""
-        return Connection(self, **self._options)
+        limits = self.limits
+        return Connection(
+            self,
+            auto_decompress=SERVER_OPTIONS["auto_decompress"],
+            keepalive_timeout=limits.idle_timeout,
+            lingering_time=2.0,
+            max_line_size=limits.max_header_bytes,
+            max_field_size=limits.max_header_bytes,
+            max_headers=limits.max_headers,
+            access_log=None,
+        )
+
+    def adopt(self, terms: Terms, limits: Limits) -> None:
+        """Go by *terms* from the next request on, and by *limits* on connections that come from now on."""
+        self.proxy.adopt(terms)
+        self.limits = limits
 
     def sweep(self, seconds: float) -> None:
         """*seconds* have passed: close what is too slow."""

@@ -11,7 +11,7 @@ other machines can read it; 503 means "tell me again". Nothing that was sent is 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from urllib.parse import parse_qsl
 
 from aiohttp import web
@@ -30,9 +30,12 @@ from phantomgate.servers.sockets import bind_tcp, bind_unix, why
 MAX_TOKEN = 65536
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Purges:
-    """What the listener needs. Marks are made with *digests* and last *seconds*; *issuers* are the configured names."""
+    """What the listener goes by, which is its state. Marks are made with *digests* and last *seconds*.
+
+    *issuers* are the configured names.
+    """
 
     secret: str = field(repr=False)
     digests: bytes = field(repr=False)
@@ -43,6 +46,11 @@ class Purges:
     """Tells everybody of marks that came in some way, as `Fleet.purge`."""
     now: Clock
     log: Log
+
+    def adopt(self, newer: Purges) -> None:
+        """Go by *newer*, whole, from now on."""
+        for one in fields(self):
+            setattr(self, one.name, getattr(newer, one.name))
 
 
 def purges(into: Purges) -> web.Application:

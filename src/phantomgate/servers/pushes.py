@@ -34,9 +34,9 @@ _NUMBER = re.compile(r"[0-9]{1,12}").fullmatch
 _PATH = "/split-tokens"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Pushes:
-    """What the listener needs: where parts are kept, what opens it, and Unix time."""
+    """What the listener goes by: where parts are kept, Unix time, and its state, the secret that opens it."""
 
     halves: Store
     secret: str = field(repr=False)

@@ -10,7 +10,6 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
@@ -19,11 +18,15 @@ from aiohttp import web
 from phantomgate import __version__
 from phantomgate.config.log import Level, Log, kinds_of
 from phantomgate.config.observe import Snapshot, merge
+from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Mark, Purge
+from phantomgate.servers.addresses import LISTEN, bind_others
 from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
+from phantomgate.servers.moving import Moving
+from phantomgate.servers.reloading import Read
 from phantomgate.servers.sockets import Bound
 from phantomgate.servers.supervisor import Supervisor
 
@@ -59,6 +62,31 @@ Hear: TypeAlias = Callable[[Tell], Awaitable[Hearing]]
 """Begins to hear of purges, and to tell the workers."""
 
 
+class Changes(Protocol):
+    """What changes settings while we run: `Reloading`."""
+
+    @property
+    def drain(self) -> float:
+        """How long requests in flight have when we end, seconds."""
+        ...
+
+    def told(self) -> dict[str, Any]:
+        """How it stands."""
+        ...
+
+    async def reload(self, why: str) -> bool:
+        """Whether the settings as they are now are gone by."""
+        ...
+
+    async def watch(self) -> None:
+        """Reload when a file has changed, until cancelled."""
+        ...
+
+
+Reloads: TypeAlias = Callable[["Run"], Changes]
+"""Makes that, for the workers of a run."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """All that a run needs. *command* runs a worker in *environ*, *start* is its first message; *drain* in seconds."""
@@ -82,10 +110,16 @@ class Plan:
     """Where the OAuth agent listens, if there is one."""
     agent_command: Sequence[str] = ()
     """Runs its one process."""
+    command_for: Callable[[Settings], Sequence[str]] | None = None
+    """What runs a worker by other settings, where those can change."""
+    reloads: Reloads | None = None
+    """Changes the settings of these workers, where they can change."""
 
 
 class Run:
     """One run of *plan*. Its state: whether the authorization server was seen, and what was wrong when it wasn't."""
+
+    _runner: web.AppRunner
 
     def __init__(self, plan: Plan) -> None:
         self.plan = plan
@@ -93,10 +127,15 @@ class Run:
         self.agent: Supervisor | None = None
         if plan.agent_listen is not None:
             self.agent = self._supervisor(plan.agent_listen, 1, plan.agent_command)
+        self.reloading = None if plan.reloads is None else plan.reloads(self)
+        self._managed = plan.manage
+        self._site: web.SockSite | None = None
         self.seen = False
         self.trouble = "not asked yet"
         self.hearing: Hearing | None = None
         self.code = 0
+        self._tasks: set[asyncio.Task[bool]] = set()
+        self._watching: asyncio.Task[None] | None = None
 
     @property
     def ready(self) -> int:
@@ -107,6 +146,25 @@ class Run:
     def restarts(self) -> int:
         """As `management.State`."""
         return sum(one.restarts for one in self._supervisors())
+
+    def crews(self, relieved: bool) -> list[Supervisor]:
+        """Who changes settings; when workers are *relieved*, who else does."""
+        return self._supervisors()[relieved:]
+
+    def move(self, old: Settings, read: Read) -> Moving | None:
+        """Where we must listen besides, by settings that were *read* instead of *old* ones. Raises SettingsError."""
+        settings, plan = read.settings, self.plan
+        bound = bind_others(settings, {LISTEN: self.supervisor.crew.bound}, old=old)
+        if not bound:
+            return None
+        command = plan.command if plan.command_for is None else plan.command_for(settings)
+        workers, drain = settings.serve.workers, old.serve.drain
+        return Moving(self.supervisor, bound, workers, command, read.start, drain, self._manage_at)
+
+    @property
+    def reloads(self) -> dict[str, Any]:
+        """As `management.State`."""
+        return {} if self.reloading is None else self.reloading.told()
 
     async def count(self) -> Snapshot:
         """As `management.State`."""
@@ -136,9 +194,10 @@ class Run:
         log_what_others_say(plan.log, loop)
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, number)
-        runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)
-        await runner.setup()
-        await web.SockSite(runner, plan.manage.sockets[0]).start()
+        loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
+        self._runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)
+        await self._runner.setup()
+        await self._manage_at(plan.manage)
         plan.log.say(
             Level.INFO,
             "started",
@@ -153,19 +212,32 @@ class Run:
             self.hearing = await plan.hear(self.supervisor.purge)
             if self.agent is not None:
                 self.agent.purged = self.hearing.purge
-        probing = loop.create_task(self._probe_until_seen())
+        beside = [loop.create_task(self._probe_until_seen())]
+        if self.reloading is not None:
+            self._watching = loop.create_task(self.reloading.watch())
+            beside.append(self._watching)
         try:
             await asyncio.gather(*(one.run() for one in self._supervisors()))
         finally:
-            probing.cancel()
-            with suppress(asyncio.CancelledError):
-                await probing
+            for task in (*beside, *self._tasks):
+                task.cancel()
+            await asyncio.gather(*beside, *self._tasks, return_exceptions=True)
             if self.hearing is not None:
                 await self.hearing.stop()
-            await runner.cleanup()
-            plan.manage.close()
+            await self._runner.cleanup()
+            self._managed.close()
         plan.log.say(Level.INFO, "stopped")
         return self.code
+
+    async def _manage_at(self, bound: Bound) -> None:
+        """Have the management listener answer at *bound*, and no longer where it does."""
+        site = web.SockSite(self._runner, bound.sockets[0])
+        await site.start()
+        before, self._site = self._site, site
+        if before is not None:
+            await before.stop()
+            self._managed.close()
+        self._managed = bound
 
     def _supervisor(self, listen: Bound, workers: int, command: Sequence[str]) -> Supervisor:
         plan = self.plan
@@ -191,9 +263,19 @@ class Run:
             for one in self._supervisors():
                 one.kill()
             return
-        self.plan.log.say(Level.INFO, "draining", signal=number.name, seconds=self.plan.drain)
+        seconds = self.plan.drain if self.reloading is None else self.reloading.drain
+        self.plan.log.say(Level.INFO, "draining", signal=number.name, seconds=seconds)
+        if self._watching is not None:
+            self._watching.cancel()
         for one in self._supervisors():
-            one.drain(self.plan.drain)
+            one.drain(seconds)
+
+    def _told_to_reload(self) -> None:
+        """What SIGHUP does: it asks for the settings as they are now, once more each time."""
+        if self.reloading is not None and not self.supervisor.draining.is_set():
+            task = asyncio.get_running_loop().create_task(self.reloading.reload("signal"))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
 
     async def _probe_until_seen(self) -> None:
         """Ask the authorization server until it answers as it should; after that, requests will tell."""

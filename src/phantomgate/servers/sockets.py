@@ -61,6 +61,22 @@ class Bound:
         if self._where is not None:
             self.sockets[worker].close()
 
+    def beside(self, count: int, *, listens: bool) -> Bound:
+        """The same address for *count* others, who will take our place: nobody comes to them before they listen.
+
+        *listens* as for `bind_tcp`, of those that are bound anew later. Raises OSError.
+        """
+        if self._where is None:
+            return Bound(self.name, [self.sockets[0].dup()])
+        others = [_tcp(*self._where, shared=True) for _ in range(count)]
+        return Bound(self.name, others, _where=self._where, _listens=listens)
+
+    def leave_to(self, other: Bound) -> None:
+        """Stop listening here, where *other* goes on, or elsewhere."""
+        if other._where is None and other._file is None:  # on the same file
+            other._file, self._file = self._file, None
+        self.close()
+
     def close(self) -> None:
         """Stop listening here: the file goes first, so that nobody finds a socket that is about to end."""
         if self._file is not None:
@@ -97,10 +113,11 @@ def why(error: OSError) -> str:
     return f"{words}: {remedy}" if remedy else words
 
 
-def bind_tcp(host: str, port: int, count: int, *, listens: bool = True) -> Bound:
+def bind_tcp(host: str, port: int, count: int, *, listens: bool = True, waits: bool = False) -> Bound:
     """*count* sockets on *host* and *port* (0: any that is free), listening. Raises OSError.
 
-    Unless they *listen*, they only keep the port, for whoever binds it by itself (with SO_REUSEPORT, as we do).
+    Unless they *listen*, they only keep the port, for whoever binds it by itself (with SO_REUSEPORT, as we do). Those
+    who wait listen when whoever gets them does.
     """
     found: list[Any] = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
     family, _, _, _, where = min(found, key=lambda entry: entry[0] != socket.AF_INET)  # for a name with both, IPv4
@@ -114,7 +131,7 @@ def bind_tcp(host: str, port: int, count: int, *, listens: bool = True) -> Bound
             one = _tcp(family, where, shared=True)
             sockets.append(one)
             where = one.getsockname()
-        for one in sockets if listens else ():
+        for one in sockets if listens and not waits else ():
             one.listen(BACKLOG)
     except OSError:
         for one in sockets:

@@ -68,6 +68,21 @@ class Agent(Listening):
         """A protocol for one more connection."""
         return Connection(self)
 
+    def adopt(self, newer: Agent) -> None:
+        """Go by what *newer* was made with; whoever is connected and no longer trusted is sent away.
+
+        The size of frames stays as it was agreed on each connection.
+        """
+        self.gateway = newer.gateway
+        self.trusts = newer.trusts
+        self.realm, self.resource_metadata = newer.realm, newer.resource_metadata
+        self.limits = newer.limits
+        self.max_frame = newer.max_frame
+        self.readers = newer.readers
+        for connection in list(self.connections):
+            if isinstance(connection, Connection):
+                connection.go_by_agent()
+
     def actions(self, decision: Decision, headers: Headers) -> bytes:
         """*decision* about the request with *headers* as the payload of an ACK."""
         if isinstance(decision, Refuse):
@@ -97,7 +112,6 @@ class Connection(asyncio.Protocol):
 
     def __init__(self, agent: Agent) -> None:
         self.agent = agent
-        self.decide = agent.gateway.decide
         self.peer = ""
         self.age = 0.0
         self.left = b""
@@ -116,6 +130,11 @@ class Connection(asyncio.Protocol):
         address = transport.get_extra_info("peername")
         self.peer = str(address[0]) if isinstance(address, tuple) else "unix"
         self.agent.connections.add(self)
+        self.go_by_agent()
+
+    def go_by_agent(self) -> None:
+        """Take from the agent what is looked at for every request."""
+        self.decide = self.agent.gateway.decide
         if not self.agent.trusts(self.peer):
             self.abort()  # what it says of a request would be believed
 

@@ -7,19 +7,17 @@ never serves a request itself. What a worker has told of its counts outlives it:
 from __future__ import annotations
 
 import asyncio
-import signal
-import socket
-import sys
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import Any
 
 from phantomgate.config.log import Level, Log
-from phantomgate.config.observe import Snapshot, ended, merge
+from phantomgate.config.observe import Snapshot, merge
+from phantomgate.config.observe import ended as left_by
 from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Mark, Purge, read_purge, write_mark
 from phantomgate.servers.channel import Channel, Message
+from phantomgate.servers.crew import GRACE_SECONDS, Crew, Worker, ended
 from phantomgate.servers.sockets import Bound
 
 FIRST_DELAY, LONGEST_DELAY = 0.5, 30.0
@@ -33,36 +31,6 @@ ASK_EVERY, SILENT = 2.0, 15
 a worker counts as stuck and is killed."""
 MOST_MARKS = 100_000
 """How many purges a worker that starts anew is told of: the newest."""
-GRACE_SECONDS = 3.0
-"""What a worker has beyond the drain to end by itself."""
-
-
-def worker_command(module: str, path: Sequence[str], directory: str) -> tuple[str, ...]:
-    """How to run *module* as we are run ourselves: the same interpreter, warnings and rules for imports.
-
-    *path* is our import path, *directory* the working directory.
-    """
-    flags = [*(["-O"] * sys.flags.optimize), *(f"-W{option}" for option in sys.warnoptions)]
-    if sys.flags.isolated:
-        flags.append("-I")
-    elif path[:1] not in ([""], [directory]):
-        flags.append("-P")  # `-m` would look in the working directory first, and we don't
-    return (sys.executable, *flags, "-m", module)
-
-
-@dataclass(slots=True, eq=False)
-class Worker:
-    """One place for a worker. Its state: the process that holds it now, and what that told us."""
-
-    number: int
-    process: asyncio.subprocess.Process | None = None
-    channel: Channel | None = None
-    born: float = 0.0
-    ready: bool = False
-    counts: Snapshot = field(default_factory=dict)
-    asked: dict[int, asyncio.Future[None]] = field(default_factory=dict)
-    silent: int = 0
-    failures: int = 0
 
 
 class Supervisor:
@@ -87,13 +55,12 @@ class Supervisor:
         silent: int = SILENT,
         start_seconds: float = START_SECONDS,
     ) -> None:
-        self.bound = bound
-        self.workers = [Worker(number) for number in range(workers)]
+        self.crew = Crew(bound, command, start)
+        self.workers = [Worker(number, self.crew) for number in range(workers)]
         self.restarts = 0
         self.draining = asyncio.Event()
-        self._command = command
         self._environ = environ
-        self._start = start
+        self._keeping = asyncio.TaskGroup()
         self._log = log
         self._ticks = ticks
         self._jitter = jitter
@@ -101,28 +68,28 @@ class Supervisor:
         self._silent = silent
         self._start_seconds = start_seconds
         self._past = merge([])
-        self._seconds = 0.0
         self._questions = 0
         self._purged: list[tuple[float, Mark]] = []
+        self._prepared: set[Channel | None] = set()
         self.purged: Callable[[Sequence[Purge]], Awaitable[bool]] | None = None
         """Who is told of what workers say is over, and says whether everybody knows."""
         self._telling: set[asyncio.Task[None]] = set()
 
     @property
     def ready(self) -> int:
-        """How many workers accept connections."""
-        return sum(worker.ready for worker in self.workers)
+        """How many workers accept connections, and will go on."""
+        return sum(worker.ready and not worker.leaving.is_set() for worker in self.workers)
 
     async def run(self) -> None:
         """Keep every worker going until the drain has ended."""
         asking = asyncio.create_task(self._ask_regularly())
         try:
-            async with asyncio.TaskGroup() as keeping:
+            async with self._keeping:
                 for worker in self.workers:
-                    keeping.create_task(self._keep(worker))
+                    self._keeping.create_task(self._keep(worker))
         finally:
             asking.cancel()
-            self.bound.close()
+            self.crew.bound.close()
             self.kill()
 
     async def count(self, seconds: float = 1.0) -> Snapshot:
@@ -131,6 +98,66 @@ class Supervisor:
         if answers:
             await asyncio.wait(answers, timeout=seconds)
         return merge([self._past, *(worker.counts for worker in self.workers)])
+
+    async def prepare(self, start: Mapping[str, Any], seconds: float, wanted: str) -> str:
+        """Have every worker get ready for the settings in *start*; why one can't within *seconds*, or nothing.
+
+        What they and all that they refer to are, must be *wanted* everywhere. Nobody goes by them yet.
+        """
+        asked = {
+            worker: self._send(worker, worker.channel, {**start, "do": "prepare"})
+            for worker in self.workers
+            if worker.channel is not None and not worker.leaving.is_set()
+        }
+        if asked:
+            await asyncio.wait(asked.values(), timeout=seconds)
+        for worker, one in asked.items():
+            if not one.done():
+                return f"worker {worker.number} did not get ready within {seconds:g} s"
+            if one.cancelled():
+                return f"worker {worker.number} ended meanwhile"
+            said = one.result()
+            if said.get("no"):
+                return str(said["no"])
+            if said.get("print") != wanted:
+                return f"worker {worker.number} found other files or secrets than we did: they have just changed"
+        self._prepared = {worker.channel for worker in asked}
+        return ""
+
+    async def swap(self, start: Mapping[str, Any], seconds: float) -> None:
+        """Have every worker go by what it has prepared, *start*, and start others with it from now on.
+
+        One that doesn't within *seconds* is ended: nobody may go on as before.
+        """
+        self.crew.start = start
+        asked: dict[Worker, asyncio.Future[Message]] = {}
+        for worker in self.workers:
+            if worker.channel is not None and not worker.leaving.is_set():
+                if worker.channel not in self._prepared:  # it has started meanwhile
+                    worker.channel.send({**start, "do": "prepare"})
+                asked[worker] = self._send(worker, worker.channel, {"do": "swap"})
+        if asked:
+            await asyncio.wait(asked.values(), timeout=seconds)
+        for worker, one in asked.items():
+            if not one.done():
+                self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, ready=worker.ready)
+                worker.kill()
+
+    def drop(self) -> None:
+        """Have every worker forget what it has prepared."""
+        for worker in self.workers:
+            if worker.channel is not None:
+                worker.channel.send({"do": "drop"})
+
+    def enlist(self, crew: Crew, workers: int) -> list[Worker]:
+        """Start *workers* of *crew*, who serve nobody before they are told to go."""
+        newer = [Worker(number, crew, waits=True) for number in range(workers)]
+        self.workers += newer
+        for worker in newer:
+            self._keeping.create_task(self._keep(worker))
+            if self.draining.is_set():
+                worker.leave(0.0)
+        return newer
 
     async def purge(self, marks: Sequence[Mark], seconds: float = 1.0) -> bool:
         """Whether within *seconds* every worker has confirmed that it believes nothing that *marks* are about.
@@ -152,28 +179,26 @@ class Supervisor:
         """
         if self.draining.is_set():
             return
-        self._seconds = seconds
         self.draining.set()
-        self.bound.close()
+        self.crew.bound.close()
         for worker in self.workers:
-            if worker.channel is not None:
-                worker.channel.send({"do": "drain", "seconds": seconds})
+            worker.leave(seconds)
 
     def kill(self) -> None:
         """End every worker now."""
         for worker in self.workers:
-            _kill(worker)
+            worker.kill()
 
     async def _keep(self, worker: Worker) -> None:
-        """Start *worker*, and again when it ends, until we drain."""
-        while not self.draining.is_set():
+        """Start *worker*, and again when it ends, until it is to leave."""
+        while not worker.leaving.is_set():
             worker.born = self._ticks()
             try:
                 how = await self._live(worker)
             except OSError as no:  # no process, no descriptor, no memory: all of that may pass
                 how = f"not started: {no.strerror}"
-            if self.draining.is_set():
-                return
+            if worker.leaving.is_set():
+                break
             lived = self._ticks() - worker.born
             self.restarts += 1
             worker.failures = 0 if lived >= STEADY_SECONDS else worker.failures + 1
@@ -181,9 +206,10 @@ class Supervisor:
             told = {"worker": worker.number, "how": how, "lived": round(lived, 1), "restart_in": round(delay, 1)}
             self._log.say(Level.ERROR, "worker_died", **told)
             if delay:
-                self.bound.release(worker.number)  # nobody is to wait in a queue that nobody may ever look at
+                worker.crew.bound.release(worker.number)  # nobody is to wait in a queue that nobody may ever look at
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self.draining.wait(), delay)
+                    await asyncio.wait_for(worker.leaving.wait(), delay)
+        self.workers.remove(worker)
 
     def _delay(self, failures: int) -> float:
         """Seconds until a worker is started again that failed *failures* times in a row soon after its start."""
@@ -194,45 +220,28 @@ class Supervisor:
 
     async def _live(self, worker: Worker) -> str:
         """One life of *worker*, from its start to its end; how it ended. Raises OSError when it can't be started."""
-        process, channel = await self._start_process(self.bound.socket(worker.number))
-        worker.process, worker.channel = process, channel
+        process, channel = await worker.start(self._environ)
         now = self._ticks()
         marks = [write_mark(mark) for until, mark in self._purged if now < until]
-        channel.send({**self._start, "do": "serve", "worker": worker.number, "marks": marks})
-        if self.draining.is_set():
-            channel.send({"do": "drain", "seconds": self._seconds})
+        channel.send(
+            {**worker.crew.start, "do": "serve", "worker": worker.number, "marks": marks, "waits": worker.waits}
+        )
+        if worker.leaving.is_set():
+            channel.send({"do": "drain", "seconds": worker.seconds})
         overtime = asyncio.create_task(self._end_overtime(worker))
         try:
             await self._listen(worker, process, channel)
-            return _told(await _wait(process))
+            return await ended(process)
         finally:
             overtime.cancel()
-            _kill(worker)
+            worker.kill()
             await channel.close()
-            self._past = merge([self._past, ended(worker.counts)])
+            self._past = merge([self._past, left_by(worker.counts)])
             worker.process = worker.channel = None
             worker.ready, worker.counts, worker.silent = False, {}, 0
             for open_question in worker.asked.values():
                 open_question.cancel()
             worker.asked.clear()
-
-    async def _start_process(self, listening: socket.socket) -> tuple[asyncio.subprocess.Process, Channel]:
-        """A new process that has *listening* and the other end of the channel. Raises OSError."""
-        ours, theirs = socket.socketpair()
-        numbers = (listening.fileno(), theirs.fileno())
-        try:
-            with theirs:  # nothing is awaited before the fork, so nobody closes *listening* meanwhile
-                process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    *map(str, numbers),
-                    pass_fds=numbers,
-                    env=self._environ,
-                    stdin=asyncio.subprocess.DEVNULL,
-                )
-        except BaseException:
-            ours.close()
-            raise
-        return process, await Channel.over(ours)
 
     async def _listen(self, worker: Worker, process: asyncio.subprocess.Process, channel: Channel) -> None:
         """Hear what *worker* has to say, until it says no more."""
@@ -243,6 +252,9 @@ class Supervisor:
                 worker.ready = True
                 self._log.say(Level.INFO, "worker_ready", worker=worker.number, pid=process.pid)
                 continue
+            if said == "built":
+                worker.built = str(message["print"])
+                continue
             if said == "purge":
                 telling = asyncio.create_task(self._tell(channel, message))
                 self._telling.add(telling)
@@ -252,11 +264,11 @@ class Supervisor:
             if said == "done":
                 worker.ready = False
                 if not message["whole"]:
-                    self._log.say(Level.WARNING, "drain_cut_off", worker=worker.number, seconds=self._seconds)
+                    self._log.say(Level.WARNING, "drain_cut_off", worker=worker.number, seconds=worker.seconds)
                 continue
             answered = worker.asked.pop(message["of"], None)
             if answered is not None and not answered.done():
-                answered.set_result(None)
+                answered.set_result(message)
 
     async def _tell(self, channel: Channel, message: Message) -> None:
         """Tell everybody what *message* says is over, and the worker whether they know."""
@@ -266,20 +278,20 @@ class Supervisor:
 
     async def _end_overtime(self, worker: Worker) -> None:
         """Kill *worker* if it is still there well after the drain should have been over."""
-        await self.draining.wait()
-        await asyncio.sleep(self._seconds + GRACE_SECONDS)
+        await worker.leaving.wait()
+        await asyncio.sleep(worker.seconds + GRACE_SECONDS)
         self._log.say(Level.WARNING, "drain_overdue", worker=worker.number)
-        _kill(worker)
+        worker.kill()
 
     async def _ask_regularly(self) -> None:
         """Keep our copy of every worker's counts fresh, and kill one that has stopped to answer."""
         while True:
             await asyncio.sleep(self._ask_every)
-            for worker in self.workers:
-                if self._is_stuck(worker) and not self.draining.is_set():
+            for worker in list(self.workers):
+                if self._is_stuck(worker) and not worker.leaving.is_set():
                     age = round(self._ticks() - worker.born, 1)
                     self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, ready=worker.ready, age=age)
-                    _kill(worker)
+                    worker.kill()
                 elif self._ask(worker) is not None:
                     worker.silent += 1
 
@@ -289,40 +301,16 @@ class Supervisor:
             return worker.silent >= self._silent
         return worker.process is not None and self._ticks() - worker.born >= self._start_seconds
 
-    def _ask(self, worker: Worker) -> asyncio.Future[None] | None:
+    def _ask(self, worker: Worker) -> asyncio.Future[Message] | None:
         """Ask *worker* for its counts; done when it has answered or ended. None when it can't answer yet."""
         if worker.channel is None or not worker.ready:
             return None
         return self._send(worker, worker.channel, {"do": "count"})
 
-    def _send(self, worker: Worker, channel: Channel, message: Mapping[str, Any]) -> asyncio.Future[None]:
+    def _send(self, worker: Worker, channel: Channel, message: Mapping[str, Any]) -> asyncio.Future[Message]:
         """Send *message*; done when *worker* has answered or ended."""
         self._questions += 1
-        asked: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        asked: asyncio.Future[Message] = asyncio.get_running_loop().create_future()
         worker.asked[self._questions] = asked
         channel.send({**message, "of": self._questions})
         return asked
-
-
-async def _wait(process: asyncio.subprocess.Process) -> int:
-    """The exit code of *process*, which has closed its channel and so should be about to end."""
-    try:
-        return await asyncio.wait_for(process.wait(), GRACE_SECONDS)
-    except TimeoutError:
-        process.kill()
-        return await process.wait()
-
-
-def _kill(worker: Worker) -> None:
-    if worker.process is not None and worker.process.returncode is None:
-        with suppress(ProcessLookupError):
-            worker.process.kill()
-
-
-def _told(code: int) -> str:
-    """An exit code in words."""
-    if code >= 0:
-        return f"exit code {code}"
-    with suppress(ValueError):
-        return signal.Signals(-code).name
-    return f"signal {-code}"

@@ -106,8 +106,11 @@ def examine(gateway: Gateway, api: Upstream, known: Known) -> Iterator[Finding]:
 def tried(gateway: Gateway, api: Upstream, known: Known, case: Case) -> tuple[Answer, list[Arrived]]:
     """What the gateway answers to *case*, and what arrives at the API. Raises SettingsError without a gateway."""
     api.take()
+    bare = replace(case, method="GET", lines=(), body=b"")
     try:
         answer = ask(gateway, request(case, known, secrets.token_hex(8)))
+        for _ in range(case.again):
+            ask(gateway, request(bare, known, secrets.token_hex(8)))
     except OSError as no:
         where = f"{gateway.host}:{gateway.port}"
         raise _problem("URL", f"the gateway at {where} can't be reached: {no.strerror or no}") from None

@@ -139,3 +139,23 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
         lines=tuple(f"X-Pad-{number}: {'x' * 1000}" for number in range(100)),
     )
     yield Case("http-1.0", FRAMING, "HTTP/1.0 without a credential", "refused", strict, version="HTTP/1.0")
+    yield _question(known, bearer)  # last, since what it puts out of step stays so
+
+
+def _question(known: Known, bearer: str) -> Case:
+    """A body that begins a question to phantomgate, with a good token. Should it get there without a length, then the
+    next question on that connection, whosoever it is, is the end of it.
+    """
+    body = f"GET /decide{known.allowed} HTTP/1.1\r\n{bearer}\r\nX-Doctor: ".encode()
+    return Case(
+        "body-question",
+        FRAMING,
+        "a body that begins a question to phantomgate, and requests without a credential after it",
+        "refused",
+        "no body may go to phantomgate without its Content-Length, or it begins the next question: write "
+        "the gateway's files again (phantomgate init)",
+        method="POST",
+        lines=(f"Content-Length: {len(body)}",),
+        body=body,
+        again=6,
+    )

@@ -146,6 +146,14 @@ function state(text, kind) {
   at("state").className = `state ${kind}`;
 }
 
+// How the last change of the settings went, once there was one.
+function settings({ succeeded, failed, good_since: since, trouble }) {
+  at("settings").hidden = !succeeded && !failed;
+  const from = new Date(since * 1000).toLocaleString("sv-SE"); // 2027-01-15 08:00:00
+  at("settings").textContent = trouble ? `settings of ${from} in force; as they are now, they can't be used: ${trouble}` : `settings of ${from}`;
+  at("settings").className = `state ${trouble ? "bad" : "good"}`;
+}
+
 function show(now) {
   past.push({ time: performance.now(), status: now });
   if (past.length > WINDOW + 1) past.shift();
@@ -154,6 +162,8 @@ function show(now) {
   at("version").textContent = now.version;
   const why = now.unready.reason;
   state(why ? `not ready: ${why.replaceAll("_", " ")}. ${now.unready.detail}` : `ready, ${now.workers} worker${now.workers === 1 ? "" : "s"}`, why ? "bad" : "good");
+
+  settings(now.reloads);
 
   const rate = past.length > 1 ? between(decided(then.counts), decided(now.counts)) / seconds : 0;
   figure("decisions", number(rate), `${number(now.counts.allowed)} allowed, ${number(sum(now.counts.refused))} refused in all`, rate);
