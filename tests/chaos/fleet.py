@@ -8,8 +8,10 @@ Rule: what is tested is what is shipped: phantomgate with settings as the docs h
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import secrets
+import signal
 import sys
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -34,6 +36,7 @@ from interop.processes import free_port, listens
 TESTS = Path(__file__).parents[1]
 CODE = {"PYTHONPATH": f"{Path(package.__file__).parents[1]}:{TESTS}"}
 MACHINES = ("one", "two", "three")
+RELOAD_SECONDS = 30.0
 _FIELDS = re.compile(rb"\r\nAuthorization: ([^\r\n]+)\r\n")
 
 
@@ -50,6 +53,10 @@ class Machine:
         """Start it, with a clock that is *ahead* by so many seconds, or behind."""
         skewed = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": f"{ahead:+}", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
         self.part.start(**(skewed if ahead else {}))
+
+    def said(self, event: str) -> int:
+        """How often it logged *event*."""
+        return self.part.log.read_text(errors="replace").count(f'"event":"{event}"')
 
     def events(self, most: int = 6) -> list[str]:
         """What it logged last, besides decisions."""
@@ -100,11 +107,15 @@ class Fleet:
         return [*(one.link for one in self.machines), self.to_authority, *self.store.links]
 
     async def write_secrets(self, **secrets: str) -> None:
-        """Give the machines other secrets, by the names of their files, one machine after the other."""
+        """Give the machines other secrets, by the names of their files, while they serve: SIGHUP, one after the other."""
+        before = [machine.said("reloaded") for machine in self.machines]
         for name, value in secrets.items():
             (self.folder / f"{name}-secret").write_text(value)
-        for machine in self.machines:
-            await machine.restart()
+        for machine, seen in zip(self.machines, before, strict=True):
+            os.kill(machine.part.process.pid, signal.SIGHUP)
+            async with asyncio.timeout(RELOAD_SECONDS):
+                while machine.said("reloaded") <= seen:  # noqa: ASYNC110 - a file tells nobody
+                    await asyncio.sleep(0.05)
 
 
 @asynccontextmanager
