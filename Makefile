@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke capacity chaos lock clean servers interop help
+.PHONY: demo test check bench bench-smoke capacity chaos lock clean servers peers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -48,10 +48,10 @@ check: $(VENV)/.dev  ## ruff, mypy --strict, import-linter
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-bench: $(VENV)/.dev servers  ## every benchmark beside its peer, as ratios
+bench: $(VENV)/.dev servers peers  ## every benchmark beside its peer, as ratios
 	@$(BIN)/python bench/run.py $(ARGS)
 
-bench-smoke: $(VENV)/.dev servers  ## the same, short: it runs, the figures mean little
+bench-smoke: $(VENV)/.dev servers peers  ## the same, short: it runs, the figures mean little
 	@$(BIN)/python bench/run.py --smoke
 
 chaos: $(VENV)/.dev servers  ## everything that goes wrong with a fleet, under load; ARGS="--seed N", --short, --write
@@ -60,6 +60,11 @@ chaos: $(VENV)/.dev servers  ## everything that goes wrong with a fleet, under l
 capacity: $(VENV)/.dev  ## what a fleet needs, simulated with measured costs; ARGS=--help says how to ask
 	@$(INSTALL) --require-hashes -r bench/capacity/requirements.txt
 	@$(BIN)/python bench/capacity $(ARGS)
+
+peers:           # what only benchmarks run beside us: jsonwebtoken and jwks-rsa, by the hashes of their lock
+	@cd bench/peers/lambda_jwt && if command -v npm >/dev/null && ! cmp -s package-lock.json node_modules/.installed-lock.json; then \
+	  npm ci --silent --no-audit --no-fund --ignore-scripts && cp package-lock.json node_modules/.installed-lock.json || \
+	  echo "could not install jsonwebtoken and jwks-rsa; the benchmark that needs them will say so" >&2; fi
 
 lock: $(VENV)/.dev  ## resolve the dependencies again, with hashes and without hosts
 	@$(INSTALL) uv

@@ -21,7 +21,7 @@ from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.gateway.judge import not_expired, scopes
-from phantomgate.gateway.routes import policy_only
+from phantomgate.gateway.rule import policy_only
 from phantomgate.oauth.client_auth import client_secret_basic
 from phantomgate.resolvers.cached import Cached
 from phantomgate.resolvers.introspect import Introspect

@@ -36,6 +36,6 @@ exports.handler = async (event) => {
       Version: "2012-10-17",
       Statement: [{ Action: "execute-api:Invoke", Effect: "Allow", Resource: [`${stage}/*`] }],
     },
-    context: { Authorization: jwt },
+    context: { Authorization: `Bearer ${jwt}` },
   };
 };

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from phantomgate.adapters.routed import UNREADABLE, routed_path, spelled
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Headers, Request, Route
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 
 TABLE = route_table([Rule("/**", (), Route("any"))], Route("policy"))
 

@@ -23,7 +23,8 @@ from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.gateway.judge import audience, issuer, not_expired, scopes
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 from phantomgate.oauth.client_auth import client_secret_basic
 from phantomgate.resolvers.cached import Cached
 from phantomgate.resolvers.introspect import Introspect

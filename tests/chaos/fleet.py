@@ -107,7 +107,7 @@ class Fleet:
         return [*(one.link for one in self.machines), self.to_authority, *self.store.links]
 
     async def write_secrets(self, **secrets: str) -> None:
-        """Give the machines other secrets, by the names of their files, while they serve: SIGHUP, one after the other."""
+        """Give the machines other secrets, by the names of their files, while they serve: by SIGHUP, one by one."""
         before = [machine.said("reloaded") for machine in self.machines]
         for name, value in secrets.items():
             (self.folder / f"{name}-secret").write_text(value)

@@ -164,6 +164,6 @@ def test_a_short_run_is_as_promised():
 @pytest.mark.parametrize(("how", "what"), [("open", "let in as somebody else"), ("deaf", "let in: purged")])
 def test_a_fleet_that_is_broken_is_found(how, what):
     needs(*NEEDED)
-    done = fault_run("--short", "--only", "nothing", "--seconds", "8", "--seed", "1", "--broken", how)
+    done = fault_run("--short", "--only", "nothing", "--seconds", "14", "--rate", "240", "--seed", "1", "--broken", how)
     assert (1, True) == (done.returncode, "NOT AS PROMISED" in done.stdout), done.stdout + done.stderr
     assert what in done.stdout

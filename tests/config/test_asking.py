@@ -15,8 +15,9 @@ from issuing import ISS, key_reply, metadata, signed
 from phantomgate.backends.blocking import finish
 from phantomgate.config.checks import problems_between
 from phantomgate.config.family import back_ends
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Introspection, IssuerRule, Mint, Policy, RouteRule, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, Headers, Refuse, Request
 from phantomgate.oauth.unverified import read_claims

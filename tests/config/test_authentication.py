@@ -13,8 +13,9 @@ from joserfc.jwk import ECKey, OctKey
 from certificates import Authority
 from phantomgate.backends.blocking import finish
 from phantomgate.config.checks import problems_between
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Introspection, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.model import Headers, Request
 from phantomgate.testing import FakeHttp, reply
 from tokens import NOW

@@ -6,8 +6,15 @@ from dataclasses import replace
 
 import pytest
 
-from phantomgate.config.checks import problems_between
+from phantomgate.config.agent_checks import problems_of_agent
+from phantomgate.config.checks import _OF_SERVE, problems_between
+from phantomgate.config.exchange_checks import problems_of_exchange
+from phantomgate.config.published import problems_of_resource
+from phantomgate.config.revoking import REVOCATION_CHECKS
+from phantomgate.config.session_checks import SESSION_CHECKS
 from phantomgate.config.settings import Cache, Introspection, IssuerRule, Policy, RouteRule, Serve, Settings
+from phantomgate.config.sharing_checks import SHARING_CHECKS
+from phantomgate.config.splitting import problems_of_splitting
 
 GOOD = Settings(
     introspection=Introspection(endpoint="https://as.example/", client_id="gateway", client_secret="env:SECRET")
@@ -26,6 +33,15 @@ def told(serve: dict | None = None, introspection: dict | None = None, **section
 
 def test_good_settings_have_no_problems():
     assert told() == {}
+
+
+def test_a_section_that_says_nothing_has_no_problem():
+    """So nobody has to look at it, nor to import what would."""
+    checks = (*SESSION_CHECKS, *SHARING_CHECKS, *REVOCATION_CHECKS, *_OF_SERVE)
+    of_sections = (problems_of_exchange, problems_of_agent, problems_of_splitting, problems_of_resource)
+
+    assert [] == [text for _, _, check in checks for text in [check(GOOD)] if text]
+    assert [] == [problem for problems in of_sections for problem in problems(GOOD)]
 
 
 @pytest.mark.parametrize("name", ["endpoint", "client_id", "client_secret"])

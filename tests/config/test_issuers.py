@@ -12,8 +12,9 @@ from issuing import ISS, jwk, key_reply, key_set, metadata, signed
 from phantomgate.backends.blocking import finish
 from phantomgate.config.advice import warnings
 from phantomgate.config.loading import Sources, draft, load
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Cache, Introspection, IssuerRule, Policy, RouteRule, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Reason, Refused, SettingsError
 from phantomgate.core.model import Allow, Headers, Refuse, Request
 from phantomgate.core.ports import HttpCall, HttpReply

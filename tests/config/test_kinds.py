@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phantomgate.config.kinds import SWITCH, choice, found, from_json, list_of, number, words
+from phantomgate.config.settings import LISTS, SECTIONS
+from phantomgate.core.nouns import fields
 from refusals import why_not
 
 NUMBER = number(1, 256)
@@ -111,3 +113,13 @@ def test_every_kind_gives_a_value_or_a_value_error(value):
     for kind in (NUMBER, SWITCH, LETTERS, LIST, choice("a")):
         said = why_not(kind.read, value)
         assert said is None or "want" in said
+
+
+@pytest.mark.parametrize("section", [*SECTIONS.values(), *LISTS.values()])
+def test_a_default_of_ours_is_what_anybody_would_have_written(section):
+    """Defaults are not checked at each start; here they are."""
+    made = section()
+    for one in fields(section):
+        if one.metadata:
+            kind, default = one.metadata["kind"], one.metadata["default"]
+            assert kind.read(default) == getattr(made, one.name), one.name

@@ -11,8 +11,9 @@ from joserfc.jwk import ECKey, OKPKey
 from phantomgate.backends.blocking import finish
 from phantomgate.config.checks import problems_between
 from phantomgate.config.loading import Sources, draft, load
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Introspection, Mint, Policy, RouteRule, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Reason, SettingsError
 from phantomgate.core.model import Headers, Request
 from phantomgate.oauth.jwks import read_key_set

@@ -11,9 +11,10 @@ from phantomgate.backends.blocking import finish
 from phantomgate.config.advice import warnings
 from phantomgate.config.checks import problems_between
 from phantomgate.config.loading import Sources, draft, load
+from phantomgate.config.referred import unmet
 from phantomgate.config.session import cookie_names, sealed_for
 from phantomgate.config.settings import ForwardRule, Introspection, IssuerRule, Policy, Session, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Reason, SettingsError
 from phantomgate.core.model import Allow, Answer, Headers, Request
 from phantomgate.session.csrf import SessionToken, seal_token

@@ -8,9 +8,10 @@ import pytest
 
 from phantomgate.config.advice import warnings
 from phantomgate.config.checks import problems_between
+from phantomgate.config.referred import unmet
 from phantomgate.config.revoking import revocation_secret
 from phantomgate.config.settings import Introspection, Redis, Revocation, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import SettingsError
 from processes import python
 

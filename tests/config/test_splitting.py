@@ -12,8 +12,9 @@ import pytest
 from issuing import ISS, jwk, signed
 from phantomgate.backends.memory import MemoryCache
 from phantomgate.config.checks import problems_between
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Introspection, IssuerRule, Policy, Serve, Settings, SplitTokens
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Reason, SettingsError
 from phantomgate.core.model import Allow, Headers, Request
 from phantomgate.servers.pushes import Pushes, receiving

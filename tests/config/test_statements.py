@@ -11,8 +11,9 @@ from joserfc.jwk import ECKey, RSAKey
 
 from phantomgate.backends.blocking import finish
 from phantomgate.config.checks import problems_between
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Introspection, Mint, Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.model import Headers, Request
 from phantomgate.testing import FakeHttp, reply
 from tokens import NOW

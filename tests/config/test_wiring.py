@@ -8,8 +8,9 @@ from dataclasses import replace
 import pytest
 
 from phantomgate.backends.blocking import finish
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Cache, ForwardRule, Introspection, Log, Policy, RouteRule, Serve, Settings
-from phantomgate.config.wiring import Wired, unmet, wire
+from phantomgate.config.wiring import Wired, wire
 from phantomgate.core.errors import Reason, Refused, SettingsError, Unavailable
 from phantomgate.core.model import Allow, Headers, Refuse, Request
 from phantomgate.core.ports import HttpCall

@@ -9,7 +9,7 @@ from phantomgate.core.model import Credential, HeaderChange, Headers, Request, R
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.gateway.judge import scopes
 from phantomgate.gateway.reach import reach
-from phantomgate.gateway.routes import Rule
+from phantomgate.gateway.rule import Rule
 
 REQUEST = Request("GET", "/nowhere", Headers())
 READ, WRITE = (Rule(f"/{name}", (), Route(name, frozenset({name}))) for name in ("read", "write"))

@@ -7,7 +7,8 @@ from hypothesis.strategies import text
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request, Route
 from phantomgate.gateway import routes
-from phantomgate.gateway.routes import Rule, policy_only, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule, policy_only
 
 POLICY, ROUTE = Route("policy"), Route("route")
 

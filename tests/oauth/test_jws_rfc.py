@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from phantomgate.oauth.jwa import ALGORITHMS
+from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.jwks import read_key_set
 from phantomgate.oauth.jws import verify_jws
 from signing import key_set_body, refusal

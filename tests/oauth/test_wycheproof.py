@@ -8,7 +8,7 @@ import pytest
 
 from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Refused
-from phantomgate.oauth.jwa import ALGORITHMS
+from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.jwks import Key, KeySet, read_key_set
 from phantomgate.oauth.jws import verify_jws
 from wycheproof import vectors

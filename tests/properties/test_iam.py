@@ -11,7 +11,8 @@ from iam import matches
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Headers, Request, Route
 from phantomgate.gateway.iam import AMBIGUOUS, METHODS, Table
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 from phantomgate.gateway.segments import beyond, holds, meets, pattern_parts, patterns_of, template_parts
 
 POLICY = Route("policy")

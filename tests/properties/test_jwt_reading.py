@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from phantomgate.core.base64url import base64url
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.oauth.jwa import ALGORITHMS
+from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.jwks import read_key_set
 from phantomgate.oauth.jwt import verify
 from phantomgate.oauth.jwt_rules import access_token_rules

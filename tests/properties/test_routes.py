@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers, Request, Route
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 
 POLICY = Route("policy")
 words = st.sampled_from(

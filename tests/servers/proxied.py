@@ -11,7 +11,7 @@ from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Route, Token, plain_name
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.gateway import Gateway, respond_nothing
-from phantomgate.gateway.routes import policy_only
+from phantomgate.gateway.rule import policy_only
 from phantomgate.servers.listener import Limits
 from phantomgate.servers.proxy import Proxy
 from phantomgate.servers.proxy_listener import ProxyListener

@@ -18,22 +18,27 @@ import pytest
 
 import certificates
 from issuing import key_set, signed
-from lambdas import TOKEN, rest
+from lambdas import TOKEN, rest, sample
+from phantomgate.session.sealing import seal_v1
+from sealed import KEY, Numbered, ring
 from tokens import jwt
 
 ROOT = Path(__file__).parents[2]
 FORBIDDEN = (
-    *("asyncio", "http", "http.client", "email", "urllib", "urllib.request", "logging", "cryptography", "pathlib"),
-    *("datetime", "tomllib", "concurrent", "subprocess", "random", "tempfile", "joserfc", "aiohttp", "boto3"),
+    *("dataclasses", "inspect", "ast", "asyncio", "http", "http.client", "email", "urllib", "urllib.request"),
+    *("logging", "cryptography", "pathlib", "datetime", "tomllib", "concurrent", "subprocess", "random", "tempfile"),
+    *("joserfc", "aiohttp", "boto3"),
 )
 KNOWN = frozenset(
-    ("__future__", "array", "ast", "base64", "binascii", "bisect", "collections", "contextlib", "copy", "copyreg",
-     "dataclasses", "dis", "enum", "errno", "functools", "genericpath", "hashlib", "hmac", "importlib", "inspect",
-     "itertools", "json", "keyword", "linecache", "math", "opcode", "operator", "os", "posixpath", "re", "reprlib",
-     "select", "selectors", "socket", "ssl", "stat", "struct", "threading", "token", "tokenize", "types", "typing",
-     "warnings", "weakref")
+    ("__future__", "binascii", "bisect", "collections", "contextlib", "copyreg", "enum", "functools", "genericpath",
+     "hashlib", "hmac", "importlib", "itertools", "json", "keyword", "math", "operator", "os", "posixpath", "re",
+     "reprlib", "stat", "struct", "threading", "types", "typing", "warnings", "weakref")
 )  # fmt: skip
-"""What Python 3.11 imports for the phantom path, apart from our own. `dataclasses` brings `inspect` and its kin."""
+"""What Python 3.11 imports on every path, apart from our own."""
+TLS = frozenset(("array", "base64", "errno", "select", "selectors", "socket", "ssl"))
+"""What it takes to ask somebody."""
+CRYPTOGRAPHY = frozenset(("cryptography",))
+RSA = frozenset(("random",))  # which cryptography imports beside its RSA
 FAR = 4_000_000_000
 
 
@@ -93,11 +98,12 @@ def http(status: int, body: bytes, kind: str = "application/jwt") -> bytes:
     return head.encode() + body
 
 
-def cold(environ: dict[str, str], token: str = TOKEN) -> tuple[dict, set[str], str]:
+def cold(environ: dict[str, str], token: str = TOKEN, event: dict | None = None) -> tuple[dict, set[str], str]:
     """(answer, imported modules, log) of a function that starts in *environ*."""
+    event = event or rest("GET", "/x", token)
     script = str(ROOT / "tests" / "cold_function.py")
     done = subprocess.run(
-        [sys.executable, "-S", "-s", script, str(ROOT / "src"), json.dumps(rest("GET", "/x", token))],
+        [sys.executable, "-S", "-s", script, str(ROOT / "src"), json.dumps(event)],
         capture_output=True,
         text=True,
         check=True,
@@ -121,16 +127,25 @@ def phantom(server: TlsServer, ca: certificates.Authority, **more: str) -> dict[
     }
 
 
+def within(budget: frozenset[str], imported: set[str]) -> None:
+    """Prints what is new; other versions of Python have other lists."""
+    roots = {name.partition(".")[0] for name in imported}
+    grown = sorted(name for name in roots - budget if not name.startswith("_") and name != "phantomgate")
+    if sys.version_info[:2] == (3, 11):
+        assert not grown, f"a cold start now imports {', '.join(grown)} too; all of it: {' '.join(sorted(imported))}"
+
+
+def libraries() -> str:
+    return os.pathsep.join(path for path in sys.path if "site-packages" in path)
+
+
 def test_the_phantom_path_imports_little_and_nothing_heavy(tls, ca):
     server = tls(http(200, jwt(exp=FAR, iat=1).encode()))
     answer, imported, log = cold(phantom(server, ca))
 
     assert "ann" == answer["principalId"], log
     assert [] == [name for name in FORBIDDEN if name in imported]
-    roots = {name.partition(".")[0] for name in imported}
-    grown = sorted(name for name in roots - KNOWN if not name.startswith("_") and name != "phantomgate")
-    if sys.version_info[:2] == (3, 11):
-        assert not grown, f"a cold start now imports {', '.join(grown)} too; all of it: {' '.join(sorted(imported))}"
+    within(KNOWN | TLS, imported)
     assert "" == log
 
 
@@ -139,16 +154,28 @@ def test_only_what_the_settings_need_is_imported(tls, ca):
     _, imported, _ = cold(phantom(server, ca))
     unused = (
         "oauth.jwt",
+        "oauth.jwa",
         "oauth.jwks",
+        "oauth.authorization",
+        "oauth.minting",
         "resolvers.verify",
         "resolvers.by_issuer",
         "backends.jose",
         "config.dotenv",
         "gateway.iam",
         "gateway.reach",
+        "gateway.routes",
         "adapters.aws_http",
         "session.cookies",
         "config.aws_secrets",
+        "config.agent_checks",
+        "config.exchange_checks",
+        "config.session_checks",
+        "config.sharing_checks",
+        "config.splitting",
+        "config.revoking",
+        "config.minting",
+        "config.published",
     )
 
     assert [] == [name for name in unused if f"phantomgate.{name}" in imported]
@@ -161,13 +188,45 @@ def test_the_jwt_path_imports_cryptography_and_no_event_loop(tls, ca):
         "JWKS_URI": f"https://localhost:{server.port}/jwks",
         "RESOURCE": "arn:aws:execute-api:eu-west-1:123456789012:abc/*",
         "SSL_CERT_FILE": ca.ca_file,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if "site-packages" in path),
+        "PYTHONPATH": libraries(),
     }
     answer, imported, log = cold(environ, signed(exp=FAR, iat=1))
 
     assert "ann" == answer["principalId"], log
     assert "cryptography" in imported
-    assert [] == [name for name in ("asyncio", "http.client", "joserfc", "aiohttp", "logging") if name in imported]
+    assert [] == [name for name in FORBIDDEN if name in imported and name not in ("cryptography", "random")]
+    within(KNOWN | TLS | CRYPTOGRAPHY | RSA, imported)
+    unused = ("session.cookies", "gateway.find_session", "config.session", "gateway.routes", "gateway.iam")
+    assert [] == [name for name in unused if f"phantomgate.{name}" in imported]
+
+
+def test_the_cookie_path_imports_cryptography_and_no_socket():
+    key, csrf, origin = KEY, "1Qa2Ws3Ed4Rf5Tg6Yh7Uj8Ik9Ol0PzXc", "https://www.example.com"
+    environ = {
+        "TRUSTED_WEB_ORIGINS": origin,
+        "COOKIE_NAME_PREFIX": "example",
+        "ENCRYPTION_KEY": key,
+        "USE_PHANTOM_TOKEN": "false",
+        "ALLOW_TOKEN": "false",
+        "PYTHONPATH": libraries(),
+    }
+    random, of = Numbered(), ring().newest
+    sealed = {kind: seal_v1(of, text.encode(), random=random) for kind, text in (("at", jwt(exp=FAR)), ("csrf", csrf))}
+    headers = {
+        "cookie": "; ".join(f"example-{kind}={text}" for kind, text in sealed.items()),
+        "origin": origin,
+        "x-example-csrf": csrf,
+    }
+    event = sample("rest_request", httpMethod="POST", headers=headers, multiValueHeaders=None)
+    event["methodArn"] = "arn:aws:execute-api:eu-west-1:123456789012:abc/prod/POST" + event["path"]
+    answer, imported, log = cold(environ, event=event)
+
+    assert "Allow" == answer["policyDocument"]["Statement"][0]["Effect"], log
+    assert "cryptography" in imported
+    assert [] == [name for name in FORBIDDEN if name in imported and name != "cryptography"]
+    within(KNOWN | CRYPTOGRAPHY, imported)
+    unused = ("backends.blocking_http", "oauth.jwt", "oauth.jwks", "gateway.routes", "config.sharing")
+    assert [] == [name for name in unused if f"phantomgate.{name}" in imported]
 
 
 def test_a_server_that_no_authority_vouches_for_is_not_asked(tls, ca):

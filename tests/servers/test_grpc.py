@@ -11,7 +11,8 @@ from phantomgate.adapters.protobuf import bytes_field, read_one
 from phantomgate.core.model import Allow, HeaderChange, Route
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.gateway import Gateway
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 from phantomgate.servers.listener import Limits, trusted_peers
 from servers.test_listener import Slow, on_loop, until
 

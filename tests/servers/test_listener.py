@@ -13,7 +13,8 @@ from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, HeaderChange, Refuse, Route, Token
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.gateway import Gateway
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 from phantomgate.servers.listener import Limits, Listener, trusted_peers
 from phantomgate.testing import FakeClock
 from tokens import NOW, jwt

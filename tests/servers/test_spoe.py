@@ -14,7 +14,8 @@ from phantomgate.adapters.spop_data import INVALID, varint
 from phantomgate.core.model import Allow, HeaderChange, Refuse, Route
 from phantomgate.gateway.find import find_bearer
 from phantomgate.gateway.gateway import Gateway
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.routes import route_table
+from phantomgate.gateway.rule import Rule
 from phantomgate.servers.listener import Limits, trusted_peers
 from phantomgate.servers.spoe import Agent
 from servers.test_listener import CHANGE, Slow, on_loop, until

@@ -7,26 +7,21 @@ is never answered.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from enum import Enum
 from typing import Any
 
 from phantomgate.adapters.aws_fields import read_fields, read_query
+from phantomgate.core.characters import CAPITALS, DIGITS, LETTERS, only
 from phantomgate.core.errors import PhantomgateError, Reason, Refused
 from phantomgate.core.model import Headers, Request
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.pattern import pattern
 from phantomgate.core.typed import NamedTuple
+from phantomgate.oauth.bearer import is_b64token
 
-# Partition, region, account, API and stage are AWS's words; only method and path are the caller's.
-_ARN = pattern(
-    r"arn:(aws[a-z-]*):execute-api:([a-z0-9-]+):([0-9]*):([A-Za-z0-9]+)/([A-Za-z0-9_$-]+)/([A-Z]+|\$connect)(/.*)?",
-    re.DOTALL,
-)
-BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")
-"""A stage, or what a domain maps."""
-_BARE_TOKEN = pattern(r"(?!(?i:bearer)\Z)[A-Za-z0-9\-._~+/]+=*")  # RFC 6750 §2.1: b64token
+_SMALL = LETTERS.lower() + "-"
+BEFORE_THE_PATH = pattern(r"(?:/[A-Za-z0-9$_-][A-Za-z0-9$_.-]*)*")  # a stage, or what a domain maps
 
 
 class Surface(Enum):
@@ -110,10 +105,18 @@ def read_asked(event: object, *, bare_token: bool = False, table: bool = False) 
 
 
 def _arn(text: object) -> Arn | None:
-    found = _ARN.fullmatch(text) if isinstance(text, str) else None
-    if found is None or (found[6] == "$connect") == (found[7] is not None):
+    """Partition, region, account, API and stage are AWS's words; only method and path are the caller's."""
+    words = text.split(":", 5) if isinstance(text, str) else []
+    places = words[-1].split("/", 3) if len(words) == 6 else []
+    if len(places) < 3 or words[0] != "arn" or words[2] != "execute-api" or not all(places[:3]):
         return None
-    return Arn(*found.groups(""))
+    (partition, region, account), (api, stage, method) = (words[1], words[3], words[4]), places[:3]
+    of_aws = partition.startswith("aws") and only(partition, _SMALL) and region and only(region, _SMALL + DIGITS)
+    of_api = only(account, DIGITS) and only(api, LETTERS + DIGITS) and only(stage, LETTERS + DIGITS + "_$-")
+    connects = method == "$connect"
+    if not of_aws or not of_api or not (connects or only(method, CAPITALS)) or connects == (len(places) == 4):
+        return None
+    return Arn(partition, region, account, api, stage, method, "" if connects else f"/{places[3]}")
 
 
 def _of_token(event: Mapping[str, Any], arn: Arn, bare_token: bool) -> Request:
@@ -127,7 +130,7 @@ def _with_token(request: Request, event: Mapping[str, Any], bare_token: bool) ->
     if not isinstance(value, str):
         request.problem = Refused(Reason.MALFORMED_REQUEST, f"authorizationToken is a {type(value).__name__}")
         return request
-    if bare_token and _BARE_TOKEN.fullmatch(value):
+    if bare_token and value.lower() != "bearer" and is_b64token(value):
         value = f"Bearer {value}"
     request.headers.add(b"authorization", value.encode("utf-8", "replace"))
     return request

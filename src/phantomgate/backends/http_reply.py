@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from phantomgate.core.characters import TCHAR, only_bytes
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Headers
 from phantomgate.core.pattern import pattern
@@ -22,9 +23,8 @@ MAX_INTERIM = 8
 """How many 1xx replies may precede the real one (RFC 9110 §15.2 sets no bound)."""
 MAX_CHUNK_LINE = 256
 
-_STATUS_LINE = pattern(rb"HTTP/1\.([01]) ([1-5][0-9]{2})(?: [\t\x20-\x7e\x80-\xff]*)?")  # RFC 9112 §4
-_FIELD = pattern(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):([\t\x20-\x7e\x80-\xff]*)")  # RFC 9112 §5; no obs-fold, no CTL
-_LENGTH = pattern(rb"[0-9]{1,18}")
+_NAME = TCHAR.encode()
+_TEXT = b"\t" + bytes(range(0x20, 0x7F)) + bytes(range(0x80, 0x100))  # RFC 9110 §5.5; no CTL
 _CHUNK_LINE = pattern(rb"([0-9A-Fa-f]{1,15})(?:;[\t\x20-\x7e]*)?")  # RFC 9112 §7.1.1: extensions are ignored
 
 
@@ -75,10 +75,12 @@ class ReplyReader:
         line = self._line(MAX_SECTION)
         if line is None:
             return False
-        found = _STATUS_LINE.fullmatch(line)
-        if found is None:
+        # RFC 9112 §4: HTTP-version SP status-code SP [ reason-phrase ], and those who leave out the last space
+        minor, space, code, reason = line[7:8], line[8:9], line[9:12], line[12:]
+        good = minor in (b"0", b"1") and space == b" " and len(code) == 3 and code.isdigit() and code[:1] in b"12345"
+        if not good or not only_bytes(reason, _TEXT) or reason[:1].strip(b" "):
             raise _bad("malformed status line")
-        self._minor, self._status = found[1], int(found[2])
+        self._minor, self._status = minor, int(code)
         self._step = ReplyReader._field
         return True
 
@@ -118,7 +120,7 @@ class ReplyReader:
             raise _bad("Transfer-Encoding is not exactly chunked, or in an HTTP/1.0 reply")
         if len(lengths) > 1:
             raise _bad(f"{len(lengths)} Content-Length fields, want one")
-        if lengths and not _LENGTH.fullmatch(lengths[0]):
+        if lengths and not (lengths[0].isdigit() and len(lengths[0]) <= 18):
             raise _bad("Content-Length is not a number")
         self._left = int(lengths[0]) if lengths else 0
         if self._status in (204, 304):
@@ -203,10 +205,10 @@ class ReplyReader:
         self._count += 1
         if self._count > MAX_FIELDS:
             raise _bad(f"more than {MAX_FIELDS} header fields")
-        found = _FIELD.fullmatch(line)
-        if found is None:
+        name, colon, value = line.partition(b":")  # RFC 9112 §5; no obs-fold
+        if not (name and colon and only_bytes(name, _NAME) and only_bytes(value, _TEXT)):
             raise _bad("malformed header field")
-        return found[1], found[2].strip(b" \t")
+        return name, value.strip(b" \t")
 
     def _take_body(self) -> bool:
         piece = self._pending[: self._left]

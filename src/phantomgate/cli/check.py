@@ -20,9 +20,10 @@ from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import agent_problems, draft_agent, wire_agent
 from phantomgate.config.loading import CONFIG, draft, read_sources
+from phantomgate.config.referred import unmet
 from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
-from phantomgate.config.wiring import unmet, wire
+from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
 
 EXPLANATION = """\

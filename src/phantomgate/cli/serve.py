@@ -26,8 +26,8 @@ from phantomgate.config.fixed import only_by_a_restart
 from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
+from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Settings
-from phantomgate.config.wiring import unmet
 from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.servers.addresses import AGENT, LISTEN, MANAGE, bind
 from phantomgate.servers.agent_alone import is_served, served_elsewhere

@@ -7,19 +7,24 @@ couldn't be read is skipped, so that one mistake is one problem.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from typing import TypeAlias
 
-from phantomgate.config.agent_checks import problems_of_agent
 from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
-from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.network import insecure, is_loopback, read_address
-from phantomgate.config.published import problems_of_resource
-from phantomgate.config.revoking import REVOCATION_CHECKS
-from phantomgate.config.session_checks import SESSION_CHECKS
-from phantomgate.config.settings import Introspection, Mint, RouteRule, Settings
-from phantomgate.config.sharing_checks import SHARING_CHECKS
-from phantomgate.config.splitting import problems_of_splitting
+from phantomgate.config.settings import (
+    Introspection,
+    Mint,
+    Redis,
+    Resource,
+    Revocation,
+    RouteRule,
+    Serve,
+    Settings,
+    SplitTokens,
+)
+from phantomgate.config.settings_session import Session
 from phantomgate.core.model import Route
-from phantomgate.gateway.routes import Rule, route_table
+from phantomgate.gateway.rule import Rule
 from phantomgate.oauth.urls import check_issuer
 
 _ANY = Route("any")
@@ -28,15 +33,24 @@ _NO_TIME = 'has no effect without cache.stale_if_error; write stale_if_error = "
 
 def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     """(setting, what is wrong with it and how to mend it) for every check that fails."""
-    for name, also, check in _CHECKS:
+    for name, also, check in _checks(settings):
         if name not in unread and not any(other in unread for other in also):
             text = check(settings)
             if text:
                 yield name, text
     yield from problems_of_asking("introspection", settings.introspection, settings.makes_jwts, unread)
-    yield from problems_of_exchange(settings, unread)
-    yield from problems_of_agent(settings, unread)
-    yield from problems_of_splitting(settings, unread)
+    if settings.exchanges:
+        from phantomgate.config.exchange_checks import problems_of_exchange
+
+        yield from problems_of_exchange(settings, unread)
+    if settings.has_agent:
+        from phantomgate.config.agent_checks import problems_of_agent
+
+        yield from problems_of_agent(settings, unread)
+    if settings.splits or settings.split_tokens != SplitTokens():
+        from phantomgate.config.splitting import problems_of_splitting
+
+        yield from problems_of_splitting(settings, unread)
     if settings.issuers or any(rule.issuer for rule in settings.routes):
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
@@ -45,7 +59,9 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
         from phantomgate.config.aws_checks import problems_on_aws
 
         yield from problems_on_aws(settings, unread)
-    if not any(name.startswith("resource") for name in unread):
+    if settings.resource != Resource() and not any(name.startswith("resource") for name in unread):
+        from phantomgate.config.published import problems_of_resource
+
         yield from problems_of_resource(settings)
     for place, rule in enumerate(settings.routes, 1):
         name = f"routes[{place}].path"
@@ -182,6 +198,8 @@ def _stale_is_for_some_time(settings: Settings) -> str:
 
 def _template(rule: RouteRule) -> str:
     """The gateway's own reader is the judge of a path template."""
+    from phantomgate.gateway.routes import route_table
+
     try:
         route_table([Rule(rule.path, rule.methods, _ANY)], _ANY)
     except ValueError as no:
@@ -189,7 +207,29 @@ def _template(rule: RouteRule) -> str:
     return ""
 
 
-_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
+def _checks(settings: Settings) -> Iterator[_Check]:
+    """What to look at. A section that says nothing has no problem, so a cold start doesn't import what would look."""
+    yield from _ALWAYS
+    if settings.session != Session():
+        from phantomgate.config.session_checks import SESSION_CHECKS
+
+        yield from SESSION_CHECKS
+    if settings.redis != Redis():
+        from phantomgate.config.sharing_checks import SHARING_CHECKS
+
+        yield from SHARING_CHECKS
+    if settings.revocation != Revocation():
+        from phantomgate.config.revoking import REVOCATION_CHECKS
+
+        yield from REVOCATION_CHECKS
+    if settings.serve != Serve():
+        yield from _OF_SERVE
+
+
+_Check: TypeAlias = tuple[str, tuple[str, ...], Callable[[Settings], str]]
+"""(the setting that is blamed, the others it looks at, the check)."""
+
+_ALWAYS: tuple[_Check, ...] = (
     ("introspection.endpoint", (), _endpoint_is_there),
     ("introspection.endpoint", ("introspection.allow_insecure_http",), _endpoint_is_private),
     ("introspection.client_id", (), _client_is_there),
@@ -199,11 +239,9 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("mint.audience", ("mint.keys",), _minter_has_an_audience),
     ("cache.stale_if_error", ("policy.allow_stale", "routes"), _stale_is_allowed_somewhere),
     ("policy.allow_stale", ("cache.stale_if_error",), _stale_is_for_some_time),
-    *SESSION_CHECKS,
-    *SHARING_CHECKS,
-    *REVOCATION_CHECKS,
+)
+_OF_SERVE: tuple[_Check, ...] = (
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
     ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),
 )
-"""(the setting that is blamed, the others it looks at, the check)."""

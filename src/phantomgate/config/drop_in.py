@@ -6,10 +6,10 @@ two families, or of one beside our own words for the same thing, contradict each
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from phantomgate.core.characters import DIGITS, HEX, LETTERS, is_number, only
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
 
@@ -95,9 +95,10 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
     """`HOST PORT INTROSPECTION_PATH SCOPE CLIENT_ID CLIENT_SECRET`: introspection, every scope required."""
     host, port, path = (environ.get(name, "") for name in ("HOST", "PORT", "INTROSPECTION_PATH"))
-    if not re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host):
+    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else ""
+    if not (inside and only(inside, HEX + ":.")) and not (host and only(host, LETTERS + DIGITS + "._-")):
         found.wrong("HOST", "is missing or no name of a host; write one such as login.example.com, without https://")
-    if not re.fullmatch(r"[0-9]{1,5}", port or "443"):
+    if not is_number(port or "443", 5):
         found.wrong("PORT", "is no number; write one such as 8443, or leave it out")
     if not path.startswith("/"):
         found.wrong("INTROSPECTION_PATH", "is missing or begins without a slash; write /oauth/v2/oauth-introspect")

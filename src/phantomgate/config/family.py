@@ -97,7 +97,6 @@ def _nonblocking(
 
 def _blocking(settings: Settings, ticks: Clock, given: Http | None, left: Callable[[], float] | None) -> BackEnds:
     from phantomgate.backends.blocking import SingleFlight, ThreadTurns, Within, pause, pausing
-    from phantomgate.backends.blocking_http import BlockingHttp
 
     clients: dict[tuple[str, Certificate], Http] = {}
     closing: list[Closable] = []
@@ -106,6 +105,8 @@ def _blocking(settings: Settings, ticks: Clock, given: Http | None, left: Callab
         if given is not None:
             return given if left is None else Within(given, left)
         if (ca_file, ours) not in clients:
+            from phantomgate.backends.blocking_http import BlockingHttp  # and with it TLS, for whoever asks somebody
+
             made = BlockingHttp(ca_file=ca_file or None, certificate=ours, ticks=ticks)
             closing.append(made)
             clients[ca_file, ours] = made if left is None else Within(made, left)

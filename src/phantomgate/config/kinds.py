@@ -11,15 +11,16 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, TypeVar
 
+from phantomgate.core.characters import printable
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.pattern import pattern
 
 T = TypeVar("T")
 
 
-def as_it_is(text: str) -> object:
-    """A variable's text stands for itself."""
-    return text
+def as_it_is(value: Any) -> Any:
+    """It stands for itself."""
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +33,19 @@ class Kind(Generic[T]):
     schema: Mapping[str, Any]
     from_text: Callable[[str], object] = as_it_is
     """From a variable's text to what TOML would have given; raises ValueError."""
+    own: Callable[[Any], T] | None = None
+    """How a default of ours is read, which a test has read as everybody's."""
 
 
 def setting(kind: Kind[T], default: object) -> T:
     """One setting of a section, with its *default* as a person would write it in the file."""
-    made: T = field(default_factory=lambda: kind.read(default), metadata={"kind": kind, "default": default})
+    value = (kind.own or kind.read)(default)
+    facts = {"kind": kind, "default": default}
+    made: T = (
+        field(default_factory=lambda: kind.read(default), metadata=facts)
+        if isinstance(value, dict)
+        else field(default=value, metadata=facts)
+    )
     return made
 
 
@@ -72,7 +81,7 @@ def number(least: int, most: int) -> Kind[int]:
     def from_text(text: str) -> object:
         return int(text) if len(text) <= 20 and re.fullmatch(r"-?[0-9]+(_[0-9]+)*", text) else text
 
-    return Kind(want, read, {"type": "integer", "minimum": least, "maximum": most}, from_text)
+    return Kind(want, read, {"type": "integer", "minimum": least, "maximum": most}, from_text, as_it_is)
 
 
 def _read_switch(value: object) -> bool:
@@ -85,7 +94,7 @@ def _switch_from_text(text: str) -> object:
     return {"true": True, "false": False}.get(text, text)
 
 
-SWITCH = Kind("true or false", _read_switch, {"type": "boolean"}, _switch_from_text)
+SWITCH = Kind("true or false", _read_switch, {"type": "boolean"}, _switch_from_text, as_it_is)
 
 
 def choice(*words: str) -> Kind[str]:
@@ -97,7 +106,7 @@ def choice(*words: str) -> Kind[str]:
             raise ValueError(f"is {found(value)}; want {want}")
         return value
 
-    return Kind(want, read, {"enum": list(words)})
+    return Kind(want, read, {"enum": list(words)}, own=as_it_is)
 
 
 def words(name: str, form: str, want: str, *, optional: bool = True) -> Kind[str]:
@@ -110,7 +119,19 @@ def words(name: str, form: str, want: str, *, optional: bool = True) -> Kind[str
             raise ValueError(f"is {found(text)}; want {want}")
         return text
 
-    return Kind(name, read, {"type": "string"})
+    return Kind(name, read, {"type": "string"}, own=as_it_is)
+
+
+def printed(name: str, want: str, *, but: str = "", optional: bool = True) -> Kind[str]:
+    """Printable ASCII without the characters in *but*; otherwise as `words`."""
+
+    def read(value: object) -> str:
+        text = text_of(value, want)
+        if not (text or optional) or not printable(text, but):
+            raise ValueError(f"is {found(text)}; want {want}")
+        return text
+
+    return Kind(name, read, {"type": "string"}, own=as_it_is)
 
 
 def list_of(kind: Kind[T], *, want: str) -> Kind[tuple[T, ...]]:
@@ -135,7 +156,10 @@ def list_of(kind: Kind[T], *, want: str) -> Kind[tuple[T, ...]]:
             return from_json(text)
         return [item.strip() for item in text.split(",")] if text.strip() else []
 
-    return Kind(f"list of {kind.name}", read, {"type": "array", "items": dict(kind.schema)}, from_text)
+    def own(default: list[Any]) -> tuple[T, ...]:
+        return tuple((kind.own or kind.read)(item) for item in default)
+
+    return Kind(f"list of {kind.name}", read, {"type": "array", "items": dict(kind.schema)}, from_text, own)
 
 
 def from_json(text: str) -> object:

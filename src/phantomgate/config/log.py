@@ -8,8 +8,6 @@ found. A line that can't be written is dropped and counted; whoever logs is neve
 from __future__ import annotations
 
 import os
-import select
-import socket
 import stat
 from collections.abc import Callable, Mapping
 from enum import IntEnum
@@ -166,6 +164,8 @@ def _writer(fd: int) -> tuple[Callable[[bytes], int], int]:
 
 
 def _send(fd: int, data: bytes) -> int:
+    import socket  # late, as `select` is: a function that asks nobody has no use for it
+
     journal = socket.socket(fileno=fd)
     try:
         return journal.send(data, socket.MSG_DONTWAIT)
@@ -175,6 +175,8 @@ def _send(fd: int, data: bytes) -> int:
 
 def _has_room(fd: int) -> bool:
     """Whether a write of `LONGEST` bytes would go through at once (POSIX: room for PIPE_BUF)."""
+    import select
+
     poll = select.poll()
     poll.register(fd, select.POLLOUT)
     return bool(poll.poll(0))

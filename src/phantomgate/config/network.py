@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from phantomgate.config.kinds import Kind, found, text_of
+from phantomgate.config.kinds import Kind, as_it_is, found, text_of
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.pattern import pattern
 from phantomgate.oauth.urls import insecure, is_loopback, split_url
@@ -26,7 +26,6 @@ _WEB_ORIGIN = pattern(
 _OWN_PORTS = {"https": "443", "http": "80"}
 _WANT_ADDRESS = 'an address such as "127.0.0.1:9090", "[::1]:9090" or "unix:/run/phantomgate.sock"'
 _WANT_NETWORK = 'a network such as "10.0.0.0/8" or "10.1.2.3"'
-_LOOPBACK = ["127.0.0.0/8", "::1/128"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,19 +73,17 @@ def _address(value: object) -> str:
     return text
 
 
-ADDRESS = Kind("address", _address, {"type": "string"})
+ADDRESS = Kind("address", _address, {"type": "string"}, own=as_it_is)
 
 
 def _optional_address(value: object) -> str:
     return "" if value == "" else _address(value)
 
 
-OPTIONAL_ADDRESS = Kind("address", _optional_address, {"type": "string"})
+OPTIONAL_ADDRESS = Kind("address", _optional_address, {"type": "string"}, own=as_it_is)
 
 
 def _networks(value: object) -> tuple[str, ...]:
-    if value == _LOOPBACK:
-        return tuple(_LOOPBACK)  # the default; spares the import
     if not isinstance(value, (list, tuple)):
         raise ValueError(f'is {found(value)}; want a list, such as ["10.0.0.0/8"]')
     from ipaddress import IPv4Network, IPv6Network, collapse_addresses, ip_network
@@ -122,7 +119,9 @@ def _from_commas(text: str) -> object:
     return [item.strip() for item in text.split(",")] if text.strip() else []
 
 
-NETWORKS = Kind("list of networks", _networks, {"type": "array", "items": {"type": "string"}}, _from_commas)
+NETWORKS: Kind[tuple[str, ...]] = Kind(
+    "list of networks", _networks, {"type": "array", "items": {"type": "string"}}, _from_commas, tuple
+)
 
 
 def url(*, query: bool, want: str) -> Kind[str]:

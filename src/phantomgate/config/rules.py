@@ -13,13 +13,17 @@ from phantomgate.config.table import policy_route, rules_of
 from phantomgate.core.model import Request, Route, ScopeStrategy, Token
 from phantomgate.core.ports import Clock, Match, Policy
 from phantomgate.gateway import judge
-from phantomgate.gateway.routes import policy_only, route_table
+from phantomgate.gateway.rule import policy_only
 
 
 def match_of(settings: Settings) -> Match:
     """Which rules apply to a request: the table of [[routes]], or [policy] alone."""
     policy = policy_route(settings)
-    return route_table(rules_of(settings), policy) if settings.routes else policy_only(policy)
+    if not settings.routes:
+        return policy_only(policy)
+    from phantomgate.gateway.routes import route_table  # and with it the reading of paths
+
+    return route_table(rules_of(settings), policy)
 
 
 def policies_of(settings: Settings, now: Clock) -> dict[str, Policy]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phantomgate.config.settings import RouteRule, Settings
 from phantomgate.core.model import Route
-from phantomgate.gateway.routes import Rule
+from phantomgate.gateway.rule import Rule
 
 
 def policy_route(settings: Settings) -> Route:

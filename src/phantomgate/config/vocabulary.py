@@ -9,24 +9,22 @@ import json
 import re
 from collections.abc import Mapping
 
-from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, words
+from phantomgate.config.kinds import Kind, choice, found, from_json, list_of, printed, words
 from phantomgate.config.network import ADDRESS
 from phantomgate.core.model import plain_name
 from phantomgate.core.pattern import pattern
-from phantomgate.oauth.authorization import OURS
-from phantomgate.oauth.jwa import ALGORITHMS
-from phantomgate.oauth.minting import NEVER_COPIED
+from phantomgate.oauth.algorithms import ALGORITHMS
 
 TEXT = words("text", r"[!-~]([ -~]*[!-~])?", "printable ASCII text", optional=False)
 TEXTS = list_of(TEXT, want='["api"]')
 
-CLIENT_ID = words("text", r"[ -~]+", 'the name under which the authorization server knows us, such as "api-gateway"')
+CLIENT_ID = printed("text", 'the name under which the authorization server knows us, such as "api-gateway"')
 """RFC 6749 appendix A.1: printable ASCII."""
 
-REALM = words("text", r"[ !#-\[\]-~]+", "printable ASCII text without quotes and backslashes", optional=False)
+REALM = printed("text", "printable ASCII text without quotes and backslashes", but='"\\', optional=False)
 """RFC 9110 §11.5: a quoted-string, here one that needs no escapes."""
 
-ISSUER = words("text", r"[!-~]+", 'the issuer exactly as the server writes it, such as "https://as.example"')
+ISSUER = printed("text", 'the issuer exactly as the server writes it, such as "https://as.example"', but=" ")
 
 NAME = words("name", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", 'a short name such as "main"')
 
@@ -50,7 +48,7 @@ FORMS = list_of(choice("oauth", "openid"), want='["oauth", "openid"]')
 OWN_KEYS = list_of(choice("jku", "jwk", "x5u", "x5c"), want='["jku"]')
 
 SCOPES = list_of(
-    words("scope", r"[!#-\[\]-~]+", "one scope, without spaces, quotes and backslashes", optional=False),
+    printed("scope", "one scope, without spaces, quotes and backslashes", but=' "\\', optional=False),
     want='["read", "orders:write"]',
 )
 """RFC 6749 §3.3: scope-token."""
@@ -137,17 +135,21 @@ KEY_SET = Kind("table", _key_set, {"type": "object"}, from_json)
 _KEPT = 'keep the secret elsewhere and write where: "env:NAME" or "file:/run/secrets/NAME"'
 
 
-_REFERENCE = pattern(
-    r"env:[A-Za-z_][A-Za-z0-9_]*|file:[^\0]+"
-    r"|aws-sm:[A-Za-z0-9/_+=.@:-]{1,2048}(?:#[^#\x00-\x1f]{1,256})?|aws-ssm:[A-Za-z0-9/_.:-]{1,2048}"
-)
+_OF_AWS = pattern(r"aws-sm:[A-Za-z0-9/_+=.@:-]{1,2048}(?:#[^#\x00-\x1f]{1,256})?|aws-ssm:[A-Za-z0-9/_.:-]{1,2048}")
+
+
+def _is_reference(text: str) -> bool:
+    kind, _, place = text.partition(":")
+    if kind == "env":
+        return place.isascii() and place.isidentifier()
+    return bool(place) and "\0" not in place if kind == "file" else _OF_AWS.fullmatch(text) is not None
 
 
 def _secret(value: object) -> str:
     """A reference to a secret; whatever else is there is never repeated."""
     if not isinstance(value, str):
         raise ValueError(f"is not text; {_KEPT}")
-    if value and not _REFERENCE.fullmatch(value):
+    if value and not _is_reference(value):
         raise ValueError(
             f"is not a reference, perhaps the secret itself, which belongs in no setting or its variable; {_KEPT}"
         )
@@ -159,6 +161,8 @@ CLAIM = words("claim", r"[!-~]([ -~]*[!-~])?", 'the name of a claim, such as "te
 
 def _copied(value: object) -> str:
     """A claim that may be copied into a token of ours."""
+    from phantomgate.oauth.minting import NEVER_COPIED  # only for a claim that somebody has written
+
     name = CLAIM.read(value)
     if name in NEVER_COPIED:
         raise ValueError(f"is {found(name)}, which is said by us, or would make it another kind of token; leave it out")
@@ -170,6 +174,8 @@ def page_parameter() -> Kind[str]:
     word = words("parameter", r"[A-Za-z0-9._-]{1,64}", 'the name of a parameter such as "prompt"', optional=False)
 
     def read(value: object) -> str:
+        from phantomgate.oauth.authorization import OURS  # only for a parameter that somebody has written
+
         name = word.read(value)
         if name in OURS:
             raise ValueError(f"is {found(name)}, which a login is protected by and no page may set; leave it out")

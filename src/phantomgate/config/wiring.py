@@ -17,13 +17,11 @@ from phantomgate.config.family import Closable, Family, back_ends
 from phantomgate.config.guarding import guarding, traced
 from phantomgate.config.issuing import make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.minting import mint_keys, minting
 from phantomgate.config.observe import Metrics, observer
 from phantomgate.config.probes import Probe
-from phantomgate.config.published import challenged_with, published
+from phantomgate.config.referred import mint_keys, pages_of, push_secret, shared_secrets
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
-from phantomgate.config.splitting import kept_halves, push_secret
 from phantomgate.config.tools import Tools, anew, for_all, unprinted
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
@@ -40,8 +38,7 @@ if TYPE_CHECKING:
     from phantomgate.config.keeping import Keeping
     from phantomgate.config.log import LogLine
     from phantomgate.config.revoking import Revoking
-    from phantomgate.config.session import Browsers
-    from phantomgate.config.sharing import Secrets, Sharing
+    from phantomgate.config.sharing import Sharing
     from phantomgate.oauth.published import Published
 
 Random: TypeAlias = Callable[[int], bytes]
@@ -133,9 +130,9 @@ def wire(
     problems += trouble
     secret, trouble = push_secret(settings, environ)
     problems += trouble
-    pages, trouble = _pages(settings, environ)
+    pages, trouble = pages_of(settings, environ)
     problems += trouble
-    secrets, trouble = _shared_secrets(settings, environ)
+    secrets, trouble = shared_secrets(settings, environ)
     problems += trouble
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
@@ -147,6 +144,12 @@ def wire(
     share = settings.serve.workers if family == "nonblocking" else 1
     kept = None if keeping is None else keeping.part
     part = kept or anew
+    halves: Store | None = None
+    if settings.splits:
+        from phantomgate.config.splitting import kept_halves
+
+        bounds = settings.split_tokens.max_entries, settings.split_tokens.max_bytes
+        halves = part(("halves", *bounds), lambda: kept_halves(settings, ticks))
     prints = unprinted
     if keeping is not None or secrets is not None:
         from phantomgate.config.references import Prints
@@ -184,12 +187,7 @@ def wire(
         metrics.timed,
         saying(write, now),
         random(32),
-        part(
-            ("halves", settings.split_tokens.max_entries, settings.split_tokens.max_bytes),
-            lambda: kept_halves(settings, ticks),
-        )
-        if settings.splits
-        else None,
+        halves,
         split,
         marks,
         shared,
@@ -216,6 +214,8 @@ def wire(
     else:
         find, forward = find_bearer(), forward_jwt(settings.forward.claims)
     if keys:
+        from phantomgate.config.minting import minting
+
         forward = forward_made(minting(settings.mint, keys, now=now, random=random), forward, now=now)
     elif settings.exchanges:
         from phantomgate.config.exchanging import exchanging
@@ -231,6 +231,12 @@ def wire(
         from phantomgate.config.revoking import revoking
 
         verifies = revoking(tools)
+    documents: Mapping[str, Published] = {}
+    resource_metadata = ""
+    if keys or settings.resource.identifier:
+        from phantomgate.config.published import challenged_with, published
+
+        documents, resource_metadata = published(settings, keys), challenged_with(settings)
     gateway = Gateway(
         match=match_of(settings),
         find=find,
@@ -251,8 +257,8 @@ def wire(
         made.introspect,
         probes,
         () if keeping is not None else (*ends.closing, *(() if tracing is None else (tracing,))),
-        published(settings, keys),
-        challenged_with(settings),
+        documents,
+        resource_metadata,
         tools.halves,
         secret,
         shared,
@@ -266,37 +272,6 @@ def wire(
 def _counted(metrics: Metrics, level: str) -> Counts:
     """Where *level* counts: totals don't go back when settings change."""
     return cast("Counts", metrics.caches.setdefault(level, Counts()))
-
-
-def unmet(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
-    """What *settings* refer to and is not there: the secrets, the certificates, the keys."""
-    problems = clients(settings, environ, now=time.time, random=os.urandom)[1]
-    problems += certificates(settings) + mint_keys(settings, environ)[1]
-    problems += _shared_secrets(settings, environ)[1]
-    if settings.revocation.secret:
-        from phantomgate.config.revoking import revocation_secret
-
-        problems += revocation_secret(settings, environ)[1]
-    return problems + push_secret(settings, environ)[1] + _pages(settings, environ)[1]
-
-
-def _pages(settings: Settings, environ: Mapping[str, str]) -> tuple[Browsers | None, list[Problem]]:
-    """What [session] makes of a gateway, if it is there, and what is wrong with its keys."""
-    if not settings.session.keys:
-        return None, []
-    from phantomgate.config.session import browsers, session_keys
-
-    ring, problems = session_keys(settings, environ)
-    return browsers(settings, ring) if ring else None, problems
-
-
-def _shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets | None, list[Problem]]:
-    """What [redis] refers to, if it is there, and what is wrong with it."""
-    if not settings.redis.nodes:
-        return None, []
-    from phantomgate.config.sharing import shared_secrets
-
-    return shared_secrets(settings, environ)
 
 
 def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:

@@ -86,13 +86,15 @@ else:
 
     def _init_of(cls, known, frozen):
         asked = {name: one for name, one in known.items() if one.init}
+        names = tuple(asked)
+        rest = tuple((name, one.default, one.default_factory) for name, one in asked.items())
         then = getattr(cls, "__post_init__", None)
         made = 0
 
         def __init__(self, *args, **kwargs):  # noqa: N807 - the real one takes its place in time
             nonlocal made
             made += 1
-            if made < _OFTEN and _bound(self, asked, args, kwargs):
+            if made < _OFTEN and _bound(self, names, rest, args, kwargs):
                 if then:
                     then(self)
                 return
@@ -104,20 +106,22 @@ else:
 
         return __init__
 
-    def _bound(self, known, args, kwargs):
+    def _bound(self, names, known, args, kwargs):
         """Whether the arguments fit; then they are the fields of *self*."""
-        given = dict(zip(known, args))  # noqa: B905 - too many are seen by their count
-        if len(given) < len(args) or not (known.keys() - given.keys()) >= kwargs.keys():
+        given = dict(zip(names, args), **kwargs)  # noqa: B905 - too many are seen by their count
+        left = len(given)
+        if left != len(args) + len(kwargs):  # too many, or one twice
             return False
-        given |= kwargs
-        for name, one in known.items():
-            value = given.get(name, one.default)
-            if value is _MISSING:
-                if one.default_factory is _MISSING:
+        for name, value, make in known:
+            if name in given:
+                value = given[name]
+                left -= 1
+            elif value is _MISSING:
+                if make is _MISSING:
                     return False
-                value = one.default_factory()
+                value = make()
             _set(self, name, value)
-        return True
+        return not left
 
     def _compiled(known, frozen, then):
         scope, params, lines = {"_set": _set, "_MISSING": _MISSING, "_then": then}, [], []

@@ -10,14 +10,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
+from phantomgate.core.characters import printable
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Headers, Route, Token, plain_name
-from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import Forward
 
 REMEMBERED_TOKENS = 4096
-# visible ASCII with spaces inside only, and nothing that marks an encoding or parts a list
-_PLAIN_VALUE = pattern(r"(?:[!-$&-+\--~](?:[ -$&-+\--~]*[!-$&-+\--~])?)?")
 
 # What a client may not send upstream past us: the credential, what it may be mistaken for, and what could change
 # which request the API believes it got.
@@ -92,7 +90,8 @@ def _plain(value: Any) -> str:
 
 
 def _encoded(text: str, also: str = "") -> str:
-    if _PLAIN_VALUE.fullmatch(text):
+    # visible ASCII with spaces inside only, and nothing that marks an encoding or parts a list
+    if printable(text, but="%,") and text == text.strip(" "):
         return text
     special = "%" + also
     encoded = "".join(_percent(char) if char in special or not " " <= char <= "~" else char for char in text)

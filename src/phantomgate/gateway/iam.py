@@ -13,7 +13,8 @@ from typing import TypeAlias
 
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.typed import NamedTuple
-from phantomgate.gateway.routes import Rule, capital, decoded
+from phantomgate.gateway.routes import capital, decoded
+from phantomgate.gateway.rule import Rule
 from phantomgate.gateway.segments import (
     Parts,
     Pattern,

@@ -12,7 +12,7 @@ from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import HeaderChange, Request, Token
 from phantomgate.core.typed import NamedTuple
 from phantomgate.gateway.gateway import Gateway
-from phantomgate.gateway.routes import Rule
+from phantomgate.gateway.rule import Rule
 
 
 class Reach(NamedTuple):

@@ -12,9 +12,9 @@ from collections.abc import Callable, Sequence
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Request, Route
-from phantomgate.core.nouns import dataclass
 from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import Match
+from phantomgate.gateway.rule import Rule
 
 # What two servers read in two ways: empty and dot segments, path parameters, backslashes, what is not visible ASCII, a
 # raw fragment, and percent-encodings of any of these, of `?` or of `%` itself, or of nothing; and UTF-8 that is longer
@@ -32,24 +32,6 @@ _ENCODED = pattern(r"%(2[146789a-dA-D]|3[0-9aAdD]|4[0-9a-fA-F]|6[1-9a-fA-F]|5[0-
 _HEX = pattern(r"%[0-9a-fA-F]{2}")
 _NAME = r"\{[A-Za-z_][A-Za-z0-9_]*\}"
 _TEMPLATE = pattern(rf"(?:/(?:\*\*|\*|{_NAME}|[A-Za-z0-9\-._~!$&'()+,=:@%]*))+")
-
-
-@dataclass(frozen=True, slots=True)
-class Rule:
-    """One line of the table: a path template, the methods it is for (none means all), and the rules."""
-
-    path: str
-    methods: tuple[str, ...]
-    route: Route
-
-
-def policy_only(route: Route) -> Match:
-    """One route for every path: what rules without `[[routes]]`."""
-
-    def match(request: Request) -> Route:  # noqa: ARG001 - the port's shape
-        return route
-
-    return match
 
 
 def route_table(rules: Sequence[Rule], policy: Route) -> Match:

@@ -17,11 +17,6 @@ from phantomgate.oauth.quoting import shown
 Check: TypeAlias = Callable[[bytes, bytes], bool]
 """(signature, what was signed) -> whether this key made it. The signature has the algorithm's exact length."""
 
-ALGORITHMS = frozenset(
-    ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "Ed448")
-)
-"""Every algorithm we can be told to allow. `EdDSA` is the older name of Ed25519 and Ed448 (RFC 9864 §2.2)."""
-
 _RSA = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 _MIN_RSA_BITS = 2048  # RFC 7518 §3.3, §3.5
 _MAX_RSA_BITS = 16384  # beyond it a signature costs us more than it costs the sender

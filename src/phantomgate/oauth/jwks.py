@@ -14,8 +14,9 @@ from typing import Any
 
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.typed import NamedTuple
+from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.jose_header import Header
-from phantomgate.oauth.jwa import ALGORITHMS, Check, fitting, make_verifier
+from phantomgate.oauth.jwa import Check, fitting, make_verifier
 from phantomgate.oauth.quoting import listed, shown, why
 from phantomgate.oauth.strict_json import read_object
 

@@ -6,17 +6,12 @@ never repeats the URL. (`urllib.parse` would cost a cold start 8 ms; `ipaddress`
 
 from __future__ import annotations
 
-from phantomgate.core.pattern import pattern
+from phantomgate.core.characters import DIGITS, HEX, LETTERS, is_number, only
 from phantomgate.core.typed import NamedTuple
 
 _PORTS = {"http": 80, "https": 443}
-_SEGMENT = r"(?:[!$&'()*+,./0-9:;=@A-Z_a-z~-]|%[0-9A-Fa-f]{2})"  # RFC 3986 §3.3, with the slash
-_TARGET = pattern(rf"/{_SEGMENT}*(?:\?(?:{_SEGMENT}|\?)*)?")
-_LABEL = r"[0-9A-Za-z_](?:[0-9A-Za-z_-]{0,61}[0-9A-Za-z_])?"
-_AUTHORITY = pattern(rf"(?:\[([0-9A-Fa-f:.]{{2,45}})\]|({_LABEL}(?:\.{_LABEL})*))(?::([0-9]{{1,5}}))?")
-_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
-_IPV4 = pattern(rf"{_BYTE}(?:\.{_BYTE}){{3}}")
-_ENDS_IN_A_NUMBER = pattern(r"(?:.*\.)?(?:[0-9]+|0[xX][0-9A-Fa-f]*)")
+_TARGET = LETTERS + DIGITS + "!$&'()*+,./:;=@_~-?%"  # RFC 3986 §3.3 and §3.4: paths, and `?` which begins the query
+_LABEL = LETTERS + DIGITS + "_-"
 
 
 class Origin(NamedTuple):
@@ -47,20 +42,44 @@ def split_url(url: str) -> tuple[Origin, str]:
     if not found or scheme not in _PORTS:
         raise ValueError("the URL does not begin with https:// or http://")
     end = min((at for at in (rest.find("/"), rest.find("?")) if at >= 0), default=len(rest))
-    authority, target = _AUTHORITY.fullmatch(rest[:end]), rest[end:]
-    if authority is None:
-        raise ValueError("the URL's host is not a plain ASCII name or address with an optional port")
-    address, name, port = authority.groups()
-    if name and (len(name) > 253 or (_ENDS_IN_A_NUMBER.fullmatch(name) and not _IPV4.fullmatch(name))):
-        raise ValueError("the URL's host is neither a name nor a canonical IPv4 address")
+    (host, port), target = _host_and_port(rest[:end]), rest[end:]
     number = int(port or _PORTS[scheme])
     if not 0 < number < 65536:
         raise ValueError(f"the URL's port is {number}, want 1 to 65535")
     if not target.startswith("/"):
         target = "/" + target
-    if not _TARGET.fullmatch(target):
+    escaped = target.split("%")[1:]
+    if not only(target, _TARGET) or not all(len(one) > 1 and only(one[:2], HEX) for one in escaped):
         raise ValueError("the URL's path or query holds a character that must be percent-encoded")
-    return Origin(scheme, (address or name).lower(), number), target
+    return Origin(scheme, host.lower(), number), target
+
+
+def _host_and_port(authority: str) -> tuple[str, str]:
+    """The host, without brackets, and the port, or "". Raises ValueError."""
+    host, colon, port = authority.rpartition(":")
+    if not colon or authority.endswith("]"):
+        host, port = authority, ""
+    address = host[1:-1] if host.startswith("[") and host.endswith("]") else ""
+    plain = 2 <= len(address) <= 45 and only(address, HEX + ":.") if address else all(map(_is_label, host.split(".")))
+    if not plain or (colon and not authority.endswith("]") and not is_number(port, 5)):
+        raise ValueError("the URL's host is not a plain ASCII name or address with an optional port")
+    if not address and (len(host) > 253 or (_is_numeric(host.rpartition(".")[2]) and not _is_ipv4(host))):
+        raise ValueError("the URL's host is neither a name nor a canonical IPv4 address")
+    return address or host, port
+
+
+def _is_label(text: str) -> bool:
+    return 0 < len(text) <= 63 and only(text, _LABEL) and text[0] != "-" != text[-1]
+
+
+def _is_numeric(label: str) -> bool:
+    """Whether some resolvers take a name that ends in *label* for an address."""
+    return only(label, DIGITS) or (label[:2] in ("0x", "0X") and only(label[2:], HEX))
+
+
+def _is_ipv4(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) == 4 and all(is_number(part, 3) and str(int(part)) == part and int(part) < 256 for part in parts)
 
 
 def is_loopback(host: str) -> bool:

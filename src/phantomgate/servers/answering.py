@@ -26,7 +26,7 @@ from phantomgate.config.wiring import Wired
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, HeaderChange, Refuse, Request, Token
 from phantomgate.core.nouns import dataclass
-from phantomgate.gateway.routes import Rule
+from phantomgate.gateway.rule import Rule
 
 if TYPE_CHECKING:
     from phantomgate.gateway.iam import Table  # only with [[routes]]

@@ -35,8 +35,8 @@ from phantomgate.config.settings import Introspection
 from phantomgate.config.vocabulary import SCOPES
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
+from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.claims import read_scopes
-from phantomgate.oauth.jwa import ALGORITHMS
 
 SHORTEST = 8
 """Characters: what is shorter can't be told from a word that happens to be the same."""

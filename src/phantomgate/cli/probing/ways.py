@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from phantomgate.cli.probing.given import Given
 from phantomgate.config.vocabulary import TEXT, TYPES
-from phantomgate.oauth.jwa import ALGORITHMS
+from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.quoting import shown
 from phantomgate.oauth.unverified import UnverifiedJwt, read_unverified
 
