@@ -11,8 +11,10 @@ import asyncio
 import os
 import re
 import secrets
+import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -154,7 +156,11 @@ async def fleet(folder: Path, kind: Kind, oracle: Oracle, broken: Broken | None 
             machines.append(await _machine(folder, name, to_authority.port, store, asked, broken))
             parts.append(machines[-1].part)
             machines[-1].start()
-        gateways = [_gateway(folder, machines, api_port, remembers=remembers) for remembers in (False, True)]
+        memory = Path(
+            tempfile.mkdtemp(prefix="phantomgate-chaos-", dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None)
+        )
+        stack.callback(shutil.rmtree, memory, ignore_errors=True)
+        gateways = [_gateway(folder, machines, api_port, memory if remembers else None) for remembers in (False, True)]
         await authority.until_ready()
         await asyncio.gather(*(one.part.until_ready() for one in machines))
         for one in gateways:
@@ -243,14 +249,14 @@ listen = "127.0.0.1:{purges}"
 """
 
 
-def _gateway(folder: Path, machines: list[Machine], api_port: int, *, remembers: bool) -> Gateway:
+def _gateway(folder: Path, machines: list[Machine], api_port: int, memory: Path | None) -> Gateway:
+    remembers = memory is not None
     name = "nginx that remembers" if remembers else "nginx"
     place = folder / name.replace(" ", "-")
     port = free_port()
     options = ["--bind", f"127.0.0.1:{port}", "--api", f"127.0.0.1:{api_port}"]
     if remembers:
-        memory = SHARED_MEMORY if SHARED_MEMORY.is_dir() else folder
-        options += ["--cached", "--cache", str(memory / f"phantomgate-chaos-{port}")]
+        options += ["--cached", "--cache", str(memory / "decisions")]
     written(folder / MACHINES[0] / "phantomgate.toml", place, *options)
     conf = place / "phantomgate.conf"
     servers = "\n    ".join(f"server 127.0.0.1:{one.link.port} fail_timeout=1s;" for one in machines)
