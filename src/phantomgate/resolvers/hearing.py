@@ -68,7 +68,7 @@ class Hearing:
         """Read what others have written since the last look."""
         for _ in range(MOST_ROUNDS):
             news = await self.notes.news(self._newest)
-            for name, note in news:
+            for name, note in news or ():
                 self._newest = name
                 self._hear(name, note)
             if not news:
@@ -78,7 +78,7 @@ class Hearing:
     def _hear(self, name: str, note: bytes) -> None:
         try:
             age = self.now() - int(name.partition("-")[0]) / 1000
-            for mark in read_note(note, self.secret):
+            for mark in read_note(note, self.secret, *self.marks.others):
                 seconds = max(mark.seconds, self.seconds)  # who told may remember for a shorter time than we do
                 if age < seconds + SKEW:
                     self.marks.put(mark._replace(seconds=seconds))
