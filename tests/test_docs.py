@@ -153,3 +153,11 @@ def test_lines_of_the_log_are_written_somewhere():
     source = "\n".join(file.read_text() for file in (ROOT / "src").rglob("*.py"))
 
     assert set() == {event for event in told if f'"{event}"' not in source}
+
+
+def test_alerts_are_those_that_are_shipped():
+    shipped = set(re.findall(r"alert: (\w+)", (ROOT / "deploy/observability/alerts.yml").read_text()))
+    named = {name for page in PAGES for name in re.findall(r"`(Phantomgate[A-Z]\w+)`", text_of(page))}
+
+    assert named
+    assert set() == named - shipped
