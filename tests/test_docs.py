@@ -157,7 +157,8 @@ def test_lines_of_the_log_are_written_somewhere():
 
 def test_alerts_are_those_that_are_shipped():
     shipped = set(re.findall(r"alert: (\w+)", (ROOT / "deploy/observability/alerts.yml").read_text()))
-    named = {name for page in PAGES for name in re.findall(r"`(Phantomgate[A-Z]\w+)`", text_of(page))}
+    watched = [page for page in PAGES if not page.name.startswith("aws-")]  # where constructs are called so
+    named = {name for page in watched for name in re.findall(r"`(Phantomgate[A-Z]\w+)`", text_of(page))}
 
     assert named
     assert set() == named - shipped
