@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from phantomgate.backends.secrets import named, read_secret
+from phantomgate.backends.secrets import read_secret
 from phantomgate.config.family import Family
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
@@ -98,9 +98,7 @@ def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secr
         if not reference:
             continue
         try:
-            read[key] = read_secret(reference, environ)
-            if key == "secret" and len(read[key]) < LEAST_SECRET:
-                raise ValueError(f"refers to {named(reference)}, which is shorter than {LEAST_SECRET} characters")
+            read[key] = read_secret(reference, environ, least=LEAST_SECRET if key == "secret" else 1)
         except ValueError as no:
             problems.append(Problem(f"redis.{key}", str(no), settings.origin(f"redis.{key}")))
     return Secrets(**read), problems
