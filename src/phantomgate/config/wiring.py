@@ -77,6 +77,8 @@ class Wired:
     """What was purged lately."""
     digests: bytes = field(repr=False)
     """What the digests in new marks are made with; `marks` has to know it where they were kept."""
+    other_digests: tuple[bytes, ...] = field(repr=False)
+    """What those of other machines are made with while that is being changed; likewise."""
     revoking: Revoking | None = field(repr=False)
     """Who verifies what issuers tell us of tokens that are over."""
 
@@ -157,8 +159,9 @@ def wire(
     given = _Given(settings, ours, family, metrics, write, now, ticks, random, part, prints)
     ends = back_ends(settings, family, ticks, http, left, part=kept, prints=prints)
     sharing = _sharing(given, ends)
-    digests = ours.shared.secret.encode() if ours.shared is not None else b""
-    marks = part("marks", lambda: Marks(ticks=ticks, secret=digests))
+    shown = ("",) if ours.shared is None else (ours.shared.secret, *ours.shared.others)
+    digests, others = shown[0].encode(), tuple(one.encode() for one in shown[1:])
+    marks = part("marks", lambda: Marks(ticks=ticks, secret=digests, others=others))
     tracing = part(("traces", settings.traces), lambda: traced(settings, family))
     guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing, part=part)
     tools = _tools(given, ends, guarded, sharing, marks)
@@ -198,6 +201,7 @@ def wire(
         sharing,
         marks,
         digests,
+        others,
         _revoking(tools),
     )
 
