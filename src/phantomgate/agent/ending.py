@@ -36,10 +36,12 @@ class Endings:
     async def end_session(self, session_id: bytes, access_token: str = "") -> None:
         """This session is over, and its *access_token*. One of format v1 has no id, and only its cookies and tokens can
         end. Raises Unavailable when that can't be remembered, or not every gateway has heard of it."""
-        if session_id:
-            await self.store.put(_key(b"session", session_id), b"", self.longest)
-        if access_token:
-            await self._tell(Purge("token", access_token, "", self.now()))
+        try:
+            if session_id:
+                await self.store.put(_key(b"session", session_id), b"", self.longest)
+        finally:  # gateways hear of it all the same
+            if access_token:
+                await self._tell(Purge("token", access_token, "", self.now()))
 
     async def ask_again(self, sub: str) -> None:
         """Have gateways ask about all tokens of *sub* again, since the server has ended some. Raises Unavailable."""

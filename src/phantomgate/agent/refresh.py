@@ -9,6 +9,7 @@ sealed and lies under a hash. Trouble at the server ends no session; only its wo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -28,6 +29,9 @@ from phantomgate.oauth.token_endpoint import TokenAnswer, TokenRefused
 from phantomgate.oauth.unverified import read_claims
 from phantomgate.session.sealing import open_sealed, seal
 
+LEAST_WINDOW = 2.0
+"""Seconds for which an answer is given again, at least, where several processes ask for it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
@@ -38,6 +42,13 @@ class Renewed:
     id_token: str = field(repr=False)
     person: Person
     refused: str = ""
+    lost: bool = False
+    """Whether it could not be remembered, so that nobody else will find it."""
+
+
+def was_lost(renewed: Renewed) -> bool:
+    """Whether whoever comes next with the same token would show it to the server again."""
+    return renewed.lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -108,11 +119,12 @@ class Refreshes:
             answer.id_token or before,
             await self._same_person(answer, person, before),
         )
-        seconds = self.window if answer.expires_in is None else min(self.window, answer.expires_in / 2)
+        half = math.inf if answer.expires_in is None else answer.expires_in / 2
+        seconds = min(self.window, max(half, LEAST_WINDOW))
         try:
             await self.answers.put(key, self._sealed(key, renewed), seconds)
         except Refused:
-            return renewed  # it can't be given again, but this time it is
+            return replace(renewed, lost=True)  # it can't be given again, but this time it is
         return renewed
 
     async def _same_person(self, answer: TokenAnswer, person: Person, before: str) -> Person:

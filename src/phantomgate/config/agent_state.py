@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phantomgate.agent.one_process import OneProcess
 from phantomgate.agent.ports import SharedStore, Store
+from phantomgate.agent.refresh import was_lost
 from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import shares_state
 from phantomgate.config.family import BackEnds, Family
@@ -75,7 +76,7 @@ def state_of(
 
     # A refresh asks for the token, and for the keys of its ID token by way of two forms of metadata
     seconds = 5 * settings.agent.timeout + 10
-    once = OneProcess(ends.once, store, ends.pause, ticks, random, seconds, 2 * settings.agent.timeout)
+    once = OneProcess(ends.once, store, ends.pause, ticks, random, seconds, 2 * settings.agent.timeout, was_lost)
     return State(store, store, store, once, trouble)
 
 
