@@ -298,3 +298,13 @@ def test_a_refresh_token_that_cant_be_revoked_keeps_nobody_from_the_rest(world, 
     assert Purge("sub", "ann", ISSUER, ASKED_AGAIN) in world.told
     assert "tokens not revoked" in world.log[-1].note
     assert 1 == len(world.later)
+
+
+def test_a_session_that_began_by_a_clock_that_is_ahead_ends_too(world, browser):
+    world.clock.advance(0.3)
+    browser.log_in()
+    world.clock.advance(-0.3)  # another process hears of it
+    tell(world, world.server.logout_token(sid=None))
+    world.clock.advance(1)
+
+    assert 401 == browser.ask("POST", "/refresh").status

@@ -105,6 +105,8 @@ class Refreshes:
         return await self.once(key, ask)
 
     async def _ask(self, key: bytes, kept: Kept, brought: Brought) -> Renewed:
+        if kept.person.sub:  # there will be an ID token to verify, and by then the old refresh token is gone
+            await self.server.ready()
         try:
             answer = await self.server.tokens((("grant_type", "refresh_token"), ("refresh_token", kept.token)))
         except TokenRefused as no:  # as a value, since all who wait are told, each in his own way

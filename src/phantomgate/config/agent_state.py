@@ -6,6 +6,7 @@ Rule: made once for each process. What is shared is Unavailable when it can't be
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phantomgate.agent.one_process import OneProcess
@@ -93,7 +94,7 @@ def _in_redis(
         act, close = redis.nonblocking(place, rule.connections)
     else:
         act, close = redis.blocking(place, rule.connections, STEP_SECONDS)
-    store = RedisState(act, close, prefix=rule.prefix, random=random)
+    store = RedisState(act, close, prefix=rule.prefix, random=random, whose=_whose(settings))
     ends.closing.append(store)
     return store
 
@@ -104,7 +105,14 @@ def _in_dynamodb(
     from phantomgate.backends.dynamodb import DynamoDbState
 
     http = ends.http("dynamodb", "", None, settings.agent.max_connections)
-    return DynamoDbState(http, _place(environ), settings.agent.state.removeprefix(_DYNAMODB), now=now, random=random)
+    table = settings.agent.state.removeprefix(_DYNAMODB)
+    return DynamoDbState(http, _place(environ), table, now=now, random=random, whose=_whose(settings))
+
+
+def _whose(settings: Settings) -> bytes:
+    """What tells this agent from another in the same store, whose provider may number users and logout tokens alike."""
+    told = f"{settings.agent.issuer}\0{settings.agent.client_id}"
+    return sha256(told.encode("utf-8")).digest()[:16]
 
 
 def _place(environ: Mapping[str, str]) -> Place:

@@ -247,6 +247,7 @@ def _server(
         logout_token_rules(asked.issuer, asked.client_id, skew),
         asked.timeout,
         cast('Literal["auto", "always", "never"]', asked.par),
+        keys.get,
     )
     return server, Probe(NAME, asked.issuer, _asking(endpoints, keys, state))
 
