@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke capacity lock clean servers peers interop help
+.PHONY: demo test check bench bench-smoke capacity chaos lock clean servers peers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -53,6 +53,9 @@ bench: $(VENV)/.dev servers peers  ## every benchmark beside its peer, as ratios
 
 bench-smoke: $(VENV)/.dev servers peers  ## the same, short: it runs, the figures mean little
 	@$(BIN)/python bench/run.py --smoke
+
+chaos: $(VENV)/.dev servers  ## everything that goes wrong with a fleet, under load; ARGS="--seed N", --short, --write
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(ARGS)
 
 capacity: $(VENV)/.dev  ## what a fleet needs, simulated with measured costs; ARGS=--help says how to ask
 	@$(INSTALL) --require-hashes -r bench/capacity/requirements.txt

@@ -27,6 +27,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from asgi_middleware import asgi_middleware
+from bad_days import bad_days
 from cached_decision import cached_decision, cached_decision_million
 from gateways import gateways
 from jwt_verify import jwt_verify
@@ -51,6 +52,7 @@ BENCHMARKS: dict[str, Callable[[Run], Report]] = {
     "asgi_middleware": asgi_middleware,
     "session_decision": session_decision,
     "gateways": gateways,
+    "bad_days": bad_days,
     "shared_cache": shared_cache,
     "purge": purge,
 }

@@ -3,7 +3,7 @@
     stub_as.py PORT EXPIRES_AT CLIENT_ID CLIENT_SECRET
 
 It checks the client's credentials and the form, so that what asks it has to ask properly. Tokens that start like ours
-are active, others are not (204). It binds loopback only.
+are active, others are not (204). `/asked` says how often it was asked. It binds loopback only.
 """
 
 from __future__ import annotations
@@ -25,17 +25,22 @@ class Introspection(asyncio.Protocol):
 
     expires_at = 0
     credentials = b""
+    asked = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Start parsing."""
         self.transport = cast("asyncio.WriteTransport", transport)  # uvloop's is one without saying so
         self.parser = httptools.HttpRequestParser(self)
-        self.body = b""
+        self.url = self.body = b""
         self.authorization = b""
 
     def data_received(self, data: bytes) -> None:
         """More of a request."""
         self.parser.feed_data(data)
+
+    def on_url(self, url: bytes) -> None:
+        """What is wanted."""
+        self.url += url
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Only the client's credentials matter."""
@@ -48,6 +53,12 @@ class Introspection(asyncio.Protocol):
 
     def on_message_complete(self) -> None:
         """Answer."""
+        if self.url == b"/asked":
+            said = str(Introspection.asked).encode()
+            self.transport.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(said), said))
+            self.url = b""
+            return
+        Introspection.asked += 1
         opaque = parse_qs(self.body.decode()).get("token", [""])[0]
         if self.authorization != self.credentials:
             self.transport.write(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\n\r\n")
@@ -58,7 +69,7 @@ class Introspection(asyncio.Protocol):
             self.transport.write(
                 b"HTTP/1.1 200 OK\r\nContent-Type: application/jwt\r\nContent-Length: %d\r\n\r\n%b" % (len(jwt), jwt)
             )
-        self.body = b""
+        self.url = self.body = b""
         self.authorization = b""
 
 

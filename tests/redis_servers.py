@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -28,6 +29,59 @@ def free_port() -> int:
                 return port
 
 
+def command_line(folder: Path, port: int, *options: str, sentinel: str = "") -> list[str]:
+    """What runs a server, or with the lines *sentinel* a sentinel, that keeps its files in *folder*."""
+    program = command("redis-server")
+    if sentinel:
+        (folder / "s.conf").write_text(f"port {port}\nbind 127.0.0.1\ndir {folder}\n{sentinel}\n")
+        return [program, str(folder / "s.conf"), "--sentinel"]
+    return [program, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", str(folder), *options]
+
+
+def join(ports: Sequence[int]) -> None:
+    """Make a cluster of the servers on *ports*, started with `--cluster-enabled yes`, and wait until it is one."""
+    nodes = [redis.Redis(port=port, socket_timeout=5) for port in ports]
+    for number, node in enumerate(nodes):
+        first, last = 16384 * number // len(nodes), 16384 * (number + 1) // len(nodes)
+        node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
+        node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
+        nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", ports[number], ports[number] + 10_000)
+    for node in nodes:
+        until(lambda node=node: b"cluster_state:ok" in node.execute_command("CLUSTER", "INFO", **RAW))
+        until(lambda node=node: len(node.execute_command("CLUSTER", "SLOTS", **RAW)) == len(nodes))
+        node.close()
+
+
+def watching(master: int) -> str:
+    """What a sentinel of three is told, to watch the server on the port *master*, by the name "m"."""
+    return f"""sentinel monitor m 127.0.0.1 {master} 2
+sentinel down-after-milliseconds m 300
+sentinel failover-timeout m 2000"""
+
+
+def until_watched(sentinels: Sequence[int], replica: int) -> None:
+    """Wait until the *sentinels* know each other and the *replica*, and it has what its master has; all are ports."""
+    for port in sentinels:
+        with redis.Redis(port=port, socket_timeout=5) as one:
+            until(lambda one=one: len(one.sentinel_sentinels("m")) == 2 and one.sentinel_slaves("m"))
+    with redis.Redis(port=replica, socket_timeout=5) as one:
+        until(lambda: one.info("replication")["master_link_status"] == "up")
+
+
+def until(true, seconds: float = 20.0) -> None:
+    """Wait until *true()*, whatever the server says before."""
+    end = time.monotonic() + seconds
+    while True:
+        with suppress(redis.RedisError, OSError):
+            if true():
+                return
+        assert time.monotonic() < end, "not in time"
+        time.sleep(0.02)
+
+
+RAW = {"NEVER_DECODE": True}
+
+
 class Server:
     """One redis-server process."""
 
@@ -36,24 +90,7 @@ class Server:
         folder = folder / str(self.port)
         folder.mkdir()
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        program = command("redis-server")
-        if sentinel:
-            (folder / "s.conf").write_text(f"port {self.port}\nbind 127.0.0.1\ndir {folder}\n{sentinel}\n")
-            line = [program, str(folder / "s.conf"), "--sentinel"]
-        else:
-            line = [
-                program,
-                "--port",
-                str(self.port),
-                "--bind",
-                "127.0.0.1",
-                "--save",
-                "",
-                "--dir",
-                str(folder),
-                *options,
-            ]
-        self.process = subprocess.Popen(line, **quiet)
+        self.process = subprocess.Popen(command_line(folder, self.port, *options, sentinel=sentinel), **quiet)
 
     def client(self, **options) -> redis.Redis:
         return redis.Redis(port=self.port, socket_timeout=5, **options)
@@ -65,15 +102,7 @@ class Server:
         except redis.AuthenticationError:
             return True
 
-    @staticmethod
-    def until(true, seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
-        while True:
-            with suppress(redis.RedisError, OSError):
-                if true():
-                    return
-            assert time.monotonic() < end, "not in time"
-            time.sleep(0.02)
+    until = staticmethod(until)
 
     def freeze(self) -> None:
         os.kill(self.process.pid, signal.SIGSTOP)

@@ -13,7 +13,7 @@ from phantomgate.backends import redis
 from phantomgate.backends.blocking import finish
 from phantomgate.resolvers.shared import SharedCounts
 from phantomgate.testing import FakeClock
-from redis_servers import faulty, free_port, servers
+from redis_servers import faulty, free_port, join, servers, until_watched, watching
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 
@@ -169,30 +169,15 @@ def test_a_cluster(family, cluster):
 @pytest.fixture(scope="module")
 def cluster(make):
     nodes = [make("--cluster-enabled", "yes", "--cluster-node-timeout", "2000") for _ in range(3)]
-    for number, node in enumerate(nodes):
-        first, last = 16384 * number // 3, 16384 * (number + 1) // 3
-        node.client().execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
-        node.client().execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        nodes[0].client().execute_command("CLUSTER", "MEET", "127.0.0.1", node.port)
-    for node in nodes:
-        node.until(lambda node=node: b"cluster_state:ok" in node.client().execute_command("CLUSTER", "INFO", **RAW))
-        node.until(lambda node=node: len(node.client().execute_command("CLUSTER", "SLOTS", **RAW)) == 3)
+    join([node.port for node in nodes])
     return nodes
-
-
-RAW = {"NEVER_DECODE": True}
 
 
 def test_sentinels_and_a_server_that_dies(make):
     first = make()
     second = make("--replicaof", "127.0.0.1", str(first.port))
-    watch = (
-        "sentinel monitor m 127.0.0.1 {} 2\nsentinel down-after-milliseconds m 300\nsentinel failover-timeout m 2000"
-    )
-    watchers = [make(sentinel=watch.format(first.port)) for _ in range(3)]
-    for one in watchers:
-        one.until(lambda one=one: len(one.client().sentinel_sentinels("m")) == 2 and one.client().sentinel_slaves("m"))
-    second.until(lambda: second.client().info("replication")["master_link_status"] == "up")
+    watchers = [make(sentinel=watching(first.port)) for _ in range(3)]
+    until_watched([one.port for one in watchers], second.port)
     nodes = tuple(("127.0.0.1", one.port) for one in watchers)
     families = Family(True), Family(False)
     stores = [family.store(redis.Place("sentinel", nodes, master="m")) for family in families]
@@ -288,6 +273,46 @@ def test_what_is_frozen_is_cut_off_and_left_alone_until_it_is_back(family, make)
     assert ["shared_cache_lost", "shared_cache_back"] == [event for event, _ in store.said]
 
 
+def test_purges_are_looked_for_every_second_however_long_it_was_away(family, make):
+    server, clock = make(), FakeClock()
+    store = family.store(plain(server.port), timeout=0.05, ticks=clock.ticks)
+    assert [] == family.run(store.news("0", patient=True))
+    server.freeze()
+    for _ in range(6):
+        assert family.run(store.news("0", patient=True)) is None
+        clock.advance(redis.LONGEST_PAUSE)
+    assert family.run(store.get(KEY)) is None
+    server.thaw()
+    clock.advance(redis.NOTES_PAUSE - 0.01)
+    assert family.run(store.news("0", patient=True)) is None
+    assert family.run(store.tell(b"note")) is None
+    clock.advance(0.02)
+    assert family.run(store.tell(b"note")) is not None
+    assert [b"note"] == [note for _, note in family.run(store.news("0", patient=True))]
+    family.run(store.close())
+    clock.advance(redis.LONGEST_PAUSE)
+    assert family.run(store.news("0", patient=True)) is None
+
+
+def test_a_note_has_more_time_than_a_look_up(make):
+    server = make()
+
+    async def told():
+        act, close = redis.nonblocking(plain(server.port), 2)
+        store = redis.RedisStore(
+            act, close, prefix="t", timeout=0.001, ticks=time.monotonic, counts=SharedCounts(), said=print
+        )
+        await store.put(KEY, b"v", 60.0)
+        server.freeze()
+        loop = asyncio.get_running_loop()
+        loop.call_later(0.3, server.thaw)
+        name = await store.tell(b"note")
+        await store.close()
+        return name
+
+    assert asyncio.run(told()) is not None
+
+
 def test_while_it_is_tried_again_nobody_else_waits(make):
     server = make()
 
@@ -302,6 +327,21 @@ def test_while_it_is_tried_again_nobody_else_waits(make):
         return first, counts.skipped
 
     assert (19, 19) == asyncio.run(at_once())
+
+
+def test_whoever_was_asked_how_it_is_before_the_first_requests_leaves_none_of_them_out(make):
+    server = make()
+
+    async def at_once():
+        act, close = redis.nonblocking(plain(server.port), 64)
+        counts = SharedCounts()
+        store = redis.RedisStore(act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=counts, said=print)
+        assert "" == await store.ask()
+        await asyncio.gather(*(store.get(KEY) for _ in range(20)))
+        await store.close()
+        return counts.skipped
+
+    assert 0 == asyncio.run(at_once())
 
 
 def test_no_more_than_so_many_ask_at_a_time(make):
@@ -342,6 +382,27 @@ def test_who_gives_up_waiting_leaves_no_answer_for_the_next(make):
         return found[0]
 
     assert b"mine" == asyncio.run(cancelled())
+
+
+def test_a_command_makes_no_task_that_could_swallow_a_cancellation(make):
+    """`asyncio.wait_for` of Python 3.11 does, now and then; then nobody ends whoever listens for purges."""
+    server, made = make(), []
+
+    async def counted():
+        act, close = redis.nonblocking(plain(server.port), 1)
+        store = redis.RedisStore(
+            act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=SharedCounts(), said=print
+        )
+        await store.put(KEY, b"v", 60.0)
+        loop = asyncio.get_running_loop()
+        loop.set_task_factory(lambda loop, coro: made.append(coro) or asyncio.Task(coro, loop=loop))
+        found = await store.get(KEY)
+        loop.set_task_factory(None)
+        await store.close()
+        return found[0]
+
+    assert b"v" == asyncio.run(counted())
+    assert [] == made
 
 
 def test_what_is_not_text_evicted_or_too_large_is_a_miss(family, single):

@@ -89,6 +89,8 @@ def value_of(expression: str) -> object:
         ("!Split ['-', a-b]", ["a", "b"]),
         ("!ImportValue x", Later("${Fn::ImportValue}")),
         ("!Equals [a, b]", Later("${Fn::Equals}")),
+        ("'{{resolve:ssm:/ttl}}s'", Later("${resolve}s")),
+        ("!Sub '${Stage}{{resolve:secretsmanager:x:SecretString:k}}'", Later("prod${resolve}")),
         ("2010-09-09", "2010-09-09"),
         ("yes", True),
         ("{a: 1}", {"a": 1}),

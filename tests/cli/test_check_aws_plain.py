@@ -523,6 +523,42 @@ def test_the_variables_of_a_node_authorizer_are_read_as_the_function_reads_them(
     assert ("unsafe", "rules-and-ttl", "Asking.Properties.AuthorizerResultTtlInSeconds") in found(said)
 
 
+def test_a_secret_that_is_kept_elsewhere_is_not_written_in_the_template(tmp_path, capsys):
+    written = [one for kind, one, _ in found(check(tmp_path, capsys, node(0))[1])]
+    kept = node(0).replace("!Ref Secret", "'{{resolve:secretsmanager:gateway:SecretString:client_secret}}'")
+
+    assert "secret-written" not in written
+    assert "secret-written" not in [one for _, one, _ in found(check(tmp_path, capsys, kept)[1])]
+    literal = node(0).replace("!Ref Secret", "canary-5512")
+    assert "secret-written" in [one for _, one, _ in found(check(tmp_path, capsys, literal)[1])]
+
+
+AGENT = """\
+  Agent:
+    Type: AWS::Serverless::Function
+    Properties:
+      Handler: phantomgate.aws.agent
+      Events:
+        Paths: {Type: HttpApi, Properties: {Path: "/oauth-agent/{proxy+}", Method: ANY, Auth: {Authorizer: NONE}}}
+"""
+TO_AGENT = """\
+  Agent: {Type: AWS::Lambda::Function, Properties: {Handler: phantomgate.aws.agent}}
+  ToAgent: {Type: AWS::ApiGatewayV2::Integration, Properties: {ApiId: !Ref Api, IntegrationType: AWS_PROXY,
+            IntegrationUri: !GetAtt Agent.Arn}}
+  Paths: {Type: AWS::ApiGatewayV2::Route, Properties: {ApiId: !Ref Api, RouteKey: "ANY /oauth-agent/{proxy+}",
+          Target: !Sub "integrations/${ToAgent}"}}
+"""
+
+
+@pytest.mark.parametrize("text", [EVENTS + AGENT, HTTP + TO_AGENT])
+def test_the_oauth_agent_needs_no_authorizer_before_it(text, tmp_path, capsys):
+    code, said = check(tmp_path, capsys, text)
+
+    assert (0, []) == (code, found(said))
+    another = text.replace("phantomgate.aws.agent", "other.handler")
+    assert "route-open" in [one for _, one, _ in found(check(tmp_path, capsys, another)[1])]
+
+
 def test_another_function_is_none_of_our_business(tmp_path, capsys):
     other = "  Other: {Type: AWS::Lambda::Function, Properties: {Handler: index.handler, Runtime: nodejs22.x}}\n"
     text = REST.replace("  Live:\n", f"{other}  Live:\n").replace(

@@ -65,8 +65,10 @@ def test_secrets_must_be_there(name):
         wire(settings, environ=ENVIRON)
 
 
-def test_a_short_secret_is_refused_and_not_told():
-    (problem,) = unmet(replace(SETTINGS, redis=replace(GOOD, secret="env:SHORT")), ENVIRON)
+@pytest.mark.parametrize("short", [{"secret": "env:SHORT"}, {"other_secrets": ("env:SHORT",)}])
+def test_a_short_secret_is_refused_and_not_told(short):
+    (problem,) = unmet(replace(SETTINGS, redis=replace(GOOD, **short)), ENVIRON)
+    assert f"redis.{next(iter(short))}" == problem.setting
     assert "shorter than 32 characters" in problem.message
     assert "canary" not in problem.message
 

@@ -22,6 +22,7 @@ has haproxy || need haproxy
 has glewlwyd || need glewlwyd
 has chromium || need chromium
 has redis-server || need redis-server
+[ -f /usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1 ] || need faketime
 has wrk || need wrk
 has curl || need curl
 has promtool || need prometheus

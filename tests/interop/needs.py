@@ -18,6 +18,7 @@ HERE = Path(__file__).parent
 AWS = HERE / "aws"
 MODULES = Path("/usr/lib/nginx/modules")
 LUA_SOCKET = Path("/usr/share/lua/5.1/socket")
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketime.so.1")
 GLEWLWYD_TABLES = Path("/usr/share/dbconfig-common/data/glewlwyd/install/sqlite3")
 
 
@@ -73,6 +74,7 @@ SERVERS: Mapping[str, Callable[[], object]] = {
     "Prometheus": lambda: command("prometheus"),
     "systemd-analyze": lambda: command("systemd-analyze"),
     "Redis": lambda: command("redis-server"),
+    "libfaketime": FAKETIME.is_file,
     "wrk": lambda: command("wrk"),
     "cfn-lint": lambda: installed("sam"),
     "the AWS CDK": lambda: (

@@ -89,7 +89,11 @@ def written(settings: Path, folder: Path, *options: str) -> None:
 @contextmanager
 def running(folder: Path, port: int) -> Iterator[None]:
     """The nginx of *folder*, while the block runs."""
-    alone = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # a test's folders are root's, then
-    start = [command("nginx") or "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-g", alone]
-    with process(start, folder / "stderr.log", ready=lambda: listens(port)):
+    with process(command_line(folder), folder / "stderr.log", ready=lambda: listens(port)):
         yield
+
+
+def command_line(folder: Path) -> list[str]:
+    """What runs the nginx of *folder* in the foreground."""
+    alone = "daemon off; user root;" if os.geteuid() == 0 else "daemon off;"  # a test's folders are root's, then
+    return [command("nginx") or "nginx", "-p", f"{folder}/", "-c", "nginx.conf", "-g", alone]

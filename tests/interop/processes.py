@@ -28,7 +28,7 @@ def process(
     """*command* as long as the block runs, from when *ready* says so. All that it prints goes to the file *log*."""
     with log.open("ab") as out:
         child = subprocess.Popen(
-            [*_mortal(), *map(str, command)],
+            [*mortal(), *map(str, command)],
             stdin=subprocess.PIPE,  # closed with us; servers of ours end by it
             stdout=out,
             stderr=out,
@@ -87,7 +87,7 @@ def free_port() -> int:
             return port
 
 
-def _mortal() -> list[str]:
+def mortal() -> list[str]:
     """A prefix that ends the server when the test process dies without cleaning up."""
     setpriv = shutil.which("setpriv")
     return [setpriv, "--pdeathsig", "TERM", "--"] if setpriv else []

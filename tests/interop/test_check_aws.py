@@ -54,7 +54,7 @@ def test_the_shipped_service_has_nothing_unsafe(tmp_path, capsys):
     code, found = checked(tmp_path / "service", capsys)
 
     assert 0 == code
-    assert {("advice", "settings")} == set(found)
+    assert {("advice", "settings"), ("advice", "secret-written")} == set(found)
 
 
 def test_one_that_remembers_answers_for_sessions_has(tmp_path, capsys):

@@ -36,6 +36,8 @@ AGENT = (
     "tests/oauth/test_authorization.py", "tests/oauth/test_authorization_response.py", "tests/oauth/test_id_token.py",
     "tests/config/test_agent.py",
 )  # fmt: skip
+IN_TIME = ("tests/servers/test_authorizer_time.py",)
+AWS_CHECK = ("tests/cli/test_check_aws.py", "tests/cli/test_check_aws_plain.py")
 RELOAD = ("tests/config/test_keeping.py", "tests/servers/test_supervisor.py", "tests/servers/test_reload.py")
 BAD_DAYS = (
     "tests/resolvers/test_breaker.py", "tests/resolvers/test_guarded.py", "tests/resolvers/test_cached_in_bad_times.py",
@@ -430,6 +432,16 @@ MUTATIONS = [
     Mutation("one in ten is asked twice", "resolvers/guarded.py", " and self._budget >= 1.0", "", BAD_DAYS),
     Mutation("both tries in one deadline", "resolvers/guarded.py", "timeout=max(round(until - self.ticks(), 2), 0.01)", "timeout=call.timeout", BAD_DAYS),
     Mutation("an assertion is sent once", "oauth/introspection.py", 'name != "client_assertion"', "True", ("tests/oauth/test_introspection.py",)),
+    Mutation("no call outlasts its invocation", "backends/blocking.py", "min(call.timeout, self._left())", "call.timeout", IN_TIME),
+    Mutation("time to answer in is kept", "servers/authorizer.py", "+ _seconds(context) - KEPT_SECONDS", "+ _seconds(context)", IN_TIME),
+    Mutation("no secret outlasts the invocation", "backends/aws_secrets.py", "return min(left, _TIMEOUT)", "return _TIMEOUT", IN_TIME),
+    Mutation("check --aws: remembered without the token", "cli/aws_template/remembering.py", "outcome[1] and not outcome[0]", "False", AWS_CHECK),
+    Mutation("check --aws: remembered without the route", "cli/aws_template/remembering.py", "is_so and not seen", "False", AWS_CHECK),
+    Mutation("check --aws: settings by the real TTL", "cli/aws_template/remembering.py", "if (name, text) not in already:", "if False:", AWS_CHECK),
+    Mutation("check --aws: open routes", "cli/aws_template/passing.py", "if route.authorizer is Guard.NONE:", "if False:", AWS_CHECK),
+    Mutation("check --aws: an authorizer that isn't there", "cli/aws_template/openapi.py", "Guard.OTHER if api.others.intersection(names) else Guard.NONE", "Guard.OTHER", AWS_CHECK),
+    Mutation("check --aws: NONE by default", "cli/aws_template/plain.py", 'Guard.OPEN if resource.at("Metadata"', 'Guard.OPEN if True or resource.at("Metadata"', AWS_CHECK),
+    Mutation("check --aws: a made-up header", "cli/aws_template/passing.py", "believed - handled", "handled - handled", AWS_CHECK),
     Mutation("parts by all they depend on", "config/tools.py", "self.common, self.prints(*depends)", "self.common", RELOAD),
     Mutation("parts by what all depend on", "config/tools.py", "self.common, self.prints(*depends)", "self.prints(*depends)", RELOAD),
     Mutation("files and secrets in a print", "config/references.py", "told += [self._held(one) for one in references(thing, without)]", "pass", RELOAD),

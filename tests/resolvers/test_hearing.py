@@ -30,7 +30,7 @@ class Shelf:
 
     async def news(self, since):
         self.looks += 1
-        return [one for one in self.notes if self.order(one[0]) > self.order(since)][:2] if self.there else []
+        return [one for one in self.notes if self.order(one[0]) > self.order(since)][:2] if self.there else None
 
     @staticmethod
     def order(name):

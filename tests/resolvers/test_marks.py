@@ -231,3 +231,11 @@ def test_a_purge_that_has_all_asked_again_refuses_nothing_that_the_server_says_i
     gate.purge("sub", at=ASKED_AGAIN)
     drive(gate())
     assert 2 == gate.server.asked
+
+
+def test_a_mark_by_a_secret_that_others_use_still_or_already_is_believed(clock):
+    for known, denied in (((), False), ((b"old", b"other"), True)):
+        marks = Marks(ticks=clock.ticks, secret=b"new", others=known)
+        marks.put(mark_of(Purge("token", "opaque", "", NOW), b"old", 600.0))
+        token = Token("", CLAIMS, frozenset(), NOW + 600, 300.0, "main", presented="opaque")
+        assert (denied, b"new") == (marks.denies(token), marks.secret)

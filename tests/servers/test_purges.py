@@ -13,7 +13,7 @@ import time
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from issuing import ISS, key_reply, metadata, signed
+from issuing import ISS, key_reply, key_set, metadata, signed
 from phantomgate.cli.main import main
 from phantomgate.config.log import Log
 from phantomgate.config.revoking import Revoking, mark_seconds, names_of
@@ -22,7 +22,7 @@ from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Unavailable
 from phantomgate.core.purge import Mark, Purge, mark_of, write_note
 from phantomgate.oauth.purge_call import HEADER, purge_signature
-from phantomgate.servers.fleet import Fleet
+from phantomgate.servers.fleet import Fleet, ended
 from phantomgate.servers.purges import Purges, purges
 from phantomgate.testing import FakeHttp
 from redis_servers import free_port, servers
@@ -216,6 +216,8 @@ def test_without_audiences_there_are_no_events(listener):
 class Shelf:
     """Notes that machines share, while it is there."""
 
+    most = 1000
+
     def __init__(self):
         self.notes, self.there = [], True
 
@@ -225,8 +227,8 @@ class Shelf:
         self.notes.append((f"{NOW * 1000 + len(self.notes)}-0", note))
         return self.notes[-1][0]
 
-    async def news(self, since):
-        return [one for one in self.notes if since == "0" or one[0] > since] if self.there else []
+    async def news(self, since, *, patient=False):
+        return [one for one in self.notes if since == "0" or one[0] > since][: self.most] if self.there else None
 
 
 def machine(shelf, log, clock, told, confirms=True):
@@ -276,11 +278,25 @@ def test_a_note_that_none_of_us_wrote_is_nobody_s(drive, clock, log, tmp_path):
     assert 4 == (tmp_path / "log").read_text().count("shared_cache_forged")
 
 
+def test_a_purge_by_another_secret_is_believed_while_secrets_are_changed(drive, clock, log):
+    shelf, told = Shelf(), []
+
+    async def tell(marks):
+        told.extend(marks)
+        return True
+
+    drive(shelf.tell(write_note([MARK], b"old")))
+    drive(Fleet(tell, shelf, b"new", now=clock.now, log=log).look())
+    assert [] == told
+    drive(Fleet(tell, shelf, b"new", now=clock.now, log=log, others=(b"other", b"old")).look())
+    assert [MARK] == told
+
+
 def test_what_goes_wrong_while_listening_doesn_t_end_it(clock, log, tmp_path):
     class Broken(Shelf):
         looks = 0
 
-        async def news(self, since):
+        async def news(self, since, *, patient=False):
             self.looks += 1
             if self.looks == 1:
                 raise RuntimeError("canary")
@@ -298,6 +314,85 @@ def test_what_goes_wrong_while_listening_doesn_t_end_it(clock, log, tmp_path):
 
     assert [MARK] == asyncio.run(play())
     assert "RuntimeError" in (tmp_path / "log").read_text()
+
+
+def test_who_starts_has_heard_of_everything_before_anybody_is_let_in(clock, log):
+    async def play():
+        shelf, told = Shelf(), []
+        shelf.most = 2
+        for number in range(5):
+            await shelf.tell(write_note([MARK._replace(digest=bytes([number]) * 16)], b"s"))
+        assert await machine(shelf, log, clock, told).catch_up(seconds=30.0)
+        return told
+
+    assert [bytes([number]) * 16 for number in range(5)] == [mark.digest for mark in asyncio.run(play())]
+
+
+def test_who_starts_while_the_store_is_away_waits_for_it_a_moment(clock, log, tmp_path):
+    class Late(Shelf):
+        looks = 0
+
+        async def news(self, since, *, patient=False):
+            self.looks += 1
+            self.there = self.looks > 2
+            return await super().news(since)
+
+    async def play():
+        late, never, told = Late(), Shelf(), []
+        await late.tell(write_note([MARK], b"s"))
+        never.there = False
+        heard = await machine(late, log, clock, told).catch_up(seconds=30.0)
+        return heard, told, await machine(never, log, clock, told).catch_up(seconds=0.0)
+
+    assert (True, [MARK], False) == asyncio.run(play())
+    assert "purges_unheard" in (tmp_path / "log").read_text()
+
+
+def test_listening_ends_although_a_library_swallows_a_cancellation(clock, log):
+    class Swallows(Shelf):
+        async def news(self, since, *, patient=False):
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.sleep(60)
+            return []
+
+    async def play():
+        listening = asyncio.create_task(machine(Swallows(), log, clock, []).listen())
+        await asyncio.sleep(0)
+        await ended(listening, every=0.01)
+        return listening.cancelled()
+
+    assert asyncio.run(play())
+
+
+def test_a_machine_that_starts_lets_nobody_in_who_was_purged_before(tmp_path):
+    """Nobody is asked about a JWT, so nobody else would say that it is over."""
+    environ = {"SHARED": "x" * 40, "PURGE": SECRET}
+    now = int(time.time())
+    token = signed(iat=now, exp=now + 600)
+    (tmp_path / "keys.json").write_bytes(key_set("k1"))
+    with servers() as make:
+        redis = make()
+        text = settings().partition("[introspection]")[0] + '[policy]\nscopes = ["read"]\n'
+        text += f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\naudiences = ["api"]\nalgorithms = ["ES256"]\n'
+        text += f'keys = "file:{tmp_path}/keys.json"\n'
+        text += f'[redis]\nnodes = ["127.0.0.1:{redis.port}"]\nsecret = "env:SHARED"\ntimeout = "1s"\n'
+        text += f'[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\n'
+        (tmp_path / "one").mkdir()
+        with serving(tmp_path / "one", text, also=environ) as service:
+            service.until(lambda: service.lines("worker_ready"))
+            assert 200 == service.get("/decide", token)[0]
+            (tmp_path / "token").write_text(token)
+            (tmp_path / "one.toml").write_text(text)
+            assert 0 == purge(environ, tmp_path / "one.toml", "--token-file", str(tmp_path / "token"))[0]
+            assert 401 == service.get("/decide", token)[0]
+            service.end()
+        redis.freeze()
+        (tmp_path / "two").mkdir()
+        with serving(tmp_path / "two", text, also=environ) as service:
+            service.until(lambda: service.lines("shared_cache_lost"))
+            redis.thaw()
+            service.until(lambda: service.lines("worker_ready"))
+            assert 401 == service.get("/decide", token)[0]
 
 
 def test_marks_outlive_what_may_be_known():
@@ -388,7 +483,8 @@ def test_what_was_purged_outlives_every_secret_and_purges_are_signed_with_the_ne
                     service.until(lambda number=number: len(service.lines("reloaded")) == number)
                 assert 200 == service.get("/decide", f"good{number}")[0]
                 (tmp_path / "token").write_text(f"good{number}")
-                assert 0 == purge({}, tmp_path / "one.toml", "--token-file", str(tmp_path / "token"))[0]
+                words = ("--token-file", str(tmp_path / "token"))
+                service.until(lambda words=words: purge({}, tmp_path / "one.toml", *words)[0] == 0)  # 1: tell again
                 assert [401] * (number + 1) == [service.get("/decide", f"good{one}")[0] for one in range(number + 1)]
             os.kill(service.workers[0], signal.SIGKILL)
             service.until(lambda: len(service.lines("worker_ready")) == 2)

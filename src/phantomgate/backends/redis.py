@@ -32,6 +32,8 @@ TRIAL_SECONDS = 0.25
 """How long the first command may take, or the first after a failure: it may have to connect and find the server."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
 """Seconds for which the store is left alone after a failure: doubled each time."""
+NOTES_SECONDS, NOTES_PAUSE = 1.0, 1.0
+"""The same for purges, which no request waits for: how long they may take at least, and the longest pause."""
 _GET = "local v=redis.call('STRLEN',KEYS[1])<=tonumber(ARGV[1]) and redis.call('GET',KEYS[1]) \
 return v and redis.call('PTTL',KEYS[1])..':'..v"
 """One string, since redis-py reads that with less effort than a list of two."""
@@ -99,7 +101,7 @@ class RedisStore:
         self._most = most
         self._busy = 0
         self._good = self._trying = self._lost = False
-        self._again_at = float("-inf")
+        self._again_at = self._failed_at = float("-inf")
         self._pause = FIRST_PAUSE
 
     async def get(self, key: bytes) -> tuple[bytes, float] | None:
@@ -134,44 +136,48 @@ class RedisStore:
     async def tell(self, note: bytes) -> str | None:
         """The name of *note*, which other machines can read now; None when they can't."""
         with suppress(Fault):
-            name = await self._try("XADD", self._notes, "MAXLEN", "~", MOST_NOTES, "*", b"n", note)
+            name = await self._try("XADD", self._notes, "MAXLEN", "~", MOST_NOTES, "*", b"n", note, patient=True)
             if isinstance(name, bytes):
                 return name.decode("ascii", "replace")
         return None
 
-    async def news(self, since: str) -> list[tuple[str, bytes]]:
-        """The notes newer than *since*, oldest first; none when the store can't be asked."""
+    async def news(self, since: str, *, patient: bool = False) -> list[tuple[str, bytes]] | None:
+        """The notes newer than *since*, oldest first; None when the store can't be asked."""
         with suppress(Fault, ValueError, TypeError, AttributeError):
-            found = await self._try("XRANGE", self._notes, f"({since}" if since != "0" else "-", "+", "COUNT", 1000)
+            first = f"({since}" if since != "0" else "-"
+            found = await self._try("XRANGE", self._notes, first, "+", "COUNT", 1000, patient=patient)
             notes = ((name.decode("ascii"), _fields(fields).get(b"n")) for name, fields in found or ())
             return [(name, note) for name, note in notes if isinstance(note, bytes)]
-        return []
+        return None
 
     async def ask(self) -> str:
-        """What is wrong with the store, or nothing."""
+        """What is wrong with the store, or nothing; then it is connected, and no request has to try it first."""
         try:
             await self._act(("PING",), 10 * TRIAL_SECONDS)
         except Exception as no:  # noqa: BLE001 - as in `_try`
             return _why(no)
+        self._good = True
         return ""
 
     async def close(self) -> None:
         """End the connections; whatever is asked later is a miss."""
-        self._again_at = float("inf")
+        self._again_at = self._failed_at = float("inf")
         self._good = False
         with suppress(Exception):
             await self._close()
 
-    async def _try(self, *command: Any) -> Any:
-        """What the store answers. Raises Fault."""
-        good = self._good
-        if self._busy >= self._most or not (good or (not self._trying and self._ticks() >= self._again_at)):
+    async def _try(self, *command: Any, patient: bool = False) -> Any:
+        """What the store answers; *patient*: no request waits for it. Raises Fault."""
+        good, again_at, seconds = self._good, self._again_at, self._timeout
+        if patient:
+            again_at, seconds = min(again_at, self._failed_at + NOTES_PAUSE), max(seconds, NOTES_SECONDS)
+        if self._busy >= self._most or not (good or (not self._trying and self._ticks() >= again_at)):
             self._counts.skipped += 1
             raise Fault
         self._busy += 1
         self._trying = self._trying or not good
         try:
-            answer = await self._act(command, self._timeout if good else max(TRIAL_SECONDS, self._timeout))
+            answer = await self._act(command, seconds if good else max(TRIAL_SECONDS, seconds))
         except redis.ResponseError as no:
             self._counts.faults += 1
             if type(no) is not redis.ResponseError:  # read-only, loading, out of memory: not the key's fault
@@ -198,7 +204,8 @@ class RedisStore:
         elif self._ticks() < self._again_at:
             return  # one of several that failed together
         self._good = False
-        self._again_at = self._ticks() + self._pause
+        self._failed_at = self._ticks()
+        self._again_at = self._failed_at + self._pause
         self._pause = min(2 * self._pause, LONGEST_PAUSE)
 
 
@@ -221,7 +228,8 @@ def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Await
 
     async def act(command: Sequence[Any], seconds: float) -> Any:
         if not made:
-            made.append(_client(place, connections, redis.asyncio, {"socket_timeout": None}))  # *seconds* are all
+            # *seconds* are all; its own cost a task each, and on Python 3.11 swallow a cancellation now and then
+            made.append(_client(place, connections, redis.asyncio, {"socket_timeout": None}))
             if place.mode != "cluster":
                 lines.append(Lines(made[0].connection_pool))
         if lines:

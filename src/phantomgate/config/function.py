@@ -53,7 +53,8 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
         theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
-        unread = {problem.setting for problem in problems}
+        known = _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
+        unread = {problem.setting for problem in problems} - {problem.setting for problem in known}
         problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings, unread)]
     function = Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
     their_problems = _about_known(theirs.problems, unknown)
@@ -87,9 +88,13 @@ def _by_their_names(problem: Problem, theirs: DropIn) -> Problem:
 def bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
     """Warnings about secrets that are in the zip."""
     text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
-    names = [name for name in bundled if name not in environ and name.upper().endswith(_SECRETS)]
-    literal = [name for name in names if bundled[name] and not _is_reference(name, bundled[name])]
-    return [Problem(name, text, ".env") for name in literal]
+    return [Problem(name, text, ".env") for name in literal_secrets(bundled) if name not in environ]
+
+
+def literal_secrets(variables: Mapping[str, str]) -> list[str]:
+    """The names of those *variables* that are secrets themselves, and don't say where one is."""
+    names = [name for name in variables if name.upper().endswith(_SECRETS)]
+    return [name for name in names if variables[name] and not _is_reference(name, variables[name])]
 
 
 def _is_reference(name: str, value: str) -> bool:

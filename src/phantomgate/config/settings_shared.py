@@ -8,7 +8,7 @@ from __future__ import annotations
 from phantomgate.config.durations import duration
 from phantomgate.config.kinds import SWITCH, choice, number, setting, words
 from phantomgate.config.network import ADDRESS
-from phantomgate.config.vocabulary import ALGORITHMS_USED, FILE, NAME, NODES, SECRET, TEXTS
+from phantomgate.config.vocabulary import ALGORITHMS_USED, FILE, NAME, NODES, SECRET, SECRETS, TEXTS
 from phantomgate.core.nouns import dataclass
 
 _USER = words("text", r"[!-~]+", "the name of an ACL user, without spaces")
@@ -30,6 +30,9 @@ class Redis:
     secret: str = setting(SECRET, "")
     """What values are sealed and named with, `"env:NAME"` or `"file:PATH"`, of 32 characters or more, the same on every
     machine; another one finds nothing of what there is. Required with `nodes`."""
+    other_secrets: tuple[str, ...] = setting(SECRETS, [])
+    """Other secrets by which purges of other machines are believed, while `secret` is being changed: the new one before
+    any machine uses it, and the old one for `revocation.keep` after the last one did."""
     username: str = setting(_USER, "")
     """Our ACL user. Empty: the default user."""
     password: str = setting(SECRET, "")

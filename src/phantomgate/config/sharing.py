@@ -38,6 +38,8 @@ class Secrets(NamedTuple):
     secret: str = ""
     password: str = ""
     sentinel_password: str = ""
+    others: tuple[str, ...] = ()
+    """By which purges are believed, too."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,19 +93,25 @@ class Sharing:
 
 def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secrets, list[Problem]]:
     """What [redis] refers to, and what is wrong with it."""
-    read: dict[str, str] = {}
-    problems: list[Problem] = []
-    for key in Secrets._fields:
-        reference = getattr(settings.redis, key)
-        if not reference:
-            continue
+    rule, problems = settings.redis, list[Problem]()
+
+    def read(key: str, reference: str, least: int = 0) -> str:
         try:
-            read[key] = read_secret(reference, environ)
-            if key == "secret" and len(read[key]) < LEAST_SECRET:
-                raise ValueError(f"refers to {named(reference)}, which is shorter than {LEAST_SECRET} characters")
+            secret = read_secret(reference, environ) if reference else ""
+            if reference and len(secret) < least:
+                raise ValueError(f"refers to {named(reference)}, which is shorter than {least} characters")
         except ValueError as no:
             problems.append(Problem(f"redis.{key}", str(no), settings.origin(f"redis.{key}")))
-    return Secrets(**read), problems
+            return ""
+        return secret
+
+    secrets = Secrets(
+        read("secret", rule.secret, LEAST_SECRET),
+        read("password", rule.password),
+        read("sentinel_password", rule.sentinel_password),
+        tuple(read("other_secrets", one, LEAST_SECRET) for one in rule.other_secrets),
+    )
+    return secrets, problems
 
 
 def place_of(settings: Settings, secrets: Secrets) -> Place:

@@ -77,6 +77,8 @@ class Wired:
     """What was purged lately."""
     digests: bytes = field(repr=False)
     """What the digests in new marks are made with; `marks` has to know it where they were kept."""
+    other_digests: tuple[bytes, ...] = field(repr=False)
+    """What those of other machines are made with while that is being changed; likewise."""
     revoking: Revoking | None = field(repr=False)
     """Who verifies what issuers tell us of tokens that are over."""
 
@@ -165,8 +167,9 @@ def wire(
         )
         metrics.caches["redis"] = shared.counts
         ends.closing.append(shared)
-    digests = secrets.secret.encode() if secrets is not None else b""
-    marks = part("marks", lambda: Marks(ticks=ticks, secret=digests))
+    shown = (secrets.secret, *secrets.others) if secrets is not None else ("",)
+    digests, others = shown[0].encode(), tuple(one.encode() for one in shown[1:])
+    marks = part("marks", lambda: Marks(ticks=ticks, secret=digests, others=others))
     tracing = part(("traces", settings.traces), lambda: traced(settings, family))
     guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing, part=part)
     size = max(settings.cache.max_entries // share, 1), max(settings.cache.max_bytes // share, 1)
@@ -261,6 +264,7 @@ def wire(
         shared,
         marks,
         digests,
+        others,
         verifies,
     )
 

@@ -94,8 +94,11 @@ class Notes(Protocol):
     async def tell(self, note: bytes) -> str | None:
         """The name under which others can read *note*; None when they can't."""
 
-    async def news(self, since: str) -> list[tuple[str, bytes]]:
-        """The notes newer than *since* ("0" for all that are kept), oldest first; none when nobody can know."""
+    async def news(self, since: str, *, patient: bool = False) -> list[tuple[str, bytes]] | None:
+        """The notes newer than *since* ("0" for all that are kept), oldest first; None when nobody can know.
+
+        *patient*: no request waits for it.
+        """
 
 
 class SharedFacts(Protocol):

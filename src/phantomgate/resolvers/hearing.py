@@ -64,7 +64,7 @@ class Hearing:
         """Read what others have written since the last look."""
         while True:
             news = await self.notes.news(self._newest)
-            for name, note in news:
+            for name, note in news or ():
                 self._newest = name
                 self._hear(name, note)
             if not news:
@@ -74,7 +74,7 @@ class Hearing:
     def _hear(self, name: str, note: bytes) -> None:
         try:
             age = self.now() - int(name.partition("-")[0]) / 1000
-            for mark in read_note(note, self.secret):
+            for mark in read_note(note, self.secret, *self.marks.others):
                 if age < mark.seconds + SKEW:
                     self.marks.put(mark)
         except ValueError:

@@ -28,16 +28,16 @@ before the mark is asked about again instead of refused, since it may be a new l
 class Marks:
     """What was purged. Its state: the marks by kind, how many were *heard* of, and the tokens that none is about.
 
-    *secret* is that of the digests; `know` tells of another, and what was purged under the older ones stays so. More
-    than *most* marks: the oldest become one that has everything asked again.
+    *secret* is that of the digests, those of *others* are read too; `know` tells of another, and what was purged under
+    the older ones stays so. More than *most* marks: the oldest become one that has everything asked again.
     """
 
-    def __init__(self, *, ticks: Clock, secret: bytes = b"", most: int = MOST) -> None:
+    def __init__(self, *, ticks: Clock, secret: bytes = b"", others: tuple[bytes, ...] = (), most: int = MOST) -> None:
         self.live = False
         """Whether there are any; nothing else need be looked at when there are not."""
         self.heard = 0
         self._ticks = ticks
-        self._secrets: tuple[bytes, ...] = (secret,)
+        self._secrets = (*others, secret)
         self._most = most
         self._kinds: dict[Kind, dict[bytes, tuple[int, float, float]]] = {kind: {} for kind in KINDS}
         self._all = (0, 0.0)
@@ -48,6 +48,11 @@ class Marks:
     def secret(self) -> bytes:
         """What the digests in new marks are made with."""
         return self._secrets[-1]
+
+    @property
+    def others(self) -> tuple[bytes, ...]:
+        """What those in other marks are made with."""
+        return self._secrets[:-1]
 
     def know(self, secret: bytes) -> None:
         """Read the digests of *secret* too."""

@@ -18,6 +18,8 @@ from phantomgate.core.purge import Mark, read_note, write_note
 
 LOOK_EVERY = 0.25
 """Seconds between two looks for what other machines have purged."""
+CATCH_UP = 5.0
+"""Seconds for which a machine that starts waits for the store, to hear of purges before it lets anybody in."""
 _SKEW = 60.0
 SHOWN = 20
 """How many purges are kept to be looked at."""
@@ -38,7 +40,8 @@ class Fleet:
     """Who has to know of purges. Its state: the newest note that was read, which are our own, the last purges, and the
     secrets.
 
-    *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs.
+    *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs;
+    whoever goes by one of *others* is heard, too.
     """
 
     def __init__(
@@ -49,22 +52,25 @@ class Fleet:
         *,
         now: Clock,
         log: Log,
+        others: tuple[bytes, ...] = (),
     ) -> None:
         self._tell = tell
         self._notes = notes
         self._secret = self._before = secret
+        self._others = others
         self._now = now
         self._log = log
         self._newest = "0"
         self._ours: set[str] = set()
         self._last: deque[Heard] = deque(maxlen=SHOWN)
 
-    def adopt(self, notes: Notes | None, secret: bytes) -> None:
+    def adopt(self, notes: Notes | None, secret: bytes, others: tuple[bytes, ...] = ()) -> None:
         """Share by *notes* and *secret* from now on; whoever still goes by the secret before it is heard, too."""
         if notes is not self._notes:
             self._notes, self._newest = notes, "0"  # what is heard twice does no harm
         if secret != self._secret:
             self._secret, self._before = secret, self._secret
+        self._others = others
 
     async def purge(self, marks: Sequence[Mark], how: str) -> bool:
         """Whether everybody who has to know *marks*, which came by *how*, knows them, or can."""
@@ -85,6 +91,19 @@ class Fleet:
         kinds: Counter[str] = Counter(mark.kind for mark in marks)
         self._last.appendleft(Heard(self._now(), how, dict(kinds), everywhere))
 
+    async def catch_up(self, seconds: float = CATCH_UP) -> bool:
+        """Hear of all that was purged so far; False, and a warning, when the store couldn't be asked for *seconds*."""
+        looks = int(seconds / LOOK_EVERY)
+        while self._notes is not None and (more := await self.look()) is not False:
+            if more is None and looks <= 0:
+                detail = "the store can't be asked; what was purged before is heard of when it can be"
+                self._log.say(Level.WARNING, "purges_unheard", detail=detail)
+                return False
+            if more is None:
+                looks -= 1
+                await asyncio.sleep(LOOK_EVERY)
+        return True
+
     async def listen(self) -> None:
         """Hear of what others purge, until cancelled."""
         while True:
@@ -96,11 +115,16 @@ class Fleet:
             if not more:
                 await asyncio.sleep(LOOK_EVERY)
 
-    async def look(self) -> bool:
-        """Read what others have written since the last look, and tell the workers; whether there was anything."""
+    async def look(self) -> bool | None:
+        """Read what others have written since the last look, and tell the workers; whether there was anything.
+
+        None when nobody can know.
+        """
         if self._notes is None:
             return False
-        news = await self._notes.news(self._newest)
+        news = await self._notes.news(self._newest, patient=True)
+        if news is None:
+            return None
         for name, note in news:
             self._newest = name
             if name in self._ours:
@@ -117,7 +141,11 @@ class Fleet:
         return bool(news)
 
     def _read(self, note: bytes) -> list[Mark]:
-        try:
-            return read_note(note, self._secret)
-        except ValueError:
-            return read_note(note, self._before)
+        return read_note(note, self._secret, self._before, *self._others)
+
+
+async def ended(listening: asyncio.Task[None], every: float = 1.0) -> None:
+    """Cancel *listening*, until it is over: `asyncio.wait_for` of Python 3.11, which libraries use, may swallow it."""
+    while not listening.done():
+        listening.cancel()
+        await asyncio.wait([listening], timeout=every)

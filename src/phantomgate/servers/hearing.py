@@ -17,7 +17,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired
 from phantomgate.core.ports import Notes
 from phantomgate.core.purge import Purge, mark_of
-from phantomgate.servers.fleet import Fleet
+from phantomgate.servers.fleet import Fleet, ended
 from phantomgate.servers.purges import Purges, hearing
 from phantomgate.servers.running import Tell
 
@@ -47,7 +47,7 @@ class Ears:
     def adopt(self, settings: Settings, wired: Wired) -> None:
         """Go by *settings*, of which *wired* was made, from now on. Where we listen stays."""
         self.settings, self.digests = settings, wired.digests
-        self.fleet.adopt(_notes(wired), wired.digests)
+        self.fleet.adopt(_notes(wired), wired.digests, wired.other_digests)
         self.purges.adopt(_purges(settings, wired, self.fleet, self.environ, self.log))
 
     def told(self) -> list[dict[str, Any]]:
@@ -58,14 +58,14 @@ class Ears:
         """As `Hearing.stop`."""
         if self.deaf is not None:
             await self.deaf()
-        self.listening.cancel()
-        await asyncio.wait([self.listening])
+        await ended(self.listening)
 
 
 async def begin(settings: Settings, wired: Wired, tell: Tell, environ: Mapping[str, str], log: Log) -> Ears:
     """Hears of purges from now on, and has *tell* tell the workers. Raises SettingsError where nothing can listen."""
-    fleet = Fleet(tell, _notes(wired), wired.digests, now=time.time, log=log)
+    fleet = Fleet(tell, _notes(wired), wired.digests, now=time.time, log=log, others=wired.other_digests)
     purges = _purges(settings, wired, fleet, environ, log)
+    await fleet.catch_up()
     listening = asyncio.create_task(fleet.listen())
     deaf = await hearing(purges, settings) if settings.revokes else None
     return Ears(settings, fleet, wired.digests, purges, environ, log, listening, deaf)

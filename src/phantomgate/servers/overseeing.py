@@ -24,6 +24,7 @@ from phantomgate.servers.renewing import Renewing
 from phantomgate.servers.running import Tell
 
 MOST_RETIRED = 4
+_LATEST = f"{2**53}-0"
 _NEWS = (Reason.CLIENT_REFUSED, Reason.BAD_ANSWER)
 """What a server answers to settings that are wrong. That it gives no answer may pass, and says nothing of them."""
 
@@ -57,7 +58,12 @@ class Overseeing:
 
     async def prepare(self, message: Message) -> str:
         """The print of the settings in *message*, which can be gone by. Raises SettingsError."""
-        return await self.renewing.prepare(message)
+        print_ = await self.renewing.prepare(message)
+        offered = self.renewing.prepared
+        if offered is not None and offered.wired.sharing is not None:
+            # A store that was never asked takes one question at a time; a purge right behind the swap would wait for us
+            await offered.wired.sharing.notes.news(_LATEST)
+        return print_
 
     async def trouble(self) -> tuple[str, Refused] | None:
         """Which server is asked in another way than before, and refuses that; None when there is no such server."""

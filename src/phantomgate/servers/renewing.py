@@ -113,7 +113,8 @@ def adopting(adopt: Callable[[Wired], None]) -> Callable[[Wired], None]:
     """*adopt*, after which purges are known by the digests of the settings that are gone by."""
 
     def adopted(newer: Wired) -> None:
-        newer.marks.know(newer.digests)
+        for secret in (*newer.other_digests, newer.digests):
+            newer.marks.know(secret)
         adopt(newer)
 
     return adopted

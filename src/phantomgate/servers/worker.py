@@ -35,6 +35,8 @@ async def build(start: Message, log: Log, metrics: Metrics) -> Served:
 
     renewing = Renewing(make, log)
     wired = await renewing.first(start)
+    if wired.sharing is not None:
+        await wired.sharing.trouble()  # connects: the first requests after a restart find what is shared, too
     served = _served(wired, log)
     pushes = _pushes(wired)
 

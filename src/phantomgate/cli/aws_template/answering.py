@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from phantomgate.cli.aws_template.apis import Api, ApiKind, Authorizer, Deployed, Function, Permission, Permit
 from phantomgate.cli.aws_template.finding import Finding, Kind
 from phantomgate.cli.aws_template.functions import Later
-from phantomgate.cli.aws_template.told import Told
+from phantomgate.cli.aws_template.told import Told, variables
+from phantomgate.config.function import literal_secrets
 from phantomgate.config.rules import match_of
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Headers, Request
@@ -105,6 +106,10 @@ are cut short {KEPT_SECONDS:g} s before that"
     if isinstance(megabytes, (int, float)) and megabytes < _ENOUGH_MEMORY:
         what = f"with {megabytes:g} MB the first call is slow: processor time comes with memory"
         yield Finding(Kind.ADVICE, "memory-little", what, said.at("MemorySize").path, f"write {_ENOUGH_MEMORY}")
+    for name in literal_secrets(variables(function)[0]):
+        what = f"{name} is in the template and in the function's configuration, for everybody who can read either"
+        change = 'keep it in Secrets Manager, and let a setting of ours name it ("aws-sm:NAME#key")'
+        yield Finding(Kind.ADVICE, "secret-written", what, said.at("Environment", "Variables", name).path, change)
     url = function.url.word().upper()
     if url == "NONE" and not settings.aws.shared_secret and told.knows("aws.shared_secret"):
         what = "anybody who knows the function's URL can try tokens, and gets the JWT for one that is good"

@@ -109,7 +109,16 @@ class Route:
     authorizer: str | Guard
     """The name of an authorizer of its API, or what stands there instead."""
     integration: Integration | None
-    """None when it is a Lambda function, or can't be known."""
+    """None when it is a Lambda function whose event it is."""
+    function: str = ""
+    """The logical id of that function."""
+
+    @property
+    def leads_to(self) -> str:
+        """The logical id of the function that gets its requests, or empty."""
+        at = None if self.integration is None else self.integration.at
+        uri = at and (at.at("uri") or at.at("Uri") or at.at("IntegrationUri"))
+        return self.function or (named(uri.whole()) if uri else "")
 
     @property
     def title(self) -> str:

@@ -15,6 +15,7 @@ _DEEPEST = 24
 _LONGEST, _MOST = 65536, 200_000
 """Characters of a text, and functions of a template, that are looked at."""
 _HOLE = re.compile(r"\$\{(!?)([^{}]*)\}")
+_DYNAMIC = re.compile(r"\{\{resolve:[^{}]*\}\}")
 _NO_VALUE = "AWS::NoValue"
 _KNOWN_LATER = {"Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr", "Fn::Transform", "Fn::Length", "Fn::ToJsonString"}
 _CONDITIONS = {"Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals"}
@@ -55,6 +56,13 @@ class Names:
 
 def resolve(raw: object, names: Names, depth: int = 0) -> Any:
     """*raw* with its outermost function done, and those in its arguments."""
+    value = _done(raw, names, depth)
+    if isinstance(value, str) and "{{resolve:" in value:  # CloudFormation fills it in from where it is kept
+        return Later(_DYNAMIC.sub("${resolve}", value))
+    return value
+
+
+def _done(raw: object, names: Names, depth: int) -> Any:
     if not isinstance(raw, dict) or len(raw) != 1:
         return raw
     ((name, argument),) = raw.items()

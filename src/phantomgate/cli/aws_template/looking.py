@@ -7,11 +7,11 @@ function is none of our business.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from phantomgate.cli.aws_template.answering import answering, running
-from phantomgate.cli.aws_template.apis import Api, Authorizer, Deployed, Function
+from phantomgate.cli.aws_template.apis import Api, Authorizer, Deployed, Function, Guard
 from phantomgate.cli.aws_template.finding import Finding, Kind
 from phantomgate.cli.aws_template.passing import passing, unguarded
 from phantomgate.cli.aws_template.plain import read_plain
@@ -20,7 +20,7 @@ from phantomgate.cli.aws_template.refusals import refusals
 from phantomgate.cli.aws_template.remembering import remembering
 from phantomgate.cli.aws_template.sam import read_sam
 from phantomgate.cli.aws_template.template import Template
-from phantomgate.cli.aws_template.told import Told, ours, told
+from phantomgate.cli.aws_template.told import Told, agents, ours, told
 from phantomgate.config.advice import warnings
 from phantomgate.core.errors import Problem, SettingsError
 
@@ -104,15 +104,21 @@ def look_at(templates: Sequence[Template], config: str) -> Looked:
         found += _not_looked_at(one.template)
         findings += [each._replace(template=one.template.name) for each in found]
     findings += _settings_warnings(known.values())
-    findings += _missing(deployed, functions, asked, parts)
+    also = [name for one in deployed for name in agents(one)]
+    if not also or functions:
+        findings += _missing(deployed, functions, asked, parts)
     problems = [problem for each in known.values() for problem in each.problems]
     return Looked(
         tuple(one.template.name for one in deployed),
-        (*parts, *(f"function {one.name}" for one in functions)),
+        (
+            *parts,
+            *(f"function {one.name}" for one in functions),
+            *(f"OAuth agent {name}, no authorizer" for name in also),
+        ),
         tuple(sorted(dict.fromkeys(findings), key=lambda one: list(Kind).index(one.kind))),
         tuple(dict.fromkeys(problems)),
         tuple(sorted({name for one in deployed for name in one.template.names.without_default})),
-        ", ".join([f"variables of {one.name}" for one in functions] + ([config] if config else [])) or "defaults",
+        ", ".join([f"variables of {one.name}" for one in functions] + ([config] if config else [])) if known else "",
     )
 
 
@@ -137,6 +143,9 @@ def _deployed(template: Template) -> Deployed:
     deployed = Deployed(template)
     read_sam(deployed)
     read_plain(deployed)
+    guarded = set(agents(deployed))
+    for api in deployed.apis.values() if guarded else ():  # the agent guards its routes itself
+        api.routes = [replace(one, authorizer=Guard.OTHER) if one.leads_to in guarded else one for one in api.routes]
     return deployed
 
 

@@ -44,7 +44,7 @@ def print_report(looked: Looked) -> None:
     if looked.problems:
         sys.stdout.flush()
         print(SettingsError(looked.problems), file=sys.stderr)
-    else:
+    elif looked.settings:
         print(_wrapped(f"settings: good ({looked.settings})", "          ", width))
     for line in _findings(looked, width):
         print(line)

@@ -45,7 +45,7 @@ def read_sam(deployed: Deployed) -> None:
         said = properties.over(globally.at("Function"))
         deployed.functions[name] = Function(name, resource, said, said.at("FunctionUrlConfig", "AuthType"))
         for event in said.at("Events").values():
-            _add_event(deployed, globally, event)
+            _add_event(deployed, globally, event, name)
 
 
 def _api(kind: ApiKind, name: str, resource: Node, said: Node) -> Api:
@@ -172,7 +172,7 @@ def _response(said: Node) -> Response:
     return Response(said, said.at("StatusCode"), headers, texts)
 
 
-def _add_event(deployed: Deployed, globally: Node, event: Node) -> None:
+def _add_event(deployed: Deployed, globally: Node, event: Node, function: str) -> None:
     """A function's event that is a route of an API."""
     known = _EVENTS.get(event.at("Type").word())
     if known is None:
@@ -194,4 +194,4 @@ def _add_event(deployed: Deployed, globally: Node, event: Node) -> None:
     path = said.at("Path").word() or "$default"
     method = said.at("Method").word().upper() or "ANY"
     if auth or not any((one.method, one.path) == (method, path) for one in api.routes):
-        api.routes.append(Route(method, path, event, guard, None))
+        api.routes.append(Route(method, path, event, guard, None, function))

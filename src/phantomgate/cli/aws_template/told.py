@@ -55,6 +55,15 @@ class Told:
         return here.at(said).path
 
 
+AGENT = "phantomgate.aws.agent"
+"""The OAuth agent's handler: its function is no authorizer, and needs none before it."""
+
+
+def agents(deployed: Deployed) -> list[str]:
+    """The names of the functions that are OAuth agents."""
+    return [name for name, one in deployed.functions.items() if one.properties.at("Handler").word() == AGENT]
+
+
 def ours(deployed: Deployed) -> list[Function]:
     """The functions that are phantomgate's, by their handlers."""
     found = {one.name: one for one in deployed.functions.values() if _is_ours(one)}
