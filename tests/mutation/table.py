@@ -391,6 +391,7 @@ MUTATIONS = [
     Mutation("others get the answer of a refresh", "config/agent_checks.py", "asked.refresh_window >= LEAST_WINDOW:", "True:", AGENT),
     Mutation("an agent's body on Lambda", "adapters/aws_agent.py", "    if len(data) > MAX_BODY:", "    if False:", ON_LAMBDA),
     Mutation("what is before the agent's path", "adapters/aws_agent.py", "    if found and BEFORE_THE_PATH.fullmatch(before):", "    if found:", ON_LAMBDA),
+    Mutation("cookies that differ in two places", "adapters/aws_fields.py", 'if _parts(together) not in map(_parts, headers.all(b"cookie")):', 'if b"cookie" not in headers:', ON_LAMBDA),
     Mutation("a load balancer that takes one cookie", "adapters/aws_agent.py", 'if "elb" in context and "multiValueHeaders" not in event:', "if False:", ON_LAMBDA),
     Mutation("the access token of this session", "agent/facts.py", " or brought.at.session_id != kept.person.session_id", "", AGENT),
     Mutation("copies of cookies after a logout", "agent/logout.py", '            await self.endings.end_session(session_id, "" if brought.at is None else brought.at.value)', "            pass", AGENT),
