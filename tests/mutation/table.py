@@ -387,7 +387,7 @@ MUTATIONS = [
     Mutation("a record's own time, DynamoDB", "backends/dynamodb.py", "return record if self._now() < until else None", "return record", STATE),
     Mutation("consistent reads, DynamoDB", "backends/dynamodb.py", ', "ConsistentRead": True', "", STATE),
     Mutation("conditions, DynamoDB", "backends/dynamodb.py", '            "ConditionExpression": _FREE,\n', "", STATE),
-    Mutation("Lambda's agent shares its state", "config/agent_function.py", "    elif not shares_state(settings):", "    elif False:", ON_LAMBDA),
+    Mutation("Lambda's agent shares its state", "config/agent_function.py", "    elif not shares_state(settings) and", "    elif False and", ON_LAMBDA),
     Mutation("others get the answer of a refresh", "config/agent_checks.py", "asked.refresh_window >= LEAST_WINDOW:", "True:", AGENT),
     Mutation("an agent's body on Lambda", "adapters/aws_agent.py", "    if len(data) > MAX_BODY:", "    if False:", ON_LAMBDA),
     Mutation("what is before the agent's path", "adapters/aws_agent.py", "    if found and BEFORE_THE_PATH.fullmatch(before):", "    if found:", ON_LAMBDA),
