@@ -289,6 +289,23 @@ def test_gateways_hear_of_a_logout_that_the_agent_cant_remember(world, browser):
     assert "copies of the cookies are not refused" in world.log[-1].note
 
 
+def test_a_logout_that_could_not_be_remembered_is_tried_again_behind(world, browser):
+    browser.log_in()
+    copy = Browser(world)
+    copy.cookies, copy.csrf = dict(browser.cookies), browser.csrf
+    real = world.endings.store.put
+
+    async def full(*_):
+        raise Unavailable("no room")
+
+    world.endings.store.put = full
+    browser.ask("POST", "/logout")
+    world.endings.store.put = real
+    world.drive(world.later[0]())
+
+    assert 401 == copy.ask("GET", "/claims").status
+
+
 def test_a_refresh_token_that_cant_be_revoked_keeps_nobody_from_the_rest(world, browser):
     browser.log_in()
     world.server.answers["/revoke"] = lambda call: reply(400 if b"refresh-1" in call.body else 200)
@@ -308,3 +325,14 @@ def test_a_session_that_began_by_a_clock_that_is_ahead_ends_too(world, browser):
     world.clock.advance(1)
 
     assert 401 == browser.ask("POST", "/refresh").status
+
+
+def test_a_copy_without_the_refresh_cookie_gets_no_csrf_token_after_a_logout(world, browser):
+    browser.log_in()
+    thief = Browser(world)
+    thief.cookies = {one: value for one, value in browser.cookies.items() if one[0].endswith(("-at", "-csrf"))}
+    browser.ask("POST", "/logout")
+    said = json.loads(thief.ask("POST", "/login/end", {"pageUrl": f"{APP}/"}).body)
+
+    assert {"handled": False, "isLoggedIn": False} == said
+    assert set() == thief.kinds()

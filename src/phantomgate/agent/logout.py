@@ -1,8 +1,7 @@
 """Logging out: here, at the authorization server, and when that server tells us so.
 
 Rule: the browser's cookies go whatever else fails, and copies of them are refused from then on, here and by gateways.
-The tokens are revoked at the server; when it can't be reached that is tried once more behind the user's back, and told
-to the log.
+The tokens are revoked at the server. What can't be done is tried once more behind the user's back, and told to the log.
 """
 
 from __future__ import annotations
@@ -42,10 +41,13 @@ class Logouts:
         self.jar.check_csrf(request.headers, brought)
         notes: list[str] = []
         session_id = brought.session_id or b""
+        access_token = "" if brought.at is None else brought.at.value
         try:
-            await self.endings.end_session(session_id, "" if brought.at is None else brought.at.value)
+            await self.endings.end_session(session_id, access_token)
         except Refused as no:
             notes.append(f"copies of the cookies are not refused: {no.detail}")
+            if self.later is not None:
+                self.later(lambda: self.endings.end_session(session_id, access_token))
         try:
             await self._revoke(brought)
         except Refused as no:
