@@ -378,7 +378,7 @@ MUTATIONS = [
     Mutation("a claim that is given back", "agent/one_process.py", "                await self.claims.release(key, mark)", "                pass", SEVERAL),
     Mutation("a claim lapses where the answer is lost", "agent/one_process.py", "lapses = self.lost(found)", "lapses = False", SEVERAL),
     Mutation("an answer that was not remembered is lost", "agent/refresh.py", "replace(renewed, lost=True)", "renewed", SEVERAL),
-    Mutation("answers again for short tokens", "agent/refresh.py", "max(half, LEAST_WINDOW)", "half", SEVERAL),
+    Mutation("answers again for short tokens", "agent/refresh.py", "max(half, self.least)", "half", SEVERAL),
     Mutation("whose records, DynamoDB", "config/agent_state.py", "now=now, random=random, whose=_whose(settings))", "now=now, random=random)", ON_LAMBDA),
     Mutation("whose records, Redis", "backends/redis_state.py", '.encode() + whose, f"', '.encode(), f"', STATE),
     Mutation("once more, DynamoDB", "backends/dynamodb.py", "        if again:\n", "        if False:\n", STATE),

@@ -29,9 +29,6 @@ from phantomgate.oauth.token_endpoint import TokenAnswer, TokenRefused
 from phantomgate.oauth.unverified import read_claims
 from phantomgate.session.sealing import open_sealed, seal
 
-LEAST_WINDOW = 2.0
-"""Seconds for which an answer is given again, at least, where several processes ask for it."""
-
 
 @dataclass(frozen=True, slots=True)
 class Renewed:
@@ -53,7 +50,8 @@ def was_lost(renewed: Renewed) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refreshes:
-    """What refreshing needs. *window*, in seconds, is for how long an answer is given again."""
+    """What refreshing needs. *window*, in seconds, is for how long an answer is given again; where its access token is
+    short-lived for less, and never for less than *least*."""
 
     server: Server
     jar: Jar
@@ -62,6 +60,7 @@ class Refreshes:
     answers: Store
     now: Clock
     window: float
+    least: float
 
     async def refresh(self, request: AgentRequest, brought: Brought) -> AgentReply:
         """POST /refresh: new cookies for the session."""
@@ -122,7 +121,7 @@ class Refreshes:
             await self._same_person(answer, person, before),
         )
         half = math.inf if answer.expires_in is None else answer.expires_in / 2
-        seconds = min(self.window, max(half, LEAST_WINDOW))
+        seconds = min(self.window, max(half, self.least))
         try:
             await self.answers.put(key, self._sealed(key, renewed), seconds)
         except Refused:

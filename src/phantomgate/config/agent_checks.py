@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from phantomgate.agent.refresh import LEAST_WINDOW
 from phantomgate.config.asking_checks import missing, problems_of_client, wants_secret
 from phantomgate.config.kinds import found
 from phantomgate.config.network import insecure, read_address
@@ -45,6 +44,10 @@ def problems_of_agent(settings: Settings, unread: Collection[str] = ()) -> Itera
 
 _CLEAR = "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
 allow_insecure_http = true)"
+
+
+LEAST_WINDOW = 2.0
+"""Seconds for which an answer is given again, at least, where several processes ask for it."""
 
 
 def discovers(settings: Settings) -> bool:
