@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from in_a_thread import in_a_thread
 from tokens import jwt
 
 SECRET = "canary-secret-8d1f27c5"
@@ -63,14 +63,6 @@ def loopback_server() -> Iterator[Server]:
         def log_message(self, *args):
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        known = Server(
-            f"http://127.0.0.1:{http.server_port}/introspect", lambda form: active() if TOKEN in form else INACTIVE
-        )
-        thread = threading.Thread(target=http.serve_forever, args=(0.005,))
-        thread.start()
-        try:
-            yield known
-        finally:
-            http.shutdown()
-            thread.join()
+    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        known = Server(f"http://127.0.0.1:{port}/introspect", lambda form: active() if TOKEN in form else INACTIVE)
+        yield known

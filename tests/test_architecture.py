@@ -102,6 +102,7 @@ def test_a_lock_has_hashes_and_names_no_host(lock):
 
 
 def test_lock_files_of_npm_name_no_host():
-    for path in ROOT.rglob("package-lock.json"):
-        if "node_modules" not in path.parts:
-            assert '"resolved"' not in path.read_text()
+    locks = [path for path in ROOT.rglob("package-lock.json") if "node_modules" not in path.parts]
+
+    assert locks
+    assert [] == [str(path) for path in locks if '"resolved"' in path.read_text()]

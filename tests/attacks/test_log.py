@@ -115,6 +115,7 @@ def test_no_trace_or_baggage_changes_a_decision_or_travels_further(case, fields,
     reply = gate.bearer(TOKEN, *fields, target="/decide/x")
     assert_allowed(reply, token)
     assert_refused(gate.bearer("unknown", *fields, target="/decide/x"), 401, "invalid_token")
+    assert 2 == len(authority.asked)
     for asked in authority.asked:
         assert {"host", "accept", "content-type", "authorization", "accept-encoding", "content-length"} == {
             name for name, _ in asked.headers

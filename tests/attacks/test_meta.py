@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -12,6 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from attacks.cases import attack
+from in_a_thread import in_a_thread
 from issuing import ISS, jwk, key_reply, metadata, signed
 from phantomgate.backends.blocking import finish
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
@@ -186,12 +186,8 @@ def ten_megabytes() -> Iterator[tuple[str, list[int]]]:
         def log_message(self, *args):
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        thread = threading.Thread(target=http.serve_forever, args=(0.005,))
-        thread.start()
-        yield f"http://127.0.0.1:{http.server_port}/keys", taken
-        http.shutdown()
-        thread.join()
+    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        yield f"http://127.0.0.1:{port}/keys", taken
 
 
 @attack("META-006")

@@ -6,7 +6,6 @@ import asyncio
 import http.server
 import subprocess
 import sys
-import threading
 from dataclasses import replace
 
 import pytest
@@ -15,6 +14,7 @@ pytest.importorskip("opentelemetry.sdk", reason="the extra otel is not installed
 
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from in_a_thread import in_a_thread
 from phantomgate.backends.tracing import Tracing
 from phantomgate.config.settings import Introspection, Policy, Settings, Traces
 from phantomgate.config.wiring import wire
@@ -160,18 +160,12 @@ def test_spans_go_to_the_collector_and_one_that_is_gone_changes_nothing(clock):
         await made.close()
         return decided
 
-    with http.server.HTTPServer(("127.0.0.1", 0), Collector) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        assert isinstance(on_a_loop(story(server.server_port)), Allow)
-        server.shutdown()
-        thread.join()
-        port = server.server_port
+    with in_a_thread(http.server.HTTPServer(("127.0.0.1", 0), Collector)) as port:
+        assert isinstance(on_a_loop(story(port)), Allow)
     ((path, body),) = bodies
     assert "/v1/traces" == path
     assert all(word in body for word in (b"decision", b"resolve", b"POST introspection", b"phantomgate"))
     assert b"canary" not in body
-    assert port
 
 
 def test_nothing_of_it_is_imported_unless_it_is_configured():

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
 from cli.probed import FACTS, INACTIVE, SECRET, TOKEN, Server, in_json, phantom, said, text_of
+from in_a_thread import in_a_thread
 from issuing import ISS, key_reply, metadata, signed
 from phantomgate.cli.main import main
 from phantomgate.cli.probing.told import told
@@ -154,12 +154,9 @@ class _Hostile(BaseHTTPRequestHandler):
 
 
 def test_an_endless_answer_is_cut_off(capsys):
-    with ThreadingHTTPServer(("127.0.0.1", 0), _Hostile) as http:
-        http.daemon_threads = True
-        thread = threading.Thread(target=http.serve_forever, args=(0.005,))
-        thread.start()
-        code = main(["probe", f"http://127.0.0.1:{http.server_port}", "--timeout", "5s"], {})
-        http.shutdown()
-        thread.join()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), _Hostile)
+    http.daemon_threads = True
+    with in_a_thread(http) as port:
+        code = main(["probe", f"http://127.0.0.1:{port}", "--timeout", "5s"], {})
     out, _ = capsys.readouterr()
     assert (1, True) == (code, "none:" in out), out

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+from in_a_thread import in_a_thread
+
 
 @dataclass
 class DecisionStub:
@@ -93,14 +95,8 @@ def running() -> Iterator[DecisionStub]:
 
         do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer  # noqa: N815
 
-    server = Server(("127.0.0.1", 0), Decide)
-    stub.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="stub")
-    thread.start()
-    try:
-        yield stub
-    finally:
-        stub.wake()
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with in_a_thread(Server(("127.0.0.1", 0), Decide)) as stub.port:
+        try:
+            yield stub
+        finally:
+            stub.wake()

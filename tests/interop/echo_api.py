@@ -5,11 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from in_a_thread import in_a_thread
 
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
@@ -82,13 +83,5 @@ def running() -> Iterator[EchoApi]:
 
         do_GET = do_POST = do_PUT = do_HEAD = do_OPTIONS = do_PATCH = do_DELETE = do_PURGE = answer  # noqa: N815
 
-    server = Server(("127.0.0.1", 0), Echo)
-    api.port = server.server_address[1]
-    thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="echo")
-    thread.start()
-    try:
+    with in_a_thread(Server(("127.0.0.1", 0), Echo)) as api.port:
         yield api
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()

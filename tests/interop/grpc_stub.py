@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import socket
 import socketserver
-import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import TypeAlias
+
+from in_a_thread import in_a_thread
 
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
 _END_STREAM, _END_HEADERS, _ACK = 1, 4, 1
@@ -93,12 +94,5 @@ def running() -> Iterator[GrpcStub]:
                 return not stub.closes
             return True
 
-    with Server(("127.0.0.1", 0), Connection) as server:
-        stub.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="grpc")
-        thread.start()
-        try:
-            yield stub
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_a_thread(Server(("127.0.0.1", 0), Connection)) as stub.port:
+        yield stub

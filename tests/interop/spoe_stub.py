@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from in_a_thread import in_a_thread
 from interop.processes import until
 from phantomgate.adapters import spop
 
@@ -102,12 +103,5 @@ def running() -> Iterator[SpoeStub]:
                 return not stub.closes
             return False
 
-    with Server(("127.0.0.1", 0), Connection) as server:
-        stub.port = server.server_address[1]
-        thread = threading.Thread(target=server.serve_forever, args=(0.02,), name="spoe")
-        thread.start()
-        try:
-            yield stub
-        finally:
-            server.shutdown()
-            thread.join()
+    with in_a_thread(Server(("127.0.0.1", 0), Connection)) as stub.port:
+        yield stub

@@ -436,7 +436,7 @@ MUTATIONS = [
     Mutation("both tries in one deadline", "resolvers/guarded.py", "timeout=max(round(until - self.ticks(), 2), 0.01)", "timeout=call.timeout", BAD_DAYS),
     Mutation("an assertion is sent once", "oauth/introspection.py", 'name != "client_assertion"', "True", ("tests/oauth/test_introspection.py",)),
     Mutation("no call outlasts its invocation", "backends/blocking.py", "min(call.timeout, self._left())", "call.timeout", IN_TIME),
-    Mutation("time to answer in is kept", "servers/authorizer.py", "+ _seconds(context) - KEPT_SECONDS", "+ _seconds(context)", IN_TIME),
+    Mutation("time to answer in is kept", "servers/invocation.py", "+ _seconds(context) - KEPT_SECONDS", "+ _seconds(context)", IN_TIME),
     Mutation("no secret outlasts the invocation", "backends/aws_secrets.py", "return min(left, _TIMEOUT)", "return _TIMEOUT", IN_TIME),
     Mutation("check --aws: remembered without the token", "cli/aws_template/remembering.py", "outcome[1] and not outcome[0]", "False", AWS_CHECK),
     Mutation("check --aws: remembered without the route", "cli/aws_template/remembering.py", "is_so and not seen", "False", AWS_CHECK),

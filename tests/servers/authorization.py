@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import base64
-import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs
 
+from in_a_thread import in_a_thread
 from tokens import jwt
 
 
@@ -53,11 +53,5 @@ def authorization_server(port=0, *, secrets=(), **claims):
     With *secrets*, a list that may change, our client must show one of them.
     """
     server = _Server(("127.0.0.1", port), type("_", (_Introspection,), {"claims": claims, "secrets": secrets}))
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/introspect"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
+    with in_a_thread(server) as bound:
+        yield f"http://127.0.0.1:{bound}/introspect"

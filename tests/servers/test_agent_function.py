@@ -232,7 +232,7 @@ def test_a_bug_is_an_error_whose_text_tells_nothing():
     def broken():
         raise KeyError("canary")
 
-    function.function._environ = broken
+    function.function = AgentFunction(broken, write=function.lines.append)
     with pytest.raises(Trouble, match="no answer could be made"):
         function("/login/start", {})
     assert "KeyError" in function.log

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from base64 import b64decode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
+from in_a_thread import in_a_thread
 from lambdas import ENVIRON, Lambda, answers, rest
 from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.core.ports import HttpCall
@@ -58,15 +58,9 @@ def keeper() -> Iterator[Keeper]:
         def log_message(self, *args):
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        known = Keeper(http.server_port)
-        thread = threading.Thread(target=http.serve_forever, args=(0.005,))
-        thread.start()
-        try:
-            yield known
-        finally:
-            http.shutdown()
-            thread.join()
+    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+        known = Keeper(port)
+        yield known
 
 
 def server(keeper: Keeper):

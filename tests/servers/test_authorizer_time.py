@@ -13,7 +13,8 @@ import pytest
 from lambdas import ENVIRON, Lambda, rest, sample
 from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.config.log import LogLine
-from phantomgate.servers.authorizer import KEPT_SECONDS, Authorizer
+from phantomgate.servers.authorizer import Authorizer
+from phantomgate.servers.invocation import KEPT_SECONDS
 from phantomgate.testing import FakeClock
 
 

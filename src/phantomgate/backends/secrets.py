@@ -12,18 +12,20 @@ UNTIL = "PHANTOMGATE_SECRETS_UNTIL"
 _MOST_BYTES = 65536
 
 
-def read_secret(reference: str, environ: Mapping[str, str]) -> str:
+def read_secret(reference: str, environ: Mapping[str, str], *, least: int = 1) -> str:
     """The secret that "env:NAME", "file:PATH", "aws-sm:NAME#key" or "aws-ssm:NAME" refers to.
 
     One newline at a file's end is not part of it.
 
-    Raises ValueError, saying what to do, when it is not there, empty, or can't be a secret.
+    Raises ValueError, saying what to do, when it is not there, shorter than *least* characters, or can't be a secret.
     """
     secret = read_key(reference, environ)
     if not secret.isprintable():
         raise ValueError(
             f"refers to {named(reference)}, which holds a control character or a line break; write the secret alone"
         )
+    if len(secret) < least:
+        raise ValueError(f"refers to {named(reference)}, which is shorter than {least} characters")
     return secret
 
 

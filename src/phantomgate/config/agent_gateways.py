@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from phantomgate.agent.ports import Gateways, no_gateways
 from phantomgate.config.family import BackEnds, Family
+from phantomgate.config.observe import telling
 from phantomgate.config.settings import Settings
 from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Purge, mark_of, write_note
@@ -35,7 +36,6 @@ def gateways_by_notes(
         return no_gateways
     from phantomgate.config.revoking import by_names, mark_seconds
     from phantomgate.config.sharing import shared_secrets, sharing
-    from phantomgate.config.wiring import telling
 
     secrets, _ = shared_secrets(settings, environ)
     say = telling(write, now)

@@ -32,16 +32,15 @@ from phantomgate.config.checks import problems_between
 from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
 from phantomgate.config.guarding import guarding
 from phantomgate.config.loading import Sources, draft, process_environ
-from phantomgate.config.observe import Metrics
+from phantomgate.config.observe import Metrics, saying, stderr
 from phantomgate.config.probes import Probe
 from phantomgate.config.references import Prints
 from phantomgate.config.session import cookie_names, sealed_for, session_keys
 from phantomgate.config.settings import Introspection, Settings
 from phantomgate.config.sharing import shared_secrets
 from phantomgate.config.tools import anew
-from phantomgate.config.wiring import Random, saying, stderr
 from phantomgate.core.errors import Problem, Reason, Refused, SettingsError
-from phantomgate.core.ports import Clock, Http
+from phantomgate.core.ports import Clock, Http, Random
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.discovery import FOR_LOGIN, Form, Metadata
 from phantomgate.oauth.id_token import MAX_BYTES, id_token_rules

@@ -10,8 +10,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
 
-from phantomgate.config.log import Level, LogLine, frames, kinds_of
-from phantomgate.core.errors import Reason
+from phantomgate.config.log import Level, Log, LogLine, frames, kinds_of
+from phantomgate.config.settings import Settings
+from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Answer, Decision, Refuse, Request
 from phantomgate.core.ports import Clock, Observer
 from phantomgate.core.typed import Protocol
@@ -227,3 +228,28 @@ def _request(request: Request) -> dict[str, str]:
     if request.note:
         told["note"] = request.note
     return told
+
+
+def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
+    """Tells the log that what an issuer publishes could not be fetched, while what is held may still be used."""
+
+    def say(issuer: str, what: str, no: Refused, seconds: float) -> None:
+        fields = {"issuer": issuer, "what": what, "reason": no.reason.label, "detail": no.detail}
+        write(LogLine(now(), Level.WARNING, "issuer_not_refreshed", {**fields, "usable_for": int(seconds)}))
+
+    return say
+
+
+def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
+    """Tells the log that the shared store is lost, back, or tampered with."""
+
+    def say(event: str, why: str) -> None:
+        level = Level.INFO if event == "shared_cache_back" else Level.WARNING
+        write(LogLine(now(), level, event, {"detail": why} if why else {}))
+
+    return say
+
+
+def stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
+    """The log on standard error; what can't be written is counted."""
+    return Log(2, now=now, level=Level[settings.log.level.upper()], dropped=metrics.drop_line)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from phantomgate.backends.secrets import named, read_secret
+from phantomgate.backends.secrets import read_secret
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import IssuerRule, Revocation, Settings
 from phantomgate.core.errors import Problem, Reason, Refused
@@ -129,12 +129,9 @@ def revocation_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[s
     if not reference:
         return "", []
     try:
-        secret = read_secret(reference, environ)
-        if len(secret) < LEAST_SECRET:
-            raise ValueError(f"refers to {named(reference)}, which is shorter than {LEAST_SECRET} characters")
+        return read_secret(reference, environ, least=LEAST_SECRET), []
     except ValueError as no:
         return "", [Problem("revocation.secret", str(no), settings.origin("revocation.secret"))]
-    return secret, []
 
 
 def unheard(settings: Settings) -> list[Problem]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast
 
-from phantomgate.backends.secrets import named, read_secret
+from phantomgate.backends.secrets import read_secret
 from phantomgate.config.family import Family
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
@@ -95,11 +95,9 @@ def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secr
     """What [redis] refers to, and what is wrong with it."""
     rule, problems = settings.redis, list[Problem]()
 
-    def read(key: str, reference: str, least: int = 0) -> str:
+    def read(key: str, reference: str, least: int = 1) -> str:
         try:
-            secret = read_secret(reference, environ) if reference else ""
-            if reference and len(secret) < least:
-                raise ValueError(f"refers to {named(reference)}, which is shorter than {least} characters")
+            secret = read_secret(reference, environ, least=least) if reference else ""
         except ValueError as no:
             problems.append(Problem(f"redis.{key}", str(no), settings.origin(f"redis.{key}")))
             return ""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping
 
 from phantomgate.backends.memory import MemoryCache
-from phantomgate.backends.secrets import named, read_secret
+from phantomgate.backends.secrets import read_secret
 from phantomgate.config.asking_checks import missing
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings, SplitTokens
@@ -26,12 +26,9 @@ def push_secret(settings: Settings, environ: Mapping[str, str]) -> tuple[str, li
     if not settings.splits or not reference:
         return "", []
     try:
-        secret = read_secret(reference, environ)
-        if len(secret) < LEAST_SECRET:
-            raise ValueError(f"refers to {named(reference)}, which is shorter than {LEAST_SECRET} characters")
+        return read_secret(reference, environ, least=LEAST_SECRET), []
     except ValueError as no:
         return "", [Problem("split_tokens.secret", str(no), settings.origin("split_tokens.secret"))]
-    return secret, []
 
 
 def kept_halves(settings: Settings, ticks: Clock) -> MemoryCache | None:

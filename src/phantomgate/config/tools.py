@@ -9,7 +9,7 @@ from phantomgate.config.family import HttpFor
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Refused
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Later, Once, Store
+from phantomgate.core.ports import Clock, Later, Once, Random, Store
 from phantomgate.resolvers.cached import Counts
 from phantomgate.resolvers.marks import Marks
 
@@ -50,23 +50,23 @@ class Tools:
     counts: Counts
     now: Clock
     ticks: Clock
-    random: Callable[[int], bytes]
+    random: Random
     timed: Callable[[float], None]
     failed: Callable[[str, str, Refused, float], None]
     """Hears of (issuer, "keys", "answer keys" or "metadata", why, for how many more seconds what is held is good)."""
     secret: bytes = field(repr=False)
     """What cache keys are made with."""
-    halves: Store | None = None
+    halves: Store | None
     """Where the parts of split tokens are, where there are such."""
-    split_counts: Counts = field(default_factory=Counts)
-    marks: Marks | None = None
+    split_counts: Counts
+    marks: Marks
     """What was purged lately."""
-    sharing: Sharing | None = None
+    sharing: Sharing | None
     """Where other machines' answers are found, where they are shared."""
-    part: Part = anew
-    prints: Callable[..., str] = unprinted
+    part: Part
+    prints: Callable[..., str]
     """Tells settings, and what they refer to, from any other."""
-    common: str = ""
+    common: str
     """The print of what the parts of every issuer depend on."""
 
     def of_issuer(self, name: str, make: Callable[[], T], *depends: Any) -> T:

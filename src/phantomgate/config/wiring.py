@@ -7,25 +7,25 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, TypeAlias, cast
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, cast
 
 from phantomgate.backends.memory import MemoryCache
-from phantomgate.config.asking import certificates, clients
 from phantomgate.config.checks import problems_between
-from phantomgate.config.family import Closable, Family, back_ends
+from phantomgate.config.family import BackEnds, Closable, Family, HttpFor, back_ends
 from phantomgate.config.guarding import guarding, traced
-from phantomgate.config.issuing import make
+from phantomgate.config.issuing import Made, make
 from phantomgate.config.loading import process_environ
-from phantomgate.config.observe import Metrics, observer
+from phantomgate.config.observe import Metrics, observer, saying, stderr, telling
 from phantomgate.config.probes import Probe
-from phantomgate.config.referred import mint_keys, pages_of, push_secret, shared_secrets
+from phantomgate.config.referred import Referred, referred
 from phantomgate.config.rules import match_of, policies_of
 from phantomgate.config.settings import Settings
-from phantomgate.config.tools import Tools, anew, for_all, unprinted
+from phantomgate.config.tools import Part, Tools, anew, for_all, unprinted
 from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.ports import Clock, Http, Store
+from phantomgate.core.ports import Clock, Find, Forward, Http, Random, Store
+from phantomgate.core.typed import NamedTuple
 from phantomgate.gateway.find import find_bearer, find_nothing
 from phantomgate.gateway.forward import forward_jwt
 from phantomgate.gateway.gateway import Gateway, respond_nothing
@@ -35,14 +35,14 @@ from phantomgate.resolvers.introspect import Introspect
 from phantomgate.resolvers.marks import Marks, still_good
 
 if TYPE_CHECKING:
+    from phantomgate.backends.jose import SigningKey
+    from phantomgate.config.asking import Client
     from phantomgate.config.keeping import Keeping
     from phantomgate.config.log import LogLine
     from phantomgate.config.revoking import Revoking
+    from phantomgate.config.session import Browsers
     from phantomgate.config.sharing import Sharing
     from phantomgate.oauth.published import Published
-
-Random: TypeAlias = Callable[[int], bytes]
-"""That many unpredictable bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +99,25 @@ class Wired:
             await one.close()
 
 
+class _Given(NamedTuple):
+    """What every part is made with: `wire`'s own words, and what the settings refer to."""
+
+    settings: Settings
+    ours: Referred
+    family: Family
+    metrics: Metrics
+    write: Callable[[LogLine], None]
+    now: Clock
+    ticks: Clock
+    random: Random
+    part: Part
+    prints: Callable[..., str]
+
+    def counted(self, level: str) -> Counts:
+        """Where *level* counts: totals don't go back when settings change."""
+        return cast("Counts", self.metrics.caches.setdefault(level, Counts()))
+
+
 def wire(
     settings: Settings,
     family: Family = "blocking",
@@ -124,128 +143,46 @@ def wire(
     installed.
     """
     environ = process_environ() if environ is None else environ
-    ours, problems = clients(settings, environ, now=now, random=random)
-    problems += certificates(settings)
-    keys, trouble = mint_keys(settings, environ)
-    problems += trouble
-    secret, trouble = push_secret(settings, environ)
-    problems += trouble
-    pages, trouble = pages_of(settings, environ)
-    problems += trouble
-    secrets, trouble = shared_secrets(settings, environ)
-    problems += trouble
+    ours, problems = referred(settings, environ, now=now, random=random)
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics
-    counts = _counted(metrics, "memory")
     write = write or stderr(settings, metrics, now)
-    split = _counted(metrics, "split") if settings.splits else Counts()
-    share = settings.serve.workers if family == "nonblocking" else 1
     kept = None if keeping is None else keeping.part
-    part = kept or anew
-    halves: Store | None = None
-    if settings.splits:
-        from phantomgate.config.splitting import kept_halves
-
-        bounds = settings.split_tokens.max_entries, settings.split_tokens.max_bytes
-        halves = part(("halves", *bounds), lambda: kept_halves(settings, ticks))
     prints = unprinted
-    if keeping is not None or secrets is not None:
+    if keeping is not None or ours.shared is not None:
         from phantomgate.config.references import Prints
 
         prints = Prints(environ)
+    part = kept or anew
+    given = _Given(settings, ours, family, metrics, write, now, ticks, random, part, prints)
     ends = back_ends(settings, family, ticks, http, left, part=kept, prints=prints)
-    shared = None
-    if secrets is not None:
-        from phantomgate.config.sharing import sharing
-
-        say, known, pause = telling(write, now), secrets, ends.pause
-        shared = part(
-            ("redis", prints(settings.redis)),
-            lambda: sharing(settings, known, family, pause=pause, now=now, ticks=ticks, random=random, say=say),
-        )
-        metrics.caches["redis"] = shared.counts
-        ends.closing.append(shared)
-    shown = (secrets.secret, *secrets.others) if secrets is not None else ("",)
+    sharing = _sharing(given, ends)
+    shown = ("",) if ours.shared is None else (ours.shared.secret, *ours.shared.others)
     digests, others = shown[0].encode(), tuple(one.encode() for one in shown[1:])
     marks = part("marks", lambda: Marks(ticks=ticks, secret=digests, others=others))
     tracing = part(("traces", settings.traces), lambda: traced(settings, family))
     guarded = guarding(settings, ends, metrics, write, now=now, ticks=ticks, random=random, tracing=tracing, part=part)
-    size = max(settings.cache.max_entries // share, 1), max(settings.cache.max_bytes // share, 1)
-    tools = Tools(
-        settings,
-        guarded,
-        ends.once,
-        ends.key_once,
-        ends.later,
-        part(("memory", size), lambda: MemoryCache(max_entries=size[0], max_bytes=size[1], ticks=ticks)),
-        counts,
-        now,
-        ticks,
-        random,
-        metrics.timed,
-        saying(write, now),
-        random(32),
-        halves,
-        split,
-        marks,
-        shared,
-        part,
-        prints,
-        prints(*for_all(settings)),
-    )
-    if settings.aws.forward_sealed:
-        from phantomgate.config.sealed import make_sealed
-
-        made = make_sealed(tools, ours)
-    else:
-        made = make(tools, ours)
-    probes, resolver = made.probes, made.resolver
-    if shared is not None and not told:
+    tools = _tools(given, ends, guarded, sharing, marks)
+    made = _made(tools, ours.clients)
+    resolver = made.resolver
+    if sharing is not None and not told:
         from phantomgate.config.revoking import mark_seconds
 
-        resolver = shared.heard(resolver, marks, ends.once, mark_seconds(settings))
+        resolver = sharing.heard(resolver, marks, ends.once, mark_seconds(settings))
     policies = policies_of(settings, now)
-    if pages:
-        owned = (pages.rules.names.csrf_header,)
-        find = pages.find(find_bearer() if settings.aws.bearer_tokens else find_nothing)
-        forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=pages.cookies_left())
-    else:
-        find, forward = find_bearer(), forward_jwt(settings.forward.claims)
-    if keys:
-        from phantomgate.config.minting import minting
-
-        forward = forward_made(minting(settings.mint, keys, now=now, random=random), forward, now=now)
-    elif settings.exchanges:
-        from phantomgate.config.exchanging import exchanging
-
-        exchanged = _counted(metrics, "exchange")
-        exchange, probe = exchanging(tools, ours["exchange"], exchanged)
-        forward = forward_made(exchange, forward, now=now, reused=exchanged.hit)
-        probes += (probe,)
-    if keys or settings.exchanges:
-        forward = still_good(marks, forward)
-    verifies = None
-    if settings.revocation.audiences:
-        from phantomgate.config.revoking import revoking
-
-        verifies = revoking(tools)
-    documents: Mapping[str, Published] = {}
-    resource_metadata = ""
-    if keys or settings.resource.identifier:
-        from phantomgate.config.published import challenged_with, published
-
-        documents, resource_metadata = published(settings, keys), challenged_with(settings)
+    forward, forward_probes = _forward(given, tools)
+    documents, resource_metadata = _published(settings, ours.mint_keys)
     gateway = Gateway(
         match=match_of(settings),
-        find=find,
+        find=_find(settings, ours.browsers),
         resolver=resolver,
         policies=tuple(policies.values()),
         forward=forward,
         observe=observer(metrics, write, now=now, allowed=settings.log.allows_one_in if settings.log.allows else 0),
         new_id=lambda: random(8).hex(),
-        respond=pages.respond if pages else respond_nothing,
+        respond=ours.browsers.respond if ours.browsers else respond_nothing,
     )
     return Wired(
         settings,
@@ -255,51 +192,126 @@ def wire(
         now,
         ticks,
         made.introspect,
-        probes,
+        (*made.probes, *forward_probes),
         () if keeping is not None else (*ends.closing, *(() if tracing is None else (tracing,))),
         documents,
         resource_metadata,
         tools.halves,
-        secret,
-        shared,
+        ours.push_secret,
+        sharing,
         marks,
         digests,
         others,
-        verifies,
+        _revoking(tools),
     )
 
 
-def _counted(metrics: Metrics, level: str) -> Counts:
-    """Where *level* counts: totals don't go back when settings change."""
-    return cast("Counts", metrics.caches.setdefault(level, Counts()))
+def _sharing(given: _Given, ends: BackEnds) -> Sharing | None:
+    """The store that machines share, if there is one; it is closed with *ends*."""
+    secrets = given.ours.shared
+    if secrets is None:
+        return None
+    from phantomgate.config.sharing import sharing
+
+    clocks: dict[str, Clock] = {"now": given.now, "ticks": given.ticks}
+    say, pause = telling(given.write, given.now), ends.pause
+    made: Sharing = given.part(
+        ("redis", given.prints(given.settings.redis)),
+        lambda: sharing(given.settings, secrets, given.family, pause=pause, random=given.random, say=say, **clocks),
+    )
+    given.metrics.caches["redis"] = made.counts
+    ends.closing.append(made)
+    return made
 
 
-def saying(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str, Refused, float], None]:
-    """Tells the log that what an issuer publishes could not be fetched, while what is held may still be used."""
+def _tools(given: _Given, ends: BackEnds, http: HttpFor, sharing: Sharing | None, marks: Marks) -> Tools:
+    """What the parts of every issuer are made with."""
+    settings, ticks, part = given.settings, given.ticks, given.part
+    share = settings.serve.workers if given.family == "nonblocking" else 1
+    size = max(settings.cache.max_entries // share, 1), max(settings.cache.max_bytes // share, 1)
+    return Tools(
+        settings,
+        http,
+        ends.once,
+        ends.key_once,
+        ends.later,
+        part(("memory", size), lambda: MemoryCache(max_entries=size[0], max_bytes=size[1], ticks=ticks)),
+        given.counted("memory"),
+        given.now,
+        ticks,
+        given.random,
+        given.metrics.timed,
+        saying(given.write, given.now),
+        given.random(32),
+        _halves(given),
+        given.counted("split") if settings.splits else Counts(),
+        marks,
+        sharing,
+        part,
+        given.prints,
+        given.prints(*for_all(settings)),
+    )
 
-    def say(issuer: str, what: str, no: Refused, seconds: float) -> None:
-        from phantomgate.config.log import Level, LogLine
 
-        fields = {"issuer": issuer, "what": what, "reason": no.reason.label, "detail": no.detail}
-        write(LogLine(now(), Level.WARNING, "issuer_not_refreshed", {**fields, "usable_for": int(seconds)}))
+def _halves(given: _Given) -> Store | None:
+    """Where the parts of split tokens are kept, where there are such."""
+    if not given.settings.splits:
+        return None
+    from phantomgate.config.splitting import kept_halves
 
-    return say
-
-
-def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str], None]:
-    """Tells the log that the shared store is lost, back, or tampered with."""
-
-    def say(event: str, why: str) -> None:
-        from phantomgate.config.log import Level, LogLine
-
-        level = Level.INFO if event == "shared_cache_back" else Level.WARNING
-        write(LogLine(now(), level, event, {"detail": why} if why else {}))
-
-    return say
+    bounds = given.settings.split_tokens.max_entries, given.settings.split_tokens.max_bytes
+    halves: Store = given.part(("halves", *bounds), lambda: kept_halves(given.settings, given.ticks))
+    return halves
 
 
-def stderr(settings: Settings, metrics: Metrics, now: Clock) -> Callable[[LogLine], None]:
-    """The log on standard error; what can't be written is counted."""
-    from phantomgate.config.log import Level, Log
+def _made(tools: Tools, clients: Mapping[str, Client]) -> Made:
+    if not tools.settings.aws.forward_sealed:
+        return make(tools, clients)
+    from phantomgate.config.sealed import make_sealed
 
-    return Log(2, now=now, level=Level[settings.log.level.upper()], dropped=metrics.drop_line)
+    return make_sealed(tools, clients)
+
+
+def _find(settings: Settings, browsers: Browsers | None) -> Find:
+    if browsers is None:
+        return find_bearer()
+    return browsers.find(find_bearer() if settings.aws.bearer_tokens else find_nothing)
+
+
+def _forward(given: _Given, tools: Tools) -> tuple[Forward, tuple[Probe, ...]]:
+    """What goes upstream, by the JWT that came or one that is made or exchanged here; and who is asked for that."""
+    settings, ours, now = given.settings, given.ours, given.now
+    if ours.browsers is None:
+        forward = forward_jwt(settings.forward.claims)
+    else:
+        owned = (ours.browsers.rules.names.csrf_header,)
+        forward = forward_jwt(settings.forward.claims, also_owned=owned, cookies=ours.browsers.cookies_left())
+    if ours.mint_keys:
+        from phantomgate.config.minting import minting
+
+        make_jwt = minting(settings.mint, ours.mint_keys, now=now, random=given.random)
+        return still_good(tools.marks, forward_made(make_jwt, forward, now=now)), ()
+    if settings.exchanges:
+        from phantomgate.config.exchanging import exchanging
+
+        counts = given.counted("exchange")
+        exchange, probe = exchanging(tools, ours.clients["exchange"], counts)
+        return still_good(tools.marks, forward_made(exchange, forward, now=now, reused=counts.hit)), (probe,)
+    return forward, ()
+
+
+def _revoking(tools: Tools) -> Revoking | None:
+    if not tools.settings.revocation.audiences:
+        return None
+    from phantomgate.config.revoking import revoking
+
+    return revoking(tools)
+
+
+def _published(settings: Settings, keys: Sequence[SigningKey]) -> tuple[Mapping[str, Published], str]:
+    """What anybody may read, by path, and the URL of our metadata, or empty."""
+    if not keys and not settings.resource.identifier:
+        return {}, ""
+    from phantomgate.config.published import challenged_with, published
+
+    return published(settings, keys), challenged_with(settings)

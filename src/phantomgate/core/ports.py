@@ -17,6 +17,8 @@ T = TypeVar("T")
 
 Clock: TypeAlias = Callable[[], float]
 """Seconds. `now` is Unix time, to compare with claims; `ticks` is monotonic, to measure how long we remember."""
+Random: TypeAlias = Callable[[int], bytes]
+"""That many unpredictable bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncio
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from typing import NamedTuple
 
 import uvicorn
@@ -25,7 +25,7 @@ from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.servers.agent_alone import Alone
 from phantomgate.servers.gateways import Gateways
-from phantomgate.servers.lifecycle import POLL_SECONDS, do, obey
+from phantomgate.servers.lifecycle import POLL_SECONDS, answering, do, obey
 from phantomgate.servers.renewing import Renewing
 
 MAX_CONNECTIONS = 1000
@@ -97,13 +97,10 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
             return 1
         channel.send({"is": "ready"})
         seconds = await obey(channel, metrics, renews=renewing) or 0.0
-        answering = asyncio.create_task(obey(channel, metrics))
-        server.config.timeout_graceful_shutdown = max(int(seconds), 1)
-        server.should_exit = True
-        await serving
-        answering.cancel()
-        with suppress(asyncio.CancelledError):
-            await answering
+        async with answering(channel, metrics):
+            server.config.timeout_graceful_shutdown = max(int(seconds), 1)
+            server.should_exit = True
+            await serving
         channel.send({"is": "done", "whole": True, "counts": metrics.snapshot()})
     finally:
         serving.cancel()

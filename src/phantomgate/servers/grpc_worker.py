@@ -6,11 +6,9 @@ port and is never listened on.
 
 from __future__ import annotations
 
-import asyncio
 import socket
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from typing import NamedTuple
 
 from phantomgate.config.keeping import Keeping
@@ -20,7 +18,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.config.wiring import Wired, wire
 from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.grpc import Checks
-from phantomgate.servers.lifecycle import do, obey, told_to_go
+from phantomgate.servers.lifecycle import answering, do, obey, told_to_go
 from phantomgate.servers.listener import trusted_peers
 from phantomgate.servers.renewing import Renewing, Renews, adopting, purging
 from phantomgate.servers.worker import limits_of
@@ -67,11 +65,8 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         await checks.start(host, port)
         channel.send({"is": "ready"})
         seconds = await obey(channel, metrics, purge, renewing) or 0.0
-        answering = asyncio.create_task(obey(channel, metrics, purge))
-        whole = await checks.stop(seconds)
-        answering.cancel()
-        with suppress(asyncio.CancelledError):
-            await answering
+        async with answering(channel, metrics, purge):
+            whole = await checks.stop(seconds)
         channel.send({"is": "done", "whole": whole, "counts": metrics.snapshot()})
     finally:
         listening.close()

@@ -28,7 +28,8 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Awaitable, Callable, Collection, Coroutine, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -162,24 +163,23 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
     sweeping = loop.create_task(_sweep(listener))
     channel.send({"is": "ready"})
     seconds = await obey(channel, metrics, served.purge, served.renews) or 0.0
-    answering = loop.create_task(obey(channel, metrics, served.purge))
     try:
-        listener.last_call()
-        take_no_more(own)
-        await asyncio.sleep(HANDSHAKE_SECONDS)
-        server.close()
-        while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
-            await asyncio.sleep(0)
-        await take_backlog(own, listener)
-        grace = min(LAST_CALL_SECONDS, seconds / 2)
-        await _emptied(listener, grace)
-        listener.begin_drain()
-        whole = await listener.drained(seconds - grace)
+        async with answering(channel, metrics, served.purge):
+            listener.last_call()
+            take_no_more(own)
+            await asyncio.sleep(HANDSHAKE_SECONDS)
+            server.close()
+            while listening.fileno() >= 0:  # noqa: ASYNC110 - uvloop closes it a turn later, and ours must be the last
+                await asyncio.sleep(0)
+            await take_backlog(own, listener)
+            grace = min(LAST_CALL_SECONDS, seconds / 2)
+            await _emptied(listener, grace)
+            listener.begin_drain()
+            whole = await listener.drained(seconds - grace)
         channel.send({"is": "done", "whole": whole, "counts": metrics.snapshot()})
     finally:
-        answering.cancel()
         sweeping.cancel()
-        await asyncio.gather(answering, sweeping, return_exceptions=True)
+        await asyncio.gather(sweeping, return_exceptions=True)
         await served.close()
         await channel.close()
     return 0
@@ -217,6 +217,19 @@ async def obey(
                 continue
         channel.send({**said, "of": message.get("of"), "counts": metrics.snapshot()})
     return ORPHAN_SECONDS
+
+
+@asynccontextmanager
+async def answering(
+    channel: Channel, metrics: Metrics, purge: Callable[[Message], None] = ignore
+) -> AsyncIterator[None]:
+    """Obeys within the block too, where what has begun comes to its end."""
+    obeying = asyncio.create_task(obey(channel, metrics, purge))
+    try:
+        yield
+    finally:
+        obeying.cancel()
+        await asyncio.gather(obeying, return_exceptions=True)
 
 
 async def told_to_go(

@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 from phantomgate import __version__
 from phantomgate.config.observe import BUCKETS, Snapshot
 from phantomgate.servers.operator import HEADERS, PARTS, part, status
+from phantomgate.servers.side_listener import side_app
 
 
 class State(Protocol):
@@ -81,12 +82,7 @@ def management(state: State) -> web.Application:
         )
         return web.json_response(said, headers=HEADERS)
 
-    async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape
-        answer.headers["Server"] = "phantomgate"  # aiohttp would tell its version
-        answer.headers["Cache-Control"] = "no-store"
-
-    app = web.Application(client_max_size=1024)
-    app.on_response_prepare.append(plain)
+    app = side_app(1024)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

@@ -18,14 +18,13 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from phantomgate.config.log import Level, Log
-from phantomgate.config.network import read_address
 from phantomgate.config.revoking import Revoking
 from phantomgate.config.settings import Settings
-from phantomgate.core.errors import Problem, Refused, SettingsError, Unavailable
+from phantomgate.core.errors import Refused, Unavailable
 from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Kind, Mark, Purge, mark_of
 from phantomgate.oauth.purge_call import HEADER, MAX_BODY, read_purge
-from phantomgate.servers.sockets import bind_tcp, bind_unix, why
+from phantomgate.servers.side_listener import listen_beside, side_app
 
 MAX_TOKEN = 65536
 
@@ -105,12 +104,7 @@ def purges(into: Purges) -> web.Application:
         good = await told("event", await _verifier(into).event((await request.read()).decode("ascii")))
         return web.Response(status=202) if good else _refusal(503, "temporarily_unavailable")
 
-    async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape
-        answer.headers["Server"] = "phantomgate"  # aiohttp would tell its version
-        answer.headers["Cache-Control"] = "no-store"
-
-    app = web.Application(client_max_size=MAX_TOKEN, middlewares=[guarded])
-    app.on_response_prepare.append(plain)
+    app = side_app(MAX_TOKEN, guarded)
     app.router.add_post("/purge", purge)
     app.router.add_post("/logout", logout)
     app.router.add_post("/events", event)
@@ -135,22 +129,7 @@ def named(into: Purges, kind: Kind, value: str, issuer: str, at: float) -> list[
 
 async def hearing(into: Purges, settings: Settings) -> Callable[[], Awaitable[None]]:
     """Listens where *settings* say; what is given back stops that. Raises SettingsError where that can't be."""
-    text = settings.revocation.listen
-    address = read_address(text)
-    try:
-        bound = bind_unix(address.unix) if address.unix else bind_tcp(address.host, address.port, 1)
-    except OSError as no:
-        told = f'is "{text}", where we can\'t listen: {why(no)}'
-        raise SettingsError([Problem("revocation.listen", told, settings.origin("revocation.listen"))]) from no
-    runner = web.AppRunner(purges(into), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.SockSite(runner, bound.sockets[0]).start()
-
-    async def stop() -> None:
-        await runner.cleanup()
-        bound.close()
-
-    return stop
+    return await listen_beside(purges(into), settings, "revocation.listen", settings.revocation.listen)
 
 
 def _refusal(status: int, error: str, text: str = "") -> web.Response:

@@ -22,12 +22,10 @@ from urllib.parse import parse_qsl, unquote
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
-from phantomgate.core.errors import Problem, SettingsError
 from phantomgate.core.ports import Clock, Store
 from phantomgate.oauth.split_token import Pushed, read_key, read_pushed
-from phantomgate.servers.sockets import bind_tcp, bind_unix, why
+from phantomgate.servers.side_listener import listen_beside, side_app
 
 MAX_BODY = 32 * 1024
 _NUMBER = re.compile(r"[0-9]{1,12}").fullmatch
@@ -77,12 +75,7 @@ def pushes(into: Pushes) -> web.Application:
         await into.halves.forget(read_key(_hash(request)))
         return web.Response(status=204)
 
-    async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape
-        answer.headers["Server"] = "phantomgate"  # aiohttp would tell its version
-        answer.headers["Cache-Control"] = "no-store"
-
-    app = web.Application(client_max_size=MAX_BODY, middlewares=[guarded])
-    app.on_response_prepare.append(plain)
+    app = side_app(MAX_BODY, guarded)
     app.router.add_post(_PATH, post)
     app.router.add_put(_PATH + "/{hash:.+}", put)
     app.router.add_delete(_PATH + "/{hash:.+}", delete)
@@ -91,23 +84,7 @@ def pushes(into: Pushes) -> web.Application:
 
 async def receiving(into: Pushes, settings: Settings) -> Callable[[], Awaitable[None]]:
     """Listens where *settings* say; what is given back stops that. Raises SettingsError where that can't be."""
-    text = settings.split_tokens.listen
-    address = read_address(text)
-    try:
-        bound = bind_unix(address.unix) if address.unix else bind_tcp(address.host, address.port, 1)
-    except OSError as no:
-        told = f'is "{text}", where we can\'t listen: {why(no)}'
-        name = "split_tokens.listen"
-        raise SettingsError([Problem(name, told, settings.origin(name))]) from no
-    runner = web.AppRunner(pushes(into), access_log=None, shutdown_timeout=1.0)
-    await runner.setup()
-    await web.SockSite(runner, bound.sockets[0]).start()
-
-    async def stop() -> None:
-        await runner.cleanup()
-        bound.close()
-
-    return stop
+    return await listen_beside(pushes(into), settings, "split_tokens.listen", settings.split_tokens.listen)
 
 
 async def _keep(into: Pushes, pushed: Pushed, until: float | None) -> web.Response:

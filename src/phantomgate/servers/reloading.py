@@ -22,6 +22,7 @@ from phantomgate.core.errors import Problem, Refused, SettingsError
 from phantomgate.core.nouns import fields
 from phantomgate.core.ports import Clock
 from phantomgate.servers.channel import Message
+from phantomgate.servers.renewing import Renews
 
 PREPARE_SECONDS = 30.0
 """How long workers may take to get ready for other settings."""
@@ -45,7 +46,10 @@ class Read:
 class Oversees(Protocol):
     """The supervisor's own parts: `Overseeing`."""
 
-    renewing: Any
+    @property
+    def renewing(self) -> Renews:
+        """What was prepared, to be gone by or forgotten."""
+        ...
 
     async def prepare(self, message: Message) -> str:
         """The print of the settings in *message*, which can be gone by. Raises SettingsError."""

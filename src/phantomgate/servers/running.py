@@ -27,6 +27,7 @@ from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.moving import Moving
 from phantomgate.servers.reloading import Read
+from phantomgate.servers.side_listener import side_runner
 from phantomgate.servers.sockets import Bound
 from phantomgate.servers.supervisor import Supervisor
 
@@ -195,7 +196,7 @@ class Run:
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._told, number)
         loop.add_signal_handler(signal.SIGHUP, self._told_to_reload)
-        self._runner = web.AppRunner(management(self), access_log=None, shutdown_timeout=1.0)
+        self._runner = side_runner(management(self))
         await self._runner.setup()
         await self._manage_at(plan.manage)
         plan.log.say(

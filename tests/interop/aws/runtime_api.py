@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import json
 import queue
-import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from in_a_thread import in_a_thread
 from interop.aws.moto_server import PYTHON
 from interop.processes import process
 
@@ -75,17 +75,14 @@ def runtime_api() -> Iterator[RuntimeApi]:
         def log_message(self, *args):
             """Quiet."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as http:
-        http.daemon_threads = True
-        api = RuntimeApi(http.server_port)
-        thread = threading.Thread(target=http.serve_forever, args=(0.005,))
-        thread.start()
+    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http.daemon_threads = True
+    with in_a_thread(http) as port:
+        api = RuntimeApi(port)
         try:
             yield api
         finally:
             api.events.put(b"{}")  # whoever still waits for an event gets one
-            http.shutdown()
-            thread.join()
 
 
 @contextmanager

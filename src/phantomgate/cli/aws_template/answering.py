@@ -13,7 +13,7 @@ from phantomgate.config.function import literal_secrets
 from phantomgate.config.rules import match_of
 from phantomgate.core.errors import Refused
 from phantomgate.core.model import Headers, Request
-from phantomgate.servers.authorizer import KEPT_SECONDS
+from phantomgate.servers.invocation import KEPT_SECONDS
 
 _USUAL_TIMEOUT, _USUAL_MEMORY = 3, 128
 _HTTP_WAITS = 10

@@ -64,69 +64,78 @@ def _parameters(templates: Sequence[Template]) -> list[str]:
 
 def look_at(templates: Sequence[Template], config: str) -> Looked:
     """Everything that can be found out about *templates* and the settings file *config*, or the usual one."""
-    deployed = [_deployed(template) for template in templates]
-    here = {id(one): ours(one) for one in deployed}
-    functions = [function for several in here.values() for function in several]
-    only = functions[0] if len(functions) == 1 else None
-    known: dict[str, Told] = {}
-
-    def told_to(function: Function | None) -> Told:
-        name = "" if function is None else f"{function.at.path}\0{id(function.at)}"
-        if name not in known:
-            known[name] = told(function, config)
-        return known[name]
-
-    findings: list[Finding] = []
-    parts: list[str] = []
-    also: list[Function] = []
-    asked: set[str] = set()
-    for one in deployed:
-        found: list[Finding] = []
-        for function in here[id(one)]:
-            found += running(one, function, told_to(function))
-        for agent in agents(one):
-            also.append(agent)
-            found += running(one, agent, told_to(agent))
-        guarded: dict[str, bool] = {}
-        for api in one.apis.values():
-            judged: dict[str, Told] = {}
-            for authorizer in api.authorizers.values():
-                if _is_another(one, authorizer, here[id(one)]):
-                    continue
-                asking = one.functions.get(authorizer.function, only)
-                asked.add("" if asking is None else asking.name)
-                judged[authorizer.name] = told_to(asking)
-                found += remembering(api, authorizer, judged[authorizer.name])
-                found += answering(one, api, authorizer, judged[authorizer.name])
-            guarded[api.name] = bool(judged)
-            if judged:
-                parts.append(_title(api, judged))
-                found += passing(api, judged)
-                found += refusals(api, next(iter(judged.values())))
-        for api in one.apis.values() if here[id(one)] else ():
-            if not guarded[api.name]:
-                found += unguarded(api, meant=not any(guarded.values()))
-        found += _odd(one.template)
-        found += _not_looked_at(one.template)
-        findings += [each._replace(template=one.template.name) for each in found]
-    findings += _settings_warnings(known.values())
+    deployed = [(one := _deployed(template), ours(one)) for template in templates]
+    functions = [function for _, several in deployed for function in several]
+    looking = _Looking(config, functions[0] if len(functions) == 1 else None)
+    findings = [
+        found._replace(template=one.template.name) for one, several in deployed for found in looking.at(one, several)
+    ]
+    known = looking.known.values()
+    findings += _settings_warnings(known)
+    also = [agent for one, _ in deployed for agent in agents(one)]
     if not also or functions:
-        findings += _missing(deployed, functions, asked, parts)
-    problems = [problem for each in known.values() for problem in each.problems]
+        findings += _missing(templates[0].name, functions, looking)
     return Looked(
-        tuple(one.template.name for one in deployed),
+        tuple(one.name for one in templates),
         (
-            *parts,
+            *looking.parts,
             *(f"function {one.name}" for one in functions),
             *(f"OAuth agent {one.name}, no authorizer" for one in also),
         ),
         tuple(sorted(dict.fromkeys(findings), key=lambda one: list(Kind).index(one.kind))),
-        tuple(dict.fromkeys(problems)),
-        tuple(sorted({name for one in deployed for name in one.template.names.without_default})),
+        tuple(dict.fromkeys(problem for each in known for problem in each.problems)),
+        tuple(sorted({name for one in templates for name in one.names.without_default})),
         ", ".join([f"variables of {one.name}" for one in (*functions, *also)] + ([config] if config else []))
         if known
         else "",
     )
+
+
+class _Looking:
+    """Looks at one template after another. State: what each function is told, which were asked, what was looked at.
+
+    *only* is the one function of ours, if there is one alone.
+    """
+
+    def __init__(self, config: str, only: Function | None) -> None:
+        self._config, self._only = config, only
+        self.known: dict[str, Told] = {}
+        self.asked: set[str] = set()
+        self.parts: list[str] = []
+
+    def at(self, one: Deployed, functions: Sequence[Function]) -> Iterator[Finding]:
+        """What is wrong with *one* template, whose *functions* are ours."""
+        for function in (*functions, *agents(one)):
+            yield from running(one, function, self._told(function))
+        guarded: dict[str, bool] = {}
+        for api in one.apis.values():
+            judged: dict[str, Told] = {}
+            for authorizer in _asking_us(one, api, functions):
+                asking = judged[authorizer.name] = self._asking(one, authorizer)
+                yield from remembering(api, authorizer, asking)
+                yield from answering(one, api, authorizer, asking)
+            guarded[api.name] = bool(judged)
+            if judged:
+                self.parts.append(_title(api, judged))
+                yield from passing(api, judged)
+                yield from refusals(api, next(iter(judged.values())))
+        for api in one.apis.values() if functions else ():
+            if not guarded[api.name]:
+                yield from unguarded(api, meant=not any(guarded.values()))
+        yield from _odd(one.template)
+        yield from _not_looked_at(one.template)
+
+    def _asking(self, one: Deployed, authorizer: Authorizer) -> Told:
+        """What the function is told that *authorizer* asks."""
+        function = one.functions.get(authorizer.function, self._only)
+        self.asked.add("" if function is None else function.name)
+        return self._told(function)
+
+    def _told(self, function: Function | None) -> Told:
+        name = "" if function is None else f"{function.at.path}\0{id(function.at)}"
+        if name not in self.known:
+            self.known[name] = told(function, self._config)
+        return self.known[name]
 
 
 def _read(file: Path, given: Mapping[str, str]) -> Template:
@@ -160,10 +169,13 @@ def _problem(text: str, file: Path) -> SettingsError:
     return SettingsError([Problem("--aws", text, str(file))])
 
 
-def _is_another(deployed: Deployed, authorizer: Authorizer, here: Iterable[Function]) -> bool:
-    """Whether it asks a function of this template that isn't ours."""
-    function = deployed.functions.get(authorizer.function)
-    return function is not None and function.name not in {one.name for one in here}
+def _asking_us(deployed: Deployed, api: Api, functions: Sequence[Function]) -> Iterator[Authorizer]:
+    """The authorizers of *api*, but for those that ask a function of this template that isn't ours."""
+    names = {one.name for one in functions}
+    for authorizer in api.authorizers.values():
+        function = deployed.functions.get(authorizer.function)
+        if function is None or function.name in names:
+            yield authorizer
 
 
 def _title(api: Api, judged: dict[str, Told]) -> str:
@@ -202,15 +214,13 @@ def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
                 yield Finding(Kind.ADVICE, "settings", f"{setting} {what}", place, change or "as you mean it")
 
 
-def _missing(
-    deployed: Sequence[Deployed], functions: Sequence[Function], asked: set[str], parts: Sequence[str]
-) -> Iterator[Finding]:
-    if not functions and not parts:
+def _missing(template: str, functions: Sequence[Function], looking: _Looking) -> Iterator[Finding]:
+    if not functions and not looking.parts:
         what = "no function here is phantomgate's, and no authorizer's function is somewhere else"
         change = "the function's Handler is phantomgate.aws.handler"
-        yield Finding(Kind.BROKEN, "function-missing", what, "Resources", change, deployed[0].template.name)
+        yield Finding(Kind.BROKEN, "function-missing", what, "Resources", change, template)
     for function in functions:
-        if not asked and not function.url:
+        if not looking.asked and not function.url:
             what = "no authorizer of these templates asks this function"
             change = "name it as the authorizer of an API, or give the template of the API to --aws too"
-            yield Finding(Kind.ADVICE, "function-unused", what, function.name, change, deployed[0].template.name)
+            yield Finding(Kind.ADVICE, "function-unused", what, function.name, change, template)

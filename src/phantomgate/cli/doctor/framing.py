@@ -9,11 +9,21 @@ from phantomgate.cli.doctor.case import FRAMING, MARK, Case, Known
 
 def cases(known: Known, bearer: str) -> Iterator[Case]:
     """Every such case."""
-    strict = "the gateway must refuse what it could misread; keep it up to date and its parser strict"
+    yield from _hops(known, bearer)
+    yield from _lengths(known, bearer)
+    yield from _fields(bearer)
+    yield Case("http-1.0", FRAMING, "HTTP/1.0 without a credential", "refused", _STRICT, version="HTTP/1.0")
+    yield _question(known, bearer)  # last, since what it puts out of step stays so
+
+
+_STRICT = "the gateway must refuse what it could misread; keep it up to date and its parser strict"
+
+
+def _hops(known: Known, bearer: str) -> Iterator[Case]:
+    """What is said to the next hop alone: fields to drop, other protocols."""
     hop = (
         "no client may say which fields a hop drops: phantomgate refuses such a Connection if the gateway passes it on"
     )
-    inner = f"GET /{MARK}?doctor={{nonce}} HTTP/1.1\r\nHost: {known.authority}\r\n\r\n".encode()
     for name in ("Authorization", "Cookie", *known.identity):
         yield Case(
             f"hop-{name.lower()}",
@@ -51,13 +61,18 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
             "Sec-WebSocket-Key: ZG9jdG9yIHdhcyBoZXJlIQ==",
         ),
     )
+
+
+def _lengths(known: Known, bearer: str) -> Iterator[Case]:
+    """Bodies whose end is told in two ways, with another request in one of them."""
+    inner = f"GET /{MARK}?doctor={{nonce}} HTTP/1.1\r\nHost: {known.authority}\r\n\r\n".encode()
     both = (bearer, f"Content-Length: {len(inner.replace(b'{nonce}', b'0' * 16)) + 5}", "Transfer-Encoding: chunked")
     yield Case(
         "cl-te",
         FRAMING,
         "Content-Length and Transfer-Encoding",
         "unparsed",
-        strict,
+        _STRICT,
         method="POST",
         lines=both,
         body=b"0\r\n\r\n" + inner,
@@ -69,7 +84,7 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
         FRAMING,
         "the same, the other way round",
         "unparsed",
-        strict,
+        _STRICT,
         method="POST",
         lines=(bearer, "Content-Length: 4", "Transfer-Encoding: chunked"),
         body=f"{length:x}\r\n".encode() + inner + b"\r\n0\r\n\r\n",
@@ -86,20 +101,24 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
             FRAMING,
             f"a Transfer-Encoding that is odd ({name})",
             "unparsed",
-            strict,
+            _STRICT,
             method="POST",
             lines=(bearer, line, "Content-Length: 5"),
             body=b"0\r\n\r\n" + inner,
         )
+
+
+def _fields(bearer: str) -> Iterator[Case]:
+    """Fields that two parsers may take for different ones, and too much of them."""
     yield Case(
-        "folded", FRAMING, "a folded Authorization", "refused", strict, lines=(f"Authorization: Bearer\r\n {MARK}",)
+        "folded", FRAMING, "a folded Authorization", "refused", _STRICT, lines=(f"Authorization: Bearer\r\n {MARK}",)
     )
     yield Case(
         "space-before-colon",
         FRAMING,
         "a space before the colon",
         "either",
-        strict,
+        _STRICT,
         lines=(bearer, f"X-Forwarded-User : {MARK}"),
         known_from="RFC 9112 section 5.1",
     )
@@ -108,7 +127,7 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
         FRAMING,
         "a zero byte in a value",
         "either",
-        strict,
+        _STRICT,
         lines=(bearer, f"X-Forwarded-User: a\x00{MARK}"),
     )
     yield Case(
@@ -116,7 +135,7 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
         FRAMING,
         "a bare CR in a value",
         "either",
-        strict,
+        _STRICT,
         lines=(bearer, f"X-Doctor: a\rX-Forwarded-User: {MARK}"),
     )
     yield Case(
@@ -124,22 +143,20 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
         FRAMING,
         "a bare LF in a value",
         "either",
-        strict,
+        _STRICT,
         lines=(bearer, f"X-Doctor: a\nX-Forwarded-User: {MARK}"),
     )
     yield Case(
-        "long-token", FRAMING, "a token of 20 kB", "refused", strict, lines=(f"Authorization: Bearer {'x' * 20_000}",)
+        "long-token", FRAMING, "a token of 20 kB", "refused", _STRICT, lines=(f"Authorization: Bearer {'x' * 20_000}",)
     )
     yield Case(
         "long-head",
         FRAMING,
         "100 kB of header fields and no credential",
         "refused",
-        strict,
+        _STRICT,
         lines=tuple(f"X-Pad-{number}: {'x' * 1000}" for number in range(100)),
     )
-    yield Case("http-1.0", FRAMING, "HTTP/1.0 without a credential", "refused", strict, version="HTTP/1.0")
-    yield _question(known, bearer)  # last, since what it puts out of step stays so
 
 
 def _question(known: Known, bearer: str) -> Case:
