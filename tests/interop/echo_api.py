@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -49,7 +50,9 @@ def running() -> Iterator[EchoApi]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             fields = [(name.lower(), value) for name, value in self.headers.items()]
             api.requests.append((self.command, self.path, fields, body))
-            if self.headers.get("Upgrade") == "websocket":
+            if "close" in re.split(r"[\s,]+", ",".join(self.headers.get_all("Connection", ())).lower()):
+                self.close_connection = True  # http.server looks for it alone; RFC 9112 §9.6: nothing is read after it
+            if self.headers.get("Upgrade") == "websocket" and "/status/" not in self.path:
                 self.upgrade()
                 return
             status = int(self.path.rpartition("/status/")[2] or 200) if "/status/" in self.path else 200

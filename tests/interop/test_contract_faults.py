@@ -205,23 +205,47 @@ def test_a_websocket_is_judged_and_then_carries_bytes(faulty, record):
     record("WebSocket", "judged, then opens")
 
 
-def test_an_upgrade_to_http2_makes_no_tunnel(faulty):
+@pytest.mark.parametrize("at_once", [True, False], ids=["in one go", "after the answer"])
+def test_what_follows_a_websocket_that_the_api_declined_is_judged_too(faulty, at_once):
+    """A tunnel that is open before the API has said 101 takes the next request past everybody."""
+    stub, api, port = faulty
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: api.example\r\nX-User: admin\r\nConnection: close\r\n\r\n"
+    with websocket(port, "/status/200", smuggled if at_once else b"") as peer:
+        assert 200 == head(peer)
+        if not at_once:
+            peer.settimeout(1)
+            try:
+                peer.recv(65536)
+                peer.sendall(smuggled)
+            except OSError:
+                pass  # closed already
+        rest(peer)
+    assert [("ann", JWT)] * len(api.requests) == [
+        (dict(fields).get("x-user"), dict(fields).get("authorization")) for _, _, fields, _ in api.requests
+    ]
+    assert len(api.requests) <= len(stub.seen)
+
+
+@pytest.mark.parametrize(
+    "upgrades", [["h2c"], ["h2c", "websocket"], ["websocket", "h2c"], ["h2c, websocket"], ["websocket, h2c"]], ids=str
+)
+def test_an_upgrade_to_http2_makes_no_tunnel(faulty, upgrades):
     _, api, port = faulty
-    fields = [("Upgrade", "h2c"), ("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")]
-    answer = ask(port, "/", *fields, token="opaque")
+    fields = [("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")]
+    answer = ask(port, "/status/200", *(("Upgrade", value) for value in upgrades), *fields, token="opaque")
     assert 101 != answer.status
     for _, _, sent, _ in api.requests:
-        assert "upgrade" not in dict(sent)
+        assert {"websocket"} >= {value for name, value in sent if name == "upgrade"}
 
 
-def websocket(port):
-    """A connection on which a WebSocket was asked for (RFC 6455 §4.1)."""
+def websocket(port, path="/ws", behind=b""):
+    """A connection on which a WebSocket was asked for (RFC 6455 §4.1), and *behind* sent with it."""
     peer = socket.create_connection(("127.0.0.1", port), timeout=30)
     lines = [
-        "GET /ws HTTP/1.1", "Host: api.example", "Upgrade: websocket", "Connection: Upgrade",
+        f"GET {path} HTTP/1.1", "Host: api.example", "Upgrade: websocket", "Connection: Upgrade",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "Authorization: Bearer opaque",
     ]  # fmt: skip
-    peer.sendall("\r\n".join([*lines, "", ""]).encode())
+    peer.sendall("\r\n".join([*lines, "", ""]).encode() + behind)
     return peer
 
 
@@ -231,3 +255,13 @@ def head(peer):
     while not data.endswith(b"\r\n\r\n"):
         data += peer.recv(1)
     return int(data.split(b" ")[1])
+
+
+def rest(peer):
+    """All that still comes, until nothing does for a while."""
+    peer.settimeout(1)
+    try:
+        while peer.recv(65536):
+            pass
+    except OSError:
+        pass  # kept open, or reset

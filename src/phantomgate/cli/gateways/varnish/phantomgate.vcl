@@ -77,7 +77,9 @@ sub vcl_recv {
 sub vcl_pipe {
     unset bereq.http.X-Phantomgate-JWT;
     set bereq.http.Upgrade = req.http.Upgrade;
-    set bereq.http.Connection = "Upgrade";
+    # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
+    # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
+    set bereq.http.Connection = "Upgrade, close";
 }
 
 sub vcl_backend_fetch {
