@@ -70,6 +70,13 @@ WEAKENED = [
     ("Caddy", "\t\t\trequest_header Authorization {rp.header.Authorization}\n", "", "good-token"),
     ("Caddy, current", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
     ("Caddy, current", "\t\t\trequest_header Authorization {rp.header.Authorization}\n", "", "good-token"),
+    (
+        "Caddy, current",
+        "\trequest_header @phantomgate_websocket Upgrade websocket\n",
+        "",
+        "h2c-beside-websocket",
+    ),
+    ("Varnish", '"Upgrade, close"', '"Upgrade"', "websocket-declined"),
     ("Envoy", "- { exact: authorization }\n", "- { exact: x-nothing }\n", "good-token"),
     ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
     ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),

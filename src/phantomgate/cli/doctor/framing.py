@@ -17,6 +17,12 @@ def cases(known: Known, bearer: str) -> Iterator[Case]:
 
 
 _STRICT = "the gateway must refuse what it could misread; keep it up to date and its parser strict"
+_WEBSOCKET = (
+    "Upgrade: websocket",
+    "Connection: Upgrade",
+    "Sec-WebSocket-Version: 13",
+    "Sec-WebSocket-Key: ZG9jdG9yIHdhcyBoZXJlIQ==",
+)
 
 
 def _hops(known: Known, bearer: str) -> Iterator[Case]:
@@ -49,17 +55,38 @@ def _hops(known: Known, bearer: str) -> Iterator[Case]:
         known_from="h2c smuggling, Bishop Fox 2020",
     )
     yield Case(
+        "h2c-beside-websocket",
+        FRAMING,
+        "the same, beside an upgrade to websocket",
+        "either",
+        "a tunnel of requests that nobody judges: pass on `Upgrade: websocket` in words of the gateway's own",
+        lines=(
+            bearer,
+            "Upgrade: h2c",
+            "Upgrade: websocket",
+            "Connection: Upgrade, HTTP2-Settings",
+            "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA",
+        ),
+        known_from="h2c smuggling, Bishop Fox 2020",
+    )
+    yield Case(
+        "websocket-declined",
+        FRAMING,
+        "a request behind a WebSocket that the API declines",
+        "either",
+        "nothing may follow before the API has said 101, or the API must be told to close: write the gateway's files "
+        "again (phantomgate init)",
+        lines=(bearer, *_WEBSOCKET),
+        body=f"GET /{MARK}?doctor={{nonce}} HTTP/1.1\r\nHost: {known.authority}\r\n\r\n".encode(),
+        known_from="WebSocket smuggling, 0ang3el 2019",
+    )
+    yield Case(
         "websocket",
         FRAMING,
         "a WebSocket without a credential",
         "refused",
         "WebSockets must be asked about like everything else",
-        lines=(
-            "Upgrade: websocket",
-            "Connection: Upgrade",
-            "Sec-WebSocket-Version: 13",
-            "Sec-WebSocket-Key: ZG9jdG9yIHdhcyBoZXJlIQ==",
-        ),
+        lines=_WEBSOCKET,
     )
 
 

@@ -83,6 +83,10 @@ def _unclean(case: Case, known: Known, one: Arrived, usual: Plain | None) -> str
             return f"what the client made up reached the API, in {name}"
     if one.all("content-length") and one.all("transfer-encoding"):
         return "the API got Content-Length and Transfer-Encoding, and may read another request than the gateway"
+    if any("h2c" in value.lower() for value in one.all("upgrade")):
+        return "an upgrade to h2c reached the API: what follows would be judged by nobody"
+    if one.rest and not (one.all("content-length") or one.all("transfer-encoding") or _last(one)):
+        return f"{len(one.rest)} bytes followed it to the API, which would take them for a request that nobody judged"
     if usual is not None:
         for name, values in usual.identity.items():
             got = tuple(value for other, value in one.fields if plain_name(other) == plain_name(name))
@@ -91,6 +95,11 @@ def _unclean(case: Case, known: Known, one: Arrived, usual: Plain | None) -> str
     if case.group == PATHS and _under(resolved(_path(one)), known.forbidden):
         return f"{_path(one)} reached the API, which may read it as {known.forbidden}"
     return ""
+
+
+def _last(one: Arrived) -> bool:
+    """Whether the API was told to read nothing after it (RFC 9112 §9.6)."""
+    return "close" in re.split(r"[\s,]+", ",".join(one.all("connection")).lower())
 
 
 _CONTROL = re.compile(r"[\x00\r\n]").search
