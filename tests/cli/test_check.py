@@ -148,8 +148,23 @@ def test_the_shared_store_is_greeted_too(server, capsys, there):
         assert (there, there) == (found["good"], found["shared_store"]["good"])
 
 
+REVOKED = "revoked tokens: let in for at most 300 s"
+TOLD = {"PHANTOMGATE__REVOCATION__SECRET": "env:PURGE", "PURGE": "x" * 32}
+
+
 @pytest.mark.parametrize(
-    ("downstream", "text"), [("true", "(together 600 s)"), ("false", "let in for at most 300 s\n")]
+    ("downstream", "told", "text"),
+    [
+        ("true", {}, "; a gateway that remembers decisions as long as we say adds nothing\n"),
+        (
+            "true",
+            TOLD,
+            ", or until we are told at [revocation]; a gateway that remembers decisions isn't told: there for at most \
+300 s\n",
+        ),
+        ("false", {}, "\n"),
+        ("false", TOLD, ", or until we are told at [revocation]\n"),
+    ],
 )
-def test_how_long_a_revoked_token_is_let_in_is_said(server, capsys, downstream, text):
-    assert text in check(server.environ(PHANTOMGATE__CACHE__DOWNSTREAM=downstream), capsys)[1]
+def test_how_long_a_revoked_token_is_let_in_is_said(server, capsys, downstream, told, text):
+    assert REVOKED + text in check(server.environ(PHANTOMGATE__CACHE__DOWNSTREAM=downstream, **told), capsys)[1]

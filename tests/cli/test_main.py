@@ -77,6 +77,15 @@ def test_a_missing_library_is_named_with_its_remedy(library, extra, capsys):
     assert (out, f"pip install 'phantomgate[{extra}]'" in err) == ("", True)
 
 
+def test_a_library_that_a_command_is_made_of_is_named_too():
+    code = (
+        "import sys; sys.modules['joserfc'] = None; from phantomgate.cli.main import main; sys.exit(main(['demo'], {}))"
+    )
+    done = python("-c", code)
+    assert (2, "") == (done.returncode, done.stdout)
+    assert "this needs joserfc, which is not installed; try: pip install 'phantomgate[jwt]'\n" == done.stderr
+
+
 def test_a_missing_part_of_ours_is_not_hidden():
     with pytest.raises(ModuleNotFoundError):
         exit_code(_raising(ModuleNotFoundError("no", name="phantomgate.nowhere")))

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from attacks.cases import attack
 from phantomgate.adapters.envoy import METHOD, SERVICE
 from phantomgate.adapters.protobuf import bytes_field, read_one
 from phantomgate.core.model import Allow, HeaderChange, Route
@@ -109,7 +110,8 @@ def test_who_has_to_wait_is_answered_when_the_server_has_spoken(on_loop):
     on_loop(story())
 
 
-def test_who_is_not_trusted_is_told_nothing(on_loop):
+@attack("FWD-046")
+def test_who_is_not_trusted_is_told_nothing(case, on_loop):
     async def story():
         async with Service(trusts=trusted_peers(["192.0.2.0/24"])) as service:
             with pytest.raises(grpc.aio.AioRpcError) as no:

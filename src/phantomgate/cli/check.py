@@ -32,7 +32,7 @@ nobody ever issued (a good one answers that it is not active), for its keys wher
 [exchange], to exchange such a token (a good one refuses it). With [redis], the store is greeted.
 Nothing is changed anywhere.
 
-  phantomgate check --config gateway.toml && systemctl restart phantomgate
+  phantomgate check --config gateway.toml && systemctl reload phantomgate
 
 With --agent it is about the OAuth agent alone, as an application or a function of AWS Lambda serves it: its settings,
 its provider, and the store that it shares.
@@ -263,4 +263,6 @@ def window(settings: Settings) -> str:
     said = f"let in for at most {here:g} s{told}"
     if settings.serve.upstream or not settings.cache.downstream:
         return said
-    return f"{said}; a gateway that remembers decisions adds at most {here:g} s (together {2 * here:g} s)"
+    if settings.revokes:  # what a gateway remembers ends when ours would have (`Token.lifetime`)
+        return f"{said}; a gateway that remembers decisions isn't told: there for at most {here:g} s"
+    return f"{said}; a gateway that remembers decisions as long as we say adds nothing"

@@ -19,10 +19,11 @@ from phantomgate.demo.story import STORY, Story, play
 
 EXPLANATION = """\
 Starts three servers on loopback: a development authorization server, a sample API that verifies JWTs, and phantomgate
-as the gateway between the two, with a page that shows every step. For development only; nothing is kept.
+as the gateway between the two, with a page that shows every step; and on a port of its own a single-page app that logs
+in through the OAuth agent, with a gateway before its API. For development only; nothing is kept.
 
   phantomgate demo           open the page that it names
-  phantomgate demo --once    the same story without a browser
+  phantomgate demo --once    both stories without a browser
 
 exit codes:
   0  ended, or with --once: all of it happened
@@ -33,7 +34,7 @@ exit codes:
 def add(parser: argparse.ArgumentParser) -> None:
     """`--once` and `--port`."""
     parser.epilog = EXPLANATION
-    parser.add_argument("--once", action="store_true", help="play the story without a browser, check it, and end")
+    parser.add_argument("--once", action="store_true", help="play both stories without a browser, check them, and end")
     parser.add_argument(
         "--port",
         type=_port,

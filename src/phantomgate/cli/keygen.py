@@ -14,7 +14,8 @@ in the settings themselves:
   phantomgate keygen > /run/secrets/session-key      then write keys = ["file:/run/secrets/session-key"] in [session]
   export SESSION_KEY=$(phantomgate keygen)           then write keys = ["env:SESSION_KEY"]
 
-To rotate, put a new one in front of the old one; docs/how-to/browser-sessions.md has the steps.
+To rotate, put a new one behind the old one everywhere, and only then in front of it; the steps are in
+docs/how-to/browser-sessions.md.
 """
 
 

@@ -58,8 +58,13 @@ Every command explains itself: phantomgate COMMAND --help
 def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | None = None) -> int:
     """Run one command; the result is the exit code (0 good, 1 the authorization server, 2 settings or usage)."""
     given = list(sys.argv[1:] if arguments is None else arguments)
-    options = _parser(given[0] if given else "").parse_args(given or ["--help"])
-    return exit_code(lambda: options.run(options, process_environ() if environ is None else environ))
+
+    def act() -> int:  # the command's module may need what isn't installed
+        options = _parser(given[0] if given else "").parse_args(given or ["--help"])
+        code: int = options.run(options, process_environ() if environ is None else environ)
+        return code
+
+    return exit_code(act)
 
 
 def exit_code(act: Callable[[], int]) -> int:
