@@ -78,6 +78,22 @@ def test_a_request_has_every_field_that_came_and_cookies_are_parted_as_browsers_
     assert [b"a=1; b=2"] == read_agent_event(cookies)[0].headers.all(b"cookie")
 
 
+@pytest.mark.parametrize("field", ["a=1; b=2", "a=1;b=2"])
+def test_cookies_that_a_function_url_gives_in_both_places_came_once(field):
+    event = http(headers={"cookie": field}, cookies=["a=1", "b=2"])
+
+    assert [field.encode()] == read_agent_event(event)[0].headers.all(b"cookie")
+
+
+@pytest.mark.parametrize(
+    "cookies", [["a=1"], ["b=2", "a=1"], ["a=1", "b=2", "b=2"], ["a=1", "b=3"], ["a=1; b=2", "c=3"]]
+)
+def test_cookies_that_differ_between_both_places_all_came(cookies):
+    event = http(headers={"cookie": "a=1; b=2"}, cookies=cookies)
+
+    assert [b"a=1; b=2", "; ".join(cookies).encode()] == read_agent_event(event)[0].headers.all(b"cookie")
+
+
 def test_a_body_in_base64_is_what_it_stands_for():
     for event in (rest(), http()):
         for text, body in (("YT1i", b"a=b"), ("", b"")):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phantomgate.agent.one_process import OneProcess
+from phantomgate.agent.refresh import was_lost
 from phantomgate.backends.remembered import Remembered
 from phantomgate.core.errors import Unavailable
 from phantomgate.core.ports import Clock, Once
@@ -52,4 +53,4 @@ def one_process(once: Once, store: SharedMemory, clock: FakeClock, *, random, pa
         if paused is not None:
             await paused()
 
-    return OneProcess(once, store, pause, clock.ticks, random, 35.0, 10.0)
+    return OneProcess(once, store, pause, clock.ticks, random, 35.0, 10.0, was_lost)

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from agent.world import APP, ISSUER, METADATA, Browser, World, code_of, query_of
+from phantomgate.backends.remembered import Remembered
 from phantomgate.core.errors import Unavailable
 from phantomgate.core.purge import ASKED_AGAIN, Purge
 from phantomgate.testing import reply
@@ -77,8 +78,10 @@ def test_a_revocation_that_fails_is_told_and_tried_again(world, browser, trouble
     assert set() == browser.kinds()
     assert "tokens not revoked" in world.log[-1].note
     del world.server.answers["/revoke"]
+    tried = len(world.server.asked("/revoke"))
     world.drive(world.later[0]())
-    assert ["refresh_token", "access_token"] == [form["token_type_hint"] for form in world.server.asked("/revoke")[1:]]
+    again = world.server.asked("/revoke")[tried:]
+    assert ["refresh_token", "access_token"] == [form["token_type_hint"] for form in again]
 
 
 def test_a_server_without_a_logout_leaves_the_browser_with_us(drive, clock):
@@ -238,3 +241,98 @@ def test_what_a_refresh_token_that_is_over_has_given_is_asked_about_again(world,
     assert 401 == browser.ask("POST", "/refresh").status
 
     assert [Purge("sub", "ann", ISSUER, ASKED_AGAIN)] == world.told
+
+
+@pytest.mark.parametrize("fails", ["put", "first"])
+@pytest.mark.parametrize("done", [True, False], ids=["done", "not done"])
+def test_a_logout_that_the_server_tells_again_after_trouble_ends_the_session(drive, clock, fails, done):
+    """The store's answer was lost: the server tries again with the same token, and that must not be for nothing."""
+    store = Remembered(most=1000, forgets=False, ticks=clock.ticks)
+    world = World(drive, clock, store=store)
+    browser = Browser(world)
+    browser.log_in()
+    token, real = world.server.logout_token(), getattr(store, fails)
+
+    async def lost(*said):
+        if done:
+            await real(*said)
+        raise Unavailable("nobody answered in time")
+
+    setattr(store, fails, lost)
+    assert 400 == tell(world, token).status
+    setattr(store, fails, real)
+    tell(world, token)
+
+    assert 401 == browser.ask("POST", "/refresh").status
+
+
+def test_a_logout_token_that_is_shown_again_ends_no_later_session(world, browser):
+    token = world.server.logout_token(sid=None)
+    assert 200 == tell(world, token).status
+    world.clock.advance(10)
+    browser.log_in()
+
+    assert 400 == tell(world, token).status
+    assert 200 == browser.ask("GET", "/claims").status
+
+
+def test_gateways_hear_of_a_logout_that_the_agent_cant_remember(world, browser):
+    browser.log_in()
+
+    async def full(*_):
+        raise Unavailable("no room")
+
+    world.endings.store.put = full
+    browser.ask("POST", "/logout")
+
+    assert Purge("token", "access-1", "", world.clock.now()) in world.told
+    assert "copies of the cookies are not refused" in world.log[-1].note
+
+
+def test_a_logout_that_could_not_be_remembered_is_tried_again_behind(world, browser):
+    browser.log_in()
+    copy = Browser(world)
+    copy.cookies, copy.csrf = dict(browser.cookies), browser.csrf
+    real = world.endings.store.put
+
+    async def full(*_):
+        raise Unavailable("no room")
+
+    world.endings.store.put = full
+    browser.ask("POST", "/logout")
+    world.endings.store.put = real
+    world.drive(world.later[0]())
+
+    assert 401 == copy.ask("GET", "/claims").status
+
+
+def test_a_refresh_token_that_cant_be_revoked_keeps_nobody_from_the_rest(world, browser):
+    browser.log_in()
+    world.server.answers["/revoke"] = lambda call: reply(400 if b"refresh-1" in call.body else 200)
+    browser.ask("POST", "/logout")
+
+    assert ["refresh_token", "access_token"] == [form["token_type_hint"] for form in world.server.asked("/revoke")]
+    assert Purge("sub", "ann", ISSUER, ASKED_AGAIN) in world.told
+    assert "tokens not revoked" in world.log[-1].note
+    assert 1 == len(world.later)
+
+
+def test_a_session_that_began_by_a_clock_that_is_ahead_ends_too(world, browser):
+    world.clock.advance(0.3)
+    browser.log_in()
+    world.clock.advance(-0.3)  # another process hears of it
+    tell(world, world.server.logout_token(sid=None))
+    world.clock.advance(1)
+
+    assert 401 == browser.ask("POST", "/refresh").status
+
+
+def test_a_copy_without_the_refresh_cookie_gets_no_csrf_token_after_a_logout(world, browser):
+    browser.log_in()
+    thief = Browser(world)
+    thief.cookies = {one: value for one, value in browser.cookies.items() if one[0].endswith(("-at", "-csrf"))}
+    browser.ask("POST", "/logout")
+    said = json.loads(thief.ask("POST", "/login/end", {"pageUrl": f"{APP}/"}).body)
+
+    assert {"handled": False, "isLoggedIn": False} == said
+    assert set() == thief.kinds()

@@ -318,3 +318,18 @@ def test_nothing_of_a_session_prints_its_secrets(world, browser):
 
     for secret in ("access-", "refresh-1", "refresh-2", browser.csrf, repr(brought.session_id), "spa-secret", KEY):
         assert secret not in text
+
+
+def test_the_refresh_token_is_kept_where_the_answer_could_not_be_verified(world, browser):
+    """A new process has no keys of the server yet: without them the answer would be thrown away, and the session."""
+    browser.log_in()
+
+    async def no_keys():
+        raise Unavailable("the keys can't be had")
+
+    object.__setattr__(world.to_server, "ready", no_keys)
+    assert 502 == browser.ask("POST", "/refresh").status
+    assert 1 == len(world.server.asked("/token"))
+    object.__setattr__(world.to_server, "ready", world.endpoints)
+
+    assert 204 == browser.ask("POST", "/refresh").status

@@ -213,3 +213,60 @@ def test_an_answer_that_was_put_under_another_name_is_nobodys(fleet, two):
 
     assert 204 == thief.ask("POST", "/refresh").status
     assert ("access-4", "refresh-4") == tokens_of(thief)
+
+
+@pytest.mark.parametrize("written", [True, False])
+def test_a_claim_whose_outcome_is_unknown_is_given_back(fleet, two, written):
+    """The store was slow to answer and may have written it: others must not wait until it lapses."""
+    browser = logged_in(two[0])
+    real = fleet.store.claim
+
+    async def slow(key, mark, seconds):
+        if written:
+            await real(key, mark, seconds)
+        raise Unavailable("nobody answered in time")
+
+    fleet.store.claim = slow
+    assert 502 == browser.ask("POST", "/refresh").status
+    fleet.store.claim = real
+    began = fleet.clock.ticks()
+
+    assert 204 == moved(browser, two[1]).ask("POST", "/refresh").status
+    assert (began, {}) == (fleet.clock.ticks(), fleet.store.claims)
+
+
+def test_an_answer_that_the_store_did_not_take_is_asked_for_by_nobody_else(fleet, two):
+    """Else whoever waits would show the same refresh token again, and a server that rotates ends the session."""
+    browser = logged_in(two[0])
+    late = moved(browser, two[1])
+    real = fleet.store.put
+
+    async def full(*_):
+        raise Unavailable("no room")
+
+    fleet.store.put = full
+    assert 204 == browser.ask("POST", "/refresh").status
+    fleet.store.put = real
+
+    assert 502 == late.ask("POST", "/refresh").status
+    assert ["refresh-1"] == [form["refresh_token"] for form in two[0].server.asked("/token")[1:]]
+    assert 204 == moved(browser, two[1]).ask("POST", "/refresh").status  # with the new cookies
+
+
+@pytest.mark.parametrize("expires_in", [0, 1, 300])
+def test_a_late_tab_gets_the_answer_again_however_short_its_tokens_are(fleet, two, expires_in):
+    browser = logged_in(two[0])
+    late = moved(browser, two[1])
+    real = two[0].server.token
+
+    def short(call):
+        answer = json.loads(real(call).body)
+        return as_json(answer | {"expires_in": expires_in})
+
+    two[0].server.answers["/token"] = short
+    assert 204 == browser.ask("POST", "/refresh").status
+    fleet.clock.advance(1.5)
+
+    assert 204 == late.ask("POST", "/refresh").status
+    assert tokens_of(browser) == tokens_of(late)
+    assert 2 == len(two[0].server.asked("/token"))

@@ -278,7 +278,7 @@ class World:
             server, jar, endings, self.used, now, self.random, f"{APP}/", scope, ("/", "https://other.example/in"),
             ("prompt", "ui_locales"),
         )  # fmt: skip
-        refreshes = Refreshes(server, jar, endings, once, self.answers, now, window)
+        refreshes = Refreshes(server, jar, endings, once, self.answers, now, window, 2.0)
         facts = Facts(server, endings, CLAIMS)
         logouts = Logouts(server, jar, endings, self.used, f"{APP}/bye", hint, self.later.append)
         return Agent(

@@ -39,10 +39,10 @@ class Family:
     def run(self, coroutine):
         return finish(coroutine) if self.blocks else self.runner.run(coroutine)
 
-    def store(self, port, **more):
+    def store(self, port, whose=b"", **more):
         place = redis.Place(nodes=(("127.0.0.1", port),), **more)
         act, close = redis.blocking(place, 8, 0.5) if self.blocks else redis.nonblocking(place, 8)
-        self.stores.append(RedisState(act, close, prefix="t", random=os.urandom))
+        self.stores.append(RedisState(act, close, prefix="t", random=os.urandom, whose=whose))
         return self.stores[-1]
 
     def close(self):
@@ -69,6 +69,16 @@ def make():
 def test_redis_remembers_for_several_processes(family, make):
     port = make().port
     assert_remembers(family.run, family.store(port), family.store(port), pause=time.sleep)
+
+
+def test_redis_keeps_apart_what_is_whose(family, make):
+    port = make().port
+    ours, theirs, plain = family.store(port, whose=b"o"), family.store(port, whose=b"t"), family.store(port)
+    family.run(ours.put(KEY, b"ours", 9.0))
+    assert family.run(ours.claim(KEY, b"o" * 16, 9.0))
+
+    assert [None, None] == [family.run(store.get(KEY)) for store in (theirs, plain)]
+    assert family.run(theirs.claim(KEY, MARK, 9.0))
 
 
 def test_an_acl_user_may_do_no_more_than_it_must(family, make):
@@ -230,3 +240,30 @@ def test_nothing_is_asked_in_the_clear():
         place_of("dynamodb", "", "eu-west-1", {**ENVIRON, "AWS_ENDPOINT_URL": "http://example.com"})
     with pytest.raises(ValueError, match="AWS_REGION"):
         place_of("dynamodb", "", "", ENVIRON)
+
+
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        Unavailable("too late"),
+        reply(500, '{"__type":"InternalServerError"}'),
+        reply(400, '{"__type":"ThrottlingException"}'),
+        reply(400, '{"__type":"ProvisionedThroughputExceededException"}'),
+    ],
+    ids=["late", "trouble", "throttled", "too much"],
+)
+def test_dynamodb_is_asked_once_more_the_same(drive, trouble):
+    """A logout that isn't remembered lets a session live on; and what was done at first is known by its mark."""
+    store, http = dynamodb([trouble, reply(200, "{}")])
+
+    assert drive(store.first(KEY, 5.0))
+    first, again = http.calls
+    assert first.body == again.body
+
+
+def test_what_dynamodb_doesnt_allow_is_asked_once(drive):
+    store, http = dynamodb(reply(400, '{"__type":"AccessDeniedException"}'))
+
+    with pytest.raises(Unavailable):
+        drive(store.get(KEY))
+    assert 1 == len(http.calls)

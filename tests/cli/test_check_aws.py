@@ -267,3 +267,29 @@ def test_the_how_to_shows_what_comes_out(tmp_path, capsys, monkeypatch):
         came.append(capsys.readouterr().out)
 
     assert came == shown
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (("PHANTOMGATE__AGENT__STATE: !Sub dynamodb:${State}", "OTHER: x"), "each of Lambda's many processes"),
+        (("PHANTOMGATE__AGENT__CLIENT_SECRET: !Sub aws-sm:${SecretArn}#client_secret", "OTHER: x"), "client_secret"),
+        (("PHANTOMGATE__SESSION__KEYS: !Sub aws-sm:${SecretArn}#session_key", "OTHER: x"), "keys under [session]"),
+        (("PHANTOMGATE__AGENT__ISSUER: !Ref Issuer", "PHANTOMGATE__AGENT__ISSUER: http://a.example"), "write https://"),
+        (("PHANTOMGATE__AGENT__ALGORITHMS: !Ref Algorithms", "PHANTOMGATE__AGENT__ALGORITHM: x"), "ALGORITHM"),
+    ],
+)
+def test_an_agent_that_would_not_start_is_found_before_it_is_deployed(change, says, tmp_path, capsys):
+    code, said = check(capsys, weakened(tmp_path, "agent", change))
+
+    assert (2, False) == (code, said["good"])
+    assert says in json.dumps(said["settings"]["problems"])
+
+
+def test_an_agents_function_must_last_and_holds_no_secret_itself(tmp_path, capsys):
+    secret = ("aws-sm:${SecretArn}#client_secret", "canary-5512")
+    template = weakened(tmp_path, "agent", ("Timeout: 29", "Timeout: 3"), secret, ("!Sub canary", "canary"))
+    _, said = check(capsys, template)
+
+    assert {"timeout-short", "secret-written"} <= {one["check"] for one in said["findings"]}
+    assert "canary-5512" not in json.dumps(said)

@@ -538,11 +538,15 @@ AGENT = """\
     Type: AWS::Serverless::Function
     Properties:
       Handler: phantomgate.aws.agent
+      Timeout: 29
+      MemorySize: 512
+      Environment: {Variables: !Ref Variables}
       Events:
         Paths: {Type: HttpApi, Properties: {Path: "/oauth-agent/{proxy+}", Method: ANY, Auth: {Authorizer: NONE}}}
 """
 TO_AGENT = """\
-  Agent: {Type: AWS::Lambda::Function, Properties: {Handler: phantomgate.aws.agent}}
+  Agent: {Type: AWS::Lambda::Function, Properties: {Handler: phantomgate.aws.agent, Timeout: 29, MemorySize: 512,
+          Environment: {Variables: !Ref Variables}}}
   ToAgent: {Type: AWS::ApiGatewayV2::Integration, Properties: {ApiId: !Ref Api, IntegrationType: AWS_PROXY,
             IntegrationUri: !GetAtt Agent.Arn}}
   Paths: {Type: AWS::ApiGatewayV2::Route, Properties: {ApiId: !Ref Api, RouteKey: "ANY /oauth-agent/{proxy+}",

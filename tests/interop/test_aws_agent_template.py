@@ -84,5 +84,6 @@ def test_its_paths_are_the_agents_alone_under_its_own_name(stack):
 
 def test_trouble_rings_and_a_refusal_does_not(stack):
     rings = alarms(stack)
-    assert {"Trouble", "Ended", "Throttles"} == set(rings)
+    assert {"Trouble", "Unavailable", "Ended", "Throttles"} == set(rings)
     assert '{ $.level = "error" }' == rings["Trouble"]["lines"]
+    assert '{ $.status = 502 || $.note = "*copies of the cookies*" }' == rings["Unavailable"]["lines"]

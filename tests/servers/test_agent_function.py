@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 
@@ -11,11 +12,16 @@ from agent.world import APP, CLIENT, ISSUER, SIGNING, as_json
 from phantomgate.adapters.aws_agent import Form
 from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.agent.model import AgentRequest
+from phantomgate.agent.refresh import Renewed
+from phantomgate.agent.session import Brought, Person, Session
 from phantomgate.backends.blocking import finish
 from phantomgate.config.agent_function import load_agent
+from phantomgate.config.agent_state import state_of
+from phantomgate.config.family import back_ends
 from phantomgate.core.errors import SettingsError
 from phantomgate.core.model import Headers
 from phantomgate.servers.agent_function import AgentFunction
+from phantomgate.session.csrf import SESSION_ID_BYTES
 from phantomgate.testing import FakeClock, reply
 from redis_servers import servers
 from sealed import KEY
@@ -281,3 +287,56 @@ def test_the_state_may_be_in_redis():
         assert "this login was answered before" in other.log
         for function in (one, other):
             finish(function.function._wired.close())
+
+
+def names_in_the_store(**more):
+    """What an agent calls, in DynamoDB, what all agents call the same: a session that the provider numbers, say."""
+    environ, world, clock = {**ENVIRON, **more}, World(), FakeClock()
+    settings = load_agent(environ).settings
+    ends = back_ends(settings, "blocking", clock.ticks, world)
+    found = Renewed("", "", "", Person(b"", 0.0))
+
+    async def nothing():
+        return found
+
+    state = state_of(settings, ends, "blocking", environ, clock.now, clock.ticks, os.urandom)
+    finish(state.ended.put(b"k" * 32, b"", 9.0))
+    finish(state.used.first(b"k" * 32, 9.0))
+    finish(state.answers.get(b"k" * 32))
+    finish(state.once(b"k" * 32, nothing))
+    said = [json.loads(call.body) for call in world.calls]
+    return [one.get("Item", one.get("Key"))["key"]["B"] for one in said]
+
+
+@pytest.mark.parametrize(
+    ("more", "same"),
+    [
+        ({}, True),
+        ({"SESSION_KEY": KEY[::-1]}, True),  # a key that rotates
+        ({"PHANTOMGATE__AGENT__ISSUER": "https://other.example"}, False),
+        ({"PHANTOMGATE__AGENT__CLIENT_ID": "another"}, False),
+    ],
+)
+def test_what_one_agent_remembers_is_nothing_to_another_in_the_same_table(more, same):
+    """Two providers may number their users and logout tokens alike; two processes of one agent must agree."""
+    ours, theirs = names_in_the_store(), names_in_the_store(**more)
+
+    assert 5 == len(ours)
+    assert [same] * 5 == [one == other for one, other in zip(ours, theirs, strict=True)]
+
+
+def test_a_cold_function_that_gets_no_keys_shows_no_refresh_token():
+    """Else its ID token couldn't be verified, and by then the provider has taken the refresh token back."""
+    function = Function()
+    function("/login/start", {})
+    jar = function.function._wired.agent.jar
+    session = Session(Person(bytes(SESSION_ID_BYTES), function.clock.now(), "ann"), "csrf-token", "access", "refresh")
+    cookie = "; ".join(one.partition(";")[0] for one in jar.keep(session, Brought()))
+    function.world.answers["/jwks"] = reply(500)
+    fields = {jar.names.csrf_header: "csrf-token"}
+
+    assert 502 == function("/refresh", None, cookie=cookie, **fields).status
+    assert [] == [call for call in function.world.calls if call.url.endswith("/token")]
+    function.world.answers["/jwks"] = as_json({"keys": [SIGNING.jwk]})
+    function.clock.advance(60)
+    assert 401 == function("/refresh", None, cookie=cookie, **fields).status  # by the provider's own word

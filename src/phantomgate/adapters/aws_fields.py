@@ -26,8 +26,14 @@ def read_fields(event: Mapping[str, Any]) -> Headers:
             headers.add(field, _bytes(value))
     cookies = event.get("cookies")
     if isinstance(cookies, list) and cookies:  # payload 2.0 takes them out of the headers
-        headers.add(b"cookie", b"; ".join(_bytes(cookie) for cookie in cookies))
+        together = b"; ".join(_bytes(cookie) for cookie in cookies)
+        if _parts(together) not in map(_parts, headers.all(b"cookie")):  # a Function URL leaves them there, too
+            headers.add(b"cookie", together)
     return headers
+
+
+def _parts(cookies: bytes) -> list[bytes]:
+    return [part.strip(b" ") for part in cookies.split(b";")]
 
 
 def read_query(event: Mapping[str, Any]) -> str:

@@ -20,6 +20,8 @@ from phantomgate.core.purge import ASKED_AGAIN, Purge
 from phantomgate.oauth.logout_token import Ended, purges_of
 
 _ALL, _NAMELESS = b"all ", b"nameless "
+_APART = 0.5
+"""Seconds by which our clocks may differ, where one process begins a session and another hears that it is over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,12 @@ class Endings:
     async def end_session(self, session_id: bytes, access_token: str = "") -> None:
         """This session is over, and its *access_token*. One of format v1 has no id, and only its cookies and tokens can
         end. Raises Unavailable when that can't be remembered, or not every gateway has heard of it."""
-        if session_id:
-            await self.store.put(_key(b"session", session_id), b"", self.longest)
-        if access_token:
-            await self._tell(Purge("token", access_token, "", self.now()))
+        try:
+            if session_id:
+                await self.store.put(_key(b"session", session_id), b"", self.longest)
+        finally:  # gateways hear of it all the same
+            if access_token:
+                await self._tell(Purge("token", access_token, "", self.now()))
 
     async def ask_again(self, sub: str) -> None:
         """Have gateways ask about all tokens of *sub* again, since the server has ended some. Raises Unavailable."""
@@ -77,7 +81,7 @@ class Endings:
         if person.sub:
             for whose in (_ALL,) if person.sid else (_ALL, _NAMELESS):
                 at = await self.store.get(_key(whose + b"sub", person.sub.encode()))
-                if at is not None and person.began <= float(at):
+                if at is not None and person.began <= float(at) + _APART:
                     raise _over("the authorization server has ended the user's sessions")
 
 

@@ -154,8 +154,7 @@ class Logins:
         csrf, at = brought.csrf, brought.at
         if csrf is not None and at is not None and csrf.session_id == at.session_id == brought.session_id:
             try:
-                if brought.person is not None:
-                    await self.endings.check(brought.person)
+                await self.endings.check(brought.person or Person(at.session_id, self.now()))
             except AgentError as no:  # a page that loads is told that it has no session, and no error
                 return json_reply(said, cookies=self.jar.clear(brought), note=no.detail)
             said |= {"isLoggedIn": True, "csrf": csrf.value}

@@ -9,6 +9,7 @@ sealed and lies under a hash. Trouble at the server ends no session; only its wo
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
@@ -38,11 +39,19 @@ class Renewed:
     id_token: str = field(repr=False)
     person: Person
     refused: str = ""
+    lost: bool = False
+    """Whether it could not be remembered, so that nobody else will find it."""
+
+
+def was_lost(renewed: Renewed) -> bool:
+    """Whether whoever comes next with the same token would show it to the server again."""
+    return renewed.lost
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Refreshes:
-    """What refreshing needs. *window*, in seconds, is for how long an answer is given again."""
+    """What refreshing needs. *window*, in seconds, is for how long an answer is given again; where its access token is
+    short-lived for less, and never for less than *least*."""
 
     server: Server
     jar: Jar
@@ -51,6 +60,7 @@ class Refreshes:
     answers: Store
     now: Clock
     window: float
+    least: float
 
     async def refresh(self, request: AgentRequest, brought: Brought) -> AgentReply:
         """POST /refresh: new cookies for the session."""
@@ -94,6 +104,8 @@ class Refreshes:
         return await self.once(key, ask)
 
     async def _ask(self, key: bytes, kept: Kept, brought: Brought) -> Renewed:
+        if kept.person.sub:  # there will be an ID token to verify, and by then the old refresh token is gone
+            await self.server.ready()
         try:
             answer = await self.server.tokens((("grant_type", "refresh_token"), ("refresh_token", kept.token)))
         except TokenRefused as no:  # as a value, since all who wait are told, each in his own way
@@ -108,11 +120,12 @@ class Refreshes:
             answer.id_token or before,
             await self._same_person(answer, person, before),
         )
-        seconds = self.window if answer.expires_in is None else min(self.window, answer.expires_in / 2)
+        half = math.inf if answer.expires_in is None else answer.expires_in / 2
+        seconds = min(self.window, max(half, self.least))
         try:
             await self.answers.put(key, self._sealed(key, renewed), seconds)
         except Refused:
-            return renewed  # it can't be given again, but this time it is
+            return replace(renewed, lost=True)  # it can't be given again, but this time it is
         return renewed
 
     async def _same_person(self, answer: TokenAnswer, person: Person, before: str) -> Person:

@@ -6,7 +6,7 @@ for a login or a session is for the verbs to say.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -20,6 +20,10 @@ from phantomgate.oauth.logout_token import Ended, read_ended
 from phantomgate.oauth.revocation import read_revocation, revocation_request
 from phantomgate.oauth.token_endpoint import TokenAnswer, read_token_reply, token_request
 from phantomgate.oauth.userinfo import read_userinfo, userinfo_request
+
+
+async def _at_once() -> None:
+    """The `ready` where nothing must be got."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -39,6 +43,8 @@ class Server:
     logout_rules: Rules
     timeout: float = 5.0
     par: Literal["auto", "always", "never"] = "auto"
+    ready: Callable[[], Awaitable[object]] = _at_once
+    """Gets what `verify` goes by, where we don't have it. Raises Refused."""
 
     async def login_url(self, login: LoginRequest) -> str:
         """Where the browser logs in. Raises AuthorizationRefused when a pushed request is refused."""

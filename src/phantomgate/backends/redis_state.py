@@ -31,14 +31,21 @@ Act: TypeAlias = Callable[[Sequence[Any], float], Awaitable[Any]]
 class RedisState:
     """An agent's `SharedStore`. *act* runs commands, and *end* ends its connections; names begin with *prefix*.
 
-    A class only because these stay together. *random* makes the marks of `first`.
+    A class only because these stay together. *random* makes the marks of `first`, and *whose* tells the agent's records
+    from those of others under the prefix.
     """
 
     def __init__(
-        self, act: Act, end: Callable[[], Awaitable[None]], *, prefix: str, random: Callable[[int], bytes]
+        self,
+        act: Act,
+        end: Callable[[], Awaitable[None]],
+        *,
+        prefix: str,
+        random: Callable[[int], bytes],
+        whose: bytes = b"",
     ) -> None:
         self._act, self._end, self._random = act, end, random
-        self._record, self._claim = f"{prefix}:agent:v1:".encode(), f"{prefix}:agent:ask:".encode()
+        self._record, self._claim = f"{prefix}:agent:v1:".encode() + whose, f"{prefix}:agent:ask:".encode() + whose
 
     async def get(self, key: bytes) -> bytes | None:
         """As `Store.get`."""

@@ -42,10 +42,12 @@ def problems_of_agent(settings: Settings, unread: Collection[str] = ()) -> Itera
             yield f"agent.{name}", _CLEAR
 
 
-LEAST_WINDOW = 2.0
-"""Seconds for which an answer is given again, at least, where several processes ask for it."""
 _CLEAR = "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
 allow_insecure_http = true)"
+
+
+LEAST_WINDOW = 2.0
+"""Seconds for which an answer is given again, at least, where several processes ask for it."""
 
 
 def discovers(settings: Settings) -> bool:

@@ -6,26 +6,34 @@ only an authorizer would mind is nothing to the agent.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 from phantomgate.config.agent_checks import shares_state
 from phantomgate.config.agent_wiring import NAME, draft_agent
-from phantomgate.config.function import Function, bundled_secrets, bundled_sources
+from phantomgate.config.function import UNREADABLE, Function, about_known, bundled_secrets, bundled_sources
+from phantomgate.config.loading import variable
 from phantomgate.core.errors import Problem, SettingsError
 
 
 def load_agent(environ: Mapping[str, str]) -> Function:
     """The settings in *environ* and beside the code. Raises SettingsError with every problem."""
-    bundled, merged, sources = bundled_sources(environ)
+    function, problems = draft_agent_function(environ)
+    if problems:
+        raise SettingsError(problems)
+    return function
+
+
+def draft_agent_function(environ: Mapping[str, str], unknown: Collection[str] = ()) -> tuple[Function, list[Problem]]:
+    """The settings as far as they can be read, and every problem; *unknown* as for `function.draft_function`."""
+    bundled, merged, sources = bundled_sources({**environ, **dict.fromkeys(unknown, UNREADABLE)})
     settings, problems = draft_agent(sources)
-    if not settings.has_agent:
+    about = {name: any(one.startswith(variable(name)) for one in unknown) for name in (NAME, "agent.state")}
+    if not settings.has_agent and not about[NAME]:
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
-    elif not shares_state(settings):
+    elif not shares_state(settings) and not about["agent.state"]:
         text = (
             'is "memory", and each of Lambda\'s many processes has one of its own: a refresh would be done twice, and \
 a session that was ended would live on; write state = "dynamodb:TABLE" under [agent], or "redis"'
         )
         problems.append(Problem("agent.state", text, settings.origin("agent.state")))
-    if problems:
-        raise SettingsError(problems)
-    return Function(settings, merged, tuple(bundled_secrets(bundled, environ)))
+    return Function(settings, merged, tuple(bundled_secrets(bundled, environ))), about_known(problems, unknown)

@@ -6,10 +6,12 @@ Rule: made once for each process. What is shared is Unavailable when it can't be
 from __future__ import annotations
 
 from collections.abc import Callable, Coroutine, Mapping
+from hashlib import sha256
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from phantomgate.agent.one_process import OneProcess
 from phantomgate.agent.ports import SharedStore, Store
+from phantomgate.agent.refresh import was_lost
 from phantomgate.backends.remembered import Remembered
 from phantomgate.config.agent_checks import shares_state
 from phantomgate.config.family import BackEnds, Family
@@ -75,7 +77,7 @@ def state_of(
 
     # A refresh asks for the token, and for the keys of its ID token by way of two forms of metadata
     seconds = 5 * settings.agent.timeout + 10
-    once = OneProcess(ends.once, store, ends.pause, ticks, random, seconds, 2 * settings.agent.timeout)
+    once = OneProcess(ends.once, store, ends.pause, ticks, random, seconds, 2 * settings.agent.timeout, was_lost)
     return State(store, store, store, once, trouble)
 
 
@@ -92,7 +94,7 @@ def _in_redis(
         act, close = redis.nonblocking(place, rule.connections)
     else:
         act, close = redis.blocking(place, rule.connections, STEP_SECONDS)
-    store = RedisState(act, close, prefix=rule.prefix, random=random)
+    store = RedisState(act, close, prefix=rule.prefix, random=random, whose=_whose(settings))
     ends.closing.append(store)
     return store
 
@@ -103,7 +105,14 @@ def _in_dynamodb(
     from phantomgate.backends.dynamodb import DynamoDbState
 
     http = ends.http("dynamodb", "", None, settings.agent.max_connections)
-    return DynamoDbState(http, _place(environ), settings.agent.state.removeprefix(_DYNAMODB), now=now, random=random)
+    table = settings.agent.state.removeprefix(_DYNAMODB)
+    return DynamoDbState(http, _place(environ), table, now=now, random=random, whose=_whose(settings))
+
+
+def _whose(settings: Settings) -> bytes:
+    """What tells this agent from another in the same store, whose provider may number users and logout tokens alike."""
+    told = f"{settings.agent.issuer}\0{settings.agent.client_id}"
+    return sha256(told.encode("utf-8")).digest()[:16]
 
 
 def _place(environ: Mapping[str, str]) -> Place:

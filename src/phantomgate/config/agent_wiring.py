@@ -21,7 +21,7 @@ from phantomgate.agent.ports import Authenticate, Endpoints, Gateways
 from phantomgate.agent.refresh import Refreshes
 from phantomgate.agent.server import Server
 from phantomgate.agent.session import Jar
-from phantomgate.config.agent_checks import discovers, shares_state
+from phantomgate.config.agent_checks import LEAST_WINDOW, discovers, shares_state
 from phantomgate.config.agent_gateways import gateways_by_notes
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.agent_state import State, state_of, state_problems
@@ -162,7 +162,7 @@ def wire_agent(
         asked.return_to,
         frozenset(asked.extra_params),
     )
-    refreshes = Refreshes(server, jar, endings, state.once, state.answers, now, asked.refresh_window)
+    refreshes = Refreshes(server, jar, endings, state.once, state.answers, now, asked.refresh_window, LEAST_WINDOW)
     facts = Facts(server, endings, frozenset(asked.claims))
     logouts = Logouts(server, jar, endings, state.used, asked.post_logout_redirect_uri, asked.id_token_hint, ends.later)
     session = settings.session
@@ -246,6 +246,7 @@ def _server(
         logout_token_rules(asked.issuer, asked.client_id, skew),
         asked.timeout,
         cast('Literal["auto", "always", "never"]', asked.par),
+        keys.get,
     )
     return server, Probe(NAME, asked.issuer, _asking(endpoints, keys, state))
 

@@ -45,7 +45,7 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
     Nothing is concluded from the variables that *unknown* names: they are there, and what they say isn't known. Only
     for looking further, as `loading.draft`. Raises SettingsError when a file can't be read.
     """
-    environ = {**environ, **dict.fromkeys(unknown, _UNREADABLE)}
+    environ = {**environ, **dict.fromkeys(unknown, UNREADABLE)}
     bundled, merged, sources = bundled_sources(environ)
     theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
@@ -53,14 +53,14 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
         theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
-        known = _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
+        known = about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
         unread = {problem.setting for problem in problems} - {problem.setting for problem in known}
         problems += [Problem(name, text, settings.origin(name)) for name, text in problems_on_aws(settings, unread)]
     function = Function(settings, merged, (*theirs.warnings, *bundled_secrets(bundled, environ)))
-    their_problems = _about_known(theirs.problems, unknown)
+    their_problems = about_known(theirs.problems, unknown)
     if their_problems:  # what follows from them helps nobody
         return function, their_problems
-    return function, _about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
+    return function, about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
 
 
 def bundled_sources(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapping[str, str], Sources]:
@@ -72,11 +72,11 @@ def bundled_sources(environ: Mapping[str, str]) -> tuple[Mapping[str, str], Mapp
     return bundled, merged, read_file(merged.get(CONFIG, ""), CONFIG, merged, usual)
 
 
-_UNREADABLE = "\0"
+UNREADABLE = "\0"
 """What no setting can be, and no environment can hold."""
 
 
-def _about_known(problems: Collection[Problem], unknown: Collection[str]) -> list[Problem]:
+def about_known(problems: Collection[Problem], unknown: Collection[str]) -> list[Problem]:
     """Those of *problems* that have to do with none of the variables *unknown*."""
     return [one for one in problems if not set(re.findall(r"\w+", f"{one.setting} {one.origin}")).intersection(unknown)]
 

@@ -97,6 +97,7 @@ def running(deployed: Deployed, function: Function, told: Told) -> Iterator[Find
     seconds = _USUAL_TIMEOUT if timeout is None else timeout
     settings = told.settings
     asking = max(settings.introspection.timeout, *(one.timeout for one in settings.issuers), settings.exchange.timeout)
+    asking = settings.agent.timeout if told.agent else asking
     if isinstance(seconds, (int, float)) and seconds < asking + KEPT_SECONDS:
         what = f"Lambda ends the function after {seconds:g} s, and the authorization server may take {asking:g}: calls \
 are cut short {KEPT_SECONDS:g} s before that"
@@ -110,6 +111,8 @@ are cut short {KEPT_SECONDS:g} s before that"
         what = f"{name} is in the template and in the function's configuration, for everybody who can read either"
         change = 'keep it in Secrets Manager, and let a setting of ours name it ("aws-sm:NAME#key")'
         yield Finding(Kind.ADVICE, "secret-written", what, said.at("Environment", "Variables", name).path, change)
+    if told.agent:  # it is there for everybody, and judges them itself
+        return
     url = function.url.word().upper()
     if url == "NONE" and not settings.aws.shared_secret and told.knows("aws.shared_secret"):
         what = "anybody who knows the function's URL can try tokens, and gets the JWT for one that is good"

@@ -25,7 +25,9 @@ from phantomgate.config.advice import warnings
 from phantomgate.core.errors import Problem, SettingsError
 
 _ELSEWHERE = ("serve.", "split_tokens.", "agent.", "redis.")
-"""Settings that a function on Lambda has no use for, so nobody needs advice about them."""
+"""Settings that an authorizer on Lambda has no use for, so nobody needs advice about them."""
+_OF_AGENT = ("agent.", "session.", "redis.", "log.")
+"""Those that an OAuth agent there has a use for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def look_at(templates: Sequence[Template], config: str) -> Looked:
     ]
     known = looking.known.values()
     findings += _settings_warnings(known)
-    also = [name for one, _ in deployed for name in agents(one)]
+    also = [agent for one, _ in deployed for agent in agents(one)]
     if not also or functions:
         findings += _missing(templates[0].name, functions, looking)
     return Looked(
@@ -78,12 +80,14 @@ def look_at(templates: Sequence[Template], config: str) -> Looked:
         (
             *looking.parts,
             *(f"function {one.name}" for one in functions),
-            *(f"OAuth agent {name}, no authorizer" for name in also),
+            *(f"OAuth agent {one.name}, no authorizer" for one in also),
         ),
         tuple(sorted(dict.fromkeys(findings), key=lambda one: list(Kind).index(one.kind))),
         tuple(dict.fromkeys(problem for each in known for problem in each.problems)),
         tuple(sorted({name for one in templates for name in one.names.without_default})),
-        ", ".join([f"variables of {one.name}" for one in functions] + ([config] if config else [])) if known else "",
+        ", ".join([f"variables of {one.name}" for one in (*functions, *also)] + ([config] if config else []))
+        if known
+        else "",
     )
 
 
@@ -101,7 +105,7 @@ class _Looking:
 
     def at(self, one: Deployed, functions: Sequence[Function]) -> Iterator[Finding]:
         """What is wrong with *one* template, whose *functions* are ours."""
-        for function in functions:
+        for function in (*functions, *agents(one)):
             yield from running(one, function, self._told(function))
         guarded: dict[str, bool] = {}
         for api in one.apis.values():
@@ -155,7 +159,7 @@ def _deployed(template: Template) -> Deployed:
     deployed = Deployed(template)
     read_sam(deployed)
     read_plain(deployed)
-    guarded = set(agents(deployed))
+    guarded = {one.name for one in agents(deployed)}
     for api in deployed.apis.values() if guarded else ():  # the agent guards its routes itself
         api.routes = [replace(one, authorizer=Guard.OTHER) if one.leads_to in guarded else one for one in api.routes]
     return deployed
@@ -203,7 +207,8 @@ def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
             continue
         for setting, text, origin in (*one.warnings, *warnings(one.settings)):
             section = setting.partition(".")[0].partition("[")[0]
-            if not setting.startswith(_ELSEWHERE) and one.knows(setting, section):
+            elsewhere = not setting.startswith(_OF_AGENT) if one.agent else setting.startswith(_ELSEWHERE)
+            if not elsewhere and one.knows(setting, section):
                 what, _, change = text.partition("; ")
                 place = one.place(setting, origin)
                 yield Finding(Kind.ADVICE, "settings", f"{setting} {what}", place, change or "as you mean it")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from phantomgate.cli.aws_template.apis import Deployed, Function
 from phantomgate.cli.aws_template.functions import Later
+from phantomgate.config.agent_function import draft_agent_function
 from phantomgate.config.drop_in import drop_in
 from phantomgate.config.function import draft_function
 from phantomgate.config.loading import CONFIG, PREFIX, variable
@@ -46,6 +47,11 @@ class Told:
         """`aws.cache_ttl`: seconds, or what is known of it; None when the function isn't told."""
         return self.unknown.get(_TTL) or self.unknown.get(_ALL) or self.settings.aws.cache_ttl
 
+    @property
+    def agent(self) -> bool:
+        """Whether the function is an OAuth agent."""
+        return self.function is not None and _is_agent(self.function)
+
     def place(self, name: str, origin: str = "") -> str:
         """Where the function is told the setting *name*, which was read at *origin*, or where it would be told."""
         if self.function is None:
@@ -59,9 +65,13 @@ AGENT = "phantomgate.aws.agent"
 """The OAuth agent's handler: its function is no authorizer, and needs none before it."""
 
 
-def agents(deployed: Deployed) -> list[str]:
-    """The names of the functions that are OAuth agents."""
-    return [name for name, one in deployed.functions.items() if one.properties.at("Handler").word() == AGENT]
+def agents(deployed: Deployed) -> list[Function]:
+    """The functions that are OAuth agents."""
+    return list({one.name: one for one in deployed.functions.values() if _is_agent(one)}.values())
+
+
+def _is_agent(function: Function) -> bool:
+    return function.properties.at("Handler").word() == AGENT
 
 
 def ours(deployed: Deployed) -> list[Function]:
@@ -101,7 +111,8 @@ def told(function: Function | None, config: str) -> Told:
     named = {CONFIG: config} if config else {}
     unknown = [name for name in later if name != CONFIG]
     known.pop(CONFIG, None)  # a path within the zip
-    read, problems = draft_function({**known, **named}, unknown)
+    draft = draft_agent_function if function is not None and _is_agent(function) else draft_function
+    read, problems = draft({**known, **named}, unknown)
     words = set(unknown)
     warnings = [
         one for one in read.warnings if not words.intersection(re.findall(r"\w+", f"{one.setting} {one.origin}"))
