@@ -77,6 +77,55 @@ def test_who_is_cancelled_leaves_his_answer_to_nobody(server):
     assert (b"mine", b"mine") == run(cancelled, server.port)
 
 
+def test_a_line_on_which_nobody_waits_any_more_is_given_up_too(server):
+    """Browsers that hang up while the store is stuck: what each has asked would wait there, one more each time."""
+
+    async def cancelled(lines):
+        await lines.act(("SET", "his", "his"), 5.0)
+        line = lines._line
+        server.freeze()
+        try:
+            for _ in range(50):
+                his = asyncio.create_task(lines.act(("GET", "his"), 0.05))
+                await asyncio.sleep(0)
+                his.cancel()
+                await asyncio.wait([his])
+            async with asyncio.timeout(10.0):
+                await over(lines)
+            return line.over
+        finally:
+            server.thaw()
+
+    assert run(cancelled, server.port)
+
+
+def test_who_was_cancelled_ends_no_line_that_has_answered_him(server):
+    async def cancelled(lines):
+        await lines.act(("SET", "his", "his"), 5.0)
+        line = lines._line
+        his = asyncio.create_task(lines.act(("GET", "his"), 0.05))
+        await asyncio.sleep(0)
+        his.cancel()
+        await asyncio.wait([his])
+        await lines.act(("GET", "his"), 5.0)
+        await asyncio.sleep(0.1)  # his time is over
+        return line is lines._line
+
+    assert run(cancelled, server.port)
+
+
+def test_a_connection_that_is_made_while_all_is_closed_is_closed(server):
+    async def closed(lines):
+        asked = asyncio.create_task(lines.act(("PING",), 5.0))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await lines.close()
+        await asyncio.wait([asked])
+        return lines._line, type(asked.exception())
+
+    assert (None, redis.ConnectionError) == run(closed, server.port)
+
+
 def test_who_waits_too_long_ends_the_line_for_all_who_wait_and_the_next_gets_a_new_one(server):
     async def late(lines):
         await lines.act(("SET", "mine", "mine"), 5.0)

@@ -23,6 +23,7 @@ from phantomgate.config.settings import (
     Log,
     Mint,
     Policy,
+    Redis,
     Resilience,
     RouteRule,
     Serve,
@@ -33,6 +34,7 @@ from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Reason, SettingsError, Unavailable
 from phantomgate.core.model import Allow, Headers, Request
 from phantomgate.core.purge import Purge, mark_of
+from phantomgate.resolvers.breaker import State
 from phantomgate.resolvers.marks import Marks
 from phantomgate.testing import FakeHttp, reply
 from tokens import NOW, jwt
@@ -43,6 +45,8 @@ ASKED = Introspection(ENDPOINT, client_id="gate", client_secret="env:SECRET")
 OPAQUE = Settings(introspection=ASKED, policy=Policy(scopes=("read",)))
 MAIN = IssuerRule(name="main", issuer=ISS, audiences=("api",), algorithms=("ES256",))
 OTHER = IssuerRule(name="other", issuer="https://other.example", audiences=("api",), algorithms=("ES256",))
+REDIS = Redis(nodes=("127.0.0.1:1",), secret="env:SHARED")
+SHARED = replace(OPAQUE, redis=REDIS)
 VERIFIED = Settings(issuers=(MAIN, OTHER), policy=Policy(scopes=("read",)))
 
 
@@ -51,7 +55,7 @@ class Gate:
 
     def __init__(self, clock):
         self.clock, self.keeping, self.metrics = clock, Keeping(), Metrics()
-        self.environ = {"SECRET": "canary-one"}
+        self.environ = {"SECRET": "canary-one", "SHARED": "s" * 40}
         self.places = {
             f"{ISS}/.well-known/oauth-authorization-server": metadata(),
             f"{ISS}/keys": key_reply("k1"),
@@ -340,6 +344,29 @@ def test_an_offer_that_was_dropped_has_changed_nothing(clock):
         await gate.keeping.drop()
         assert parts == gate.keeping._parts
         assert "memory" == (await gate.ask()).token.source.value
+
+    played(clock, story)
+
+
+def test_an_offer_that_was_dropped_leaves_the_figures_alone(clock):
+    """Who is on call looks at these, and at no time more than when a change was refused."""
+
+    async def story(gate):
+        await gate.go_by(SHARED)
+        calls, counts = gate.metrics.servers["introspection"], gate.metrics.caches["redis"]
+        gate.places[ENDPOINT] = Unavailable("down")
+        for number in range(40):
+            await gate.ask(f"opaque-{number}")
+        assert State.OPEN is calls.state
+        await gate.offered(replace(SHARED, resilience=Resilience(retry=False), redis=replace(REDIS, database=1)))
+        await gate.keeping.drop()
+        assert State.OPEN is calls.state
+        assert counts is gate.metrics.caches["redis"] is gate.wired.sharing.counts
+        await gate.go_by(replace(SHARED, resilience=Resilience(retry=False), redis=replace(REDIS, database=1)))
+        gate.places[ENDPOINT] = reply(200, jwt(), content_type="application/jwt")
+        await gate.ask("another")
+        assert State.CLOSED is calls.state
+        assert counts is gate.metrics.caches["redis"] is gate.wired.sharing.counts  # totals don't go back
 
     played(clock, story)
 

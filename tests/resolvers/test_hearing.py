@@ -9,7 +9,7 @@ import pytest
 from phantomgate.backends.blocking import SingleFlight, finish
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Token
-from phantomgate.core.purge import Mark, Purge, mark_of, write_note
+from phantomgate.core.purge import Purge, mark_of, write_note
 from phantomgate.resolvers.hearing import LOOK_EVERY, Hearing
 from phantomgate.resolvers.marks import Marks
 from phantomgate.testing import each_by_itself
@@ -127,10 +127,31 @@ def test_what_none_of_us_wrote_is_not_believed_and_counted(drive, clock, shelf):
 
 def test_what_is_long_over_is_not_read(drive, clock, shelf):
     shelf.write(over(), at=NOW - 700)
-    shelf.write([Mark("sub", b"d" * 16, float(NOW), 1.0)], at=NOW - 62)
     process = Process(clock, shelf)
     assert "let in" == drive(process())
     assert not process.marks.live
+
+
+def test_a_mark_lasts_as_long_as_what_this_process_remembers(drive, clock, shelf):
+    """Whoever purged may remember for a shorter time by his own settings."""
+    shelf.write(over(seconds=10.0), at=NOW - 300)
+    process = Process(clock, shelf)
+    assert "refused" == drive(process())
+    clock.advance(599.0)
+    assert "refused" == drive(process())
+
+
+def test_a_store_that_never_comes_to_an_end_keeps_nobody_waiting_for_ever(drive, clock):
+    class Endless(Shelf):
+        async def news(self, since):
+            self.looks += 1
+            if self.looks > 10_000:
+                raise RecursionError("asked without end")
+            return [(f"{NOW * 1000}-1", b"")]
+
+    shelf = Endless()
+    assert "let in" == drive(Process(clock, shelf)())
+    assert shelf.looks <= 1000
 
 
 def test_threads_that_come_together_look_together(clock, shelf):

@@ -231,12 +231,12 @@ class Shelf:
         return [one for one in self.notes if since == "0" or one[0] > since][: self.most] if self.there else None
 
 
-def machine(shelf, log, clock, told, confirms=True):
+def machine(shelf, log, clock, told, confirms=True, least=0.0):
     async def tell(marks):
         told.extend(marks)
         return confirms
 
-    return Fleet(tell, shelf, b"s", now=clock.now, log=log)
+    return Fleet(tell, shelf, b"s", least, now=clock.now, log=log)
 
 
 MARK = Mark("sub", b"d" * 16, float(NOW), 600.0)
@@ -257,6 +257,40 @@ def test_every_machine_hears_it_once(drive, clock, log):
     over = []
     drive(machine(shelf, log, clock, over).look())
     assert [] == over
+
+
+def test_a_mark_lasts_as_long_as_whoever_hears_of_it_remembers(drive, clock, log):
+    """Who purges knows his own `cache.max_age`, which may be shorter than ours: an agent alone, or one who has
+    changed it already."""
+    shelf, told = Shelf(), []
+    drive(machine(shelf, log, clock, []).purge([MARK, MARK._replace(seconds=9000.0)], "call"))
+    clock.advance(1800)
+    drive(machine(shelf, log, clock, told, least=3600.0).look())
+    assert [3600.0, 9000.0] == [mark.seconds for mark in told]
+    clock.advance(1861)
+    late = []
+    drive(machine(shelf, log, clock, late, least=3600.0).look())
+    assert [9000.0] == [mark.seconds for mark in late]
+
+
+def test_what_is_read_while_another_store_takes_the_place_of_one_hides_nothing_there(drive, clock, log):
+    class Slow(Shelf):
+        """Another store takes its place while it is read."""
+
+        async def news(self, since, **how):
+            found = await super().news(since, **how)
+            fleet.adopt(newer, b"s", 0.0)
+            return found
+
+    older, newer, told = Slow(), Shelf(), []
+    other = MARK._replace(digest=b"e" * 16)
+    drive(newer.tell(write_note([other], b"s")))
+    for _ in range(3):
+        drive(older.tell(write_note([MARK], b"s")))
+    fleet = machine(older, log, clock, told)
+    drive(fleet.look())
+    drive(fleet.look())
+    assert other in told
 
 
 def test_what_others_can_t_read_or_workers_don_t_confirm_isn_t_acknowledged(drive, clock, log):
@@ -286,9 +320,9 @@ def test_a_purge_by_another_secret_is_believed_while_secrets_are_changed(drive, 
         return True
 
     drive(shelf.tell(write_note([MARK], b"old")))
-    drive(Fleet(tell, shelf, b"new", now=clock.now, log=log).look())
+    drive(Fleet(tell, shelf, b"new", 0.0, now=clock.now, log=log).look())
     assert [] == told
-    drive(Fleet(tell, shelf, b"new", now=clock.now, log=log, others=(b"other", b"old")).look())
+    drive(Fleet(tell, shelf, b"new", 0.0, now=clock.now, log=log, others=(b"other", b"old")).look())
     assert [MARK] == told
 
 
@@ -495,7 +529,7 @@ def test_what_was_purged_outlives_every_secret_and_purges_are_signed_with_the_ne
 def test_who_still_goes_by_the_secret_of_before_is_heard(drive, clock, log, tmp_path):
     shelf, told = Shelf(), []
     one = machine(shelf, log, clock, told)
-    one.adopt(shelf, b"newer")
+    one.adopt(shelf, b"newer", 0.0)
     drive(shelf.tell(write_note([MARK], b"s")))
     drive(shelf.tell(write_note([MARK], b"newer")))
     drive(shelf.tell(write_note([MARK], b"another")))
@@ -503,7 +537,7 @@ def test_who_still_goes_by_the_secret_of_before_is_heard(drive, clock, log, tmp_
     assert [MARK, MARK] == told
     assert 1 == (tmp_path / "log").read_text().count("shared_cache_forged")
     other = Shelf()
-    one.adopt(other, b"newer")
+    one.adopt(other, b"newer", 0.0)
     drive(other.tell(write_note([MARK], b"newer")))
     drive(one.look())
     assert [MARK] * 3 == told

@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -158,6 +159,43 @@ def test_settings_that_cant_be_used_change_nothing_and_are_said(case, broken, tm
         assert "" == json.loads(service.get("/status", listener="manage")[2])["reloads"]["trouble"]
 
 
+def test_a_file_of_settings_that_is_gone_changes_nothing(tmp_path):
+    """With the rest in variables, what would be left without it may be good settings that let anybody in."""
+    also = {
+        "PHANTOMGATE__INTROSPECTION__CLIENT_ID": "gateway",
+        "PHANTOMGATE__INTROSPECTION__CLIENT_SECRET": "env:GATEWAY_SECRET",
+        "PHANTOMGATE__SERVE__LISTEN": "127.0.0.1:0",
+        "PHANTOMGATE__SERVE__MANAGE": "127.0.0.1:0",
+    }
+    with authorization_server() as endpoint:
+        also["PHANTOMGATE__INTROSPECTION__ENDPOINT"] = endpoint
+        with served(tmp_path, '[policy]\nscopes = ["admin"]\n', 1, **also) as service:
+            (tmp_path / "phantomgate.toml").unlink()
+            event, line = reloaded(service)
+            everywhere(service, 403, 4)
+            assert ("reload_failed", True) == (event, "is gone" in line["detail"])
+            assert "reloaded" == reloaded(service, '[policy]\nscopes = ["read"]\n')[0]
+            everywhere(service, 200, 4)
+
+
+@pytest.mark.parametrize("place", ["settings", "secret", "ca_file"])
+def test_a_pipe_in_the_place_of_a_file_is_not_waited_for(place, tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint), 1) as service:
+        if place == "settings":
+            pipe.rename(tmp_path / "phantomgate.toml")
+            event, line = reloaded(service)
+        elif place == "secret":
+            event, line = reloaded(service, settings(endpoint).replace("env:GATEWAY_SECRET", f"file:{pipe}"))
+        else:
+            text = settings(endpoint).replace("[policy]", f'ca_file = "{pipe}"\n[policy]')
+            event, line = reloaded(service, text)
+        assert ("reload_failed", True) == (event, "is a pipe" in line["detail"])
+        assert 200 == service.get("/decide/orders", "good")[0]
+        assert 0 == service.end()
+
+
 def test_connections_that_are_open_go_by_the_new_settings_and_are_not_closed(tmp_path):
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint), 1) as service:
         connection = service.connect()
@@ -177,6 +215,25 @@ def test_connections_that_are_open_go_by_the_new_settings_and_are_not_closed(tmp
         with connection.getresponse() as answer:
             assert (400, where) == (answer.status, connection.sock.getsockname())  # no longer a trusted proxy
         connection.close()
+
+
+def test_a_connection_to_the_proxy_that_stays_open_is_held_to_fewer_fields(tmp_path):
+    with authorization_server() as endpoint, socket.create_server(("127.0.0.1", 0)) as api:
+        upstream = {"upstream": f'"http://127.0.0.1:{api.getsockname()[1]}"'}
+        with served(tmp_path, with_scope(endpoint, "admin", **upstream), 1) as service:
+            connection = service.connect()
+
+            def ask():
+                fields = {f"X-{number}": "x" for number in range(40)}
+                connection.request("GET", "/orders", headers={"Authorization": "Bearer good", **fields})
+                with connection.getresponse() as answer:
+                    answer.read()
+                    return answer.status, connection.sock and connection.sock.getsockname()
+
+            first, where = ask()
+            assert "reloaded" == reloaded(service, with_scope(endpoint, "admin", max_headers=20, **upstream))[0]
+            assert (403, (400, where)) == (first, ask())
+            connection.close()
 
 
 def test_a_client_that_the_server_refuses_is_not_taken_up(tmp_path):
@@ -230,6 +287,52 @@ def test_a_worker_that_does_not_answer_has_nobody_go_by_the_new_settings(tmp_pat
         assert other in service.workers
         assert "reloaded" == reloaded(service)[0]
         everywhere(service, 403)
+
+
+def test_signals_that_come_while_a_change_is_under_way_ask_for_one_more(tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
+        frozen = service.workers[0]
+        os.kill(frozen, signal.SIGSTOP)
+        for _ in range(8):
+            service.process.send_signal(signal.SIGHUP)
+            time.sleep(0.05)
+        written(service, with_scope(endpoint, "admin", workers=2))
+        os.kill(frozen, signal.SIGKILL)
+        service.until(lambda: len(outcomes(service)) == 2)
+        assert ["reload_failed", "reloaded"] == [event for event, _ in outcomes(service)]
+        service.until(lambda: len(service.lines("worker_ready")) == 3)
+        everywhere(service, 403)
+        assert "reloaded" == reloaded(service)[0]
+        assert 3 == len(outcomes(service))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_end_that_comes_while_workers_get_ready_is_an_end(number, tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
+        frozen = service.workers[0]
+        os.kill(frozen, signal.SIGSTOP)
+        written(service, with_scope(endpoint, "admin", workers=2, drain='"2s"'))
+        service.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        service.process.send_signal(number)
+        service.until(lambda: service.lines("draining"))
+        os.kill(frozen, signal.SIGCONT)
+        assert 0 == service.process.wait(30)
+        assert [] == service.lines("bug") + service.lines("worker_failed")
+
+
+def test_workers_whose_supervisor_dies_while_they_get_ready_end_too(tmp_path):
+    with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
+        pids = service.workers
+        os.kill(pids[0], signal.SIGSTOP)
+        service.process.send_signal(signal.SIGHUP)
+        time.sleep(0.5)
+        service.process.kill()
+        os.kill(pids[0], signal.SIGCONT)
+        deadline = time.monotonic() + 30
+        while any(Path(f"/proc/{pid}").exists() for pid in pids):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
 
 
 # -- other addresses, other workers --------------------------------------------------------------------------------

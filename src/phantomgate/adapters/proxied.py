@@ -19,19 +19,27 @@ _VALUE = re.compile(rb"[\t -~\x80-\xff]*")
 
 
 def read_proxied(
-    method: str, target: str, headers: Headers, *, peer: str, limit: int = 65536, owned: Collection[str] = ()
+    method: str,
+    target: str,
+    headers: Headers,
+    *,
+    peer: str,
+    limit: int = 65536,
+    most: int = 128,
+    owned: Collection[str] = (),
 ) -> Request:
     """The request that a client sent us to be forwarded, *target* as it stood in the request line.
 
-    What must not be forwarded comes back with its `problem`. *limit* is the most that the fields may take, in bytes;
-    *owned* are the fields besides Authorization that we set.
+    What must not be forwarded comes back with its `problem`. *limit* is the most that the fields may take, in bytes,
+    and *most* how many there may be, whatever the server was told when the connection began. *owned* are the fields
+    besides Authorization that we set.
     """
     path, _, query = target.partition("?")
     request = Request(method, path, headers, query, scheme="http", peer=peer, answerable=True)
     try:
         request.host = _host(headers)
         _check_target(method, target)
-        _check_fields(headers, limit)
+        _check_fields(headers, limit, most)
         _check_framing(headers)
         _check_owned(headers, owned)
         if wants_websocket(request):
@@ -56,12 +64,15 @@ def _check_target(method: str, target: str) -> None:
         raise Refused(Reason.MALFORMED_REQUEST, "the target is not a path in visible ASCII without a fragment")
 
 
-def _check_fields(headers: Headers, limit: int) -> None:
-    size = 0
+def _check_fields(headers: Headers, limit: int, most: int) -> None:
+    size = count = 0
     for name, value in headers:
+        count += 1
         size += len(name) + len(value) + 4
         if not _VALUE.fullmatch(value) or not _is_utf8(value):
             raise Refused(Reason.MALFORMED_REQUEST, "a field value with control characters or not in UTF-8")
+    if count > most:
+        raise Refused(Reason.MALFORMED_REQUEST, f"{count} header fields, want at most {most}")
     if size > limit:
         raise Refused(Reason.MALFORMED_REQUEST, f"{size} bytes of fields, want at most {limit}")
 

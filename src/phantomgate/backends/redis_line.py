@@ -46,6 +46,7 @@ class Lines:
     def __init__(self, pool: Any) -> None:
         self._pool = pool
         self._line: _Line | None = None
+        self._closed = False
         self._connecting = asyncio.Lock()
         self._ending: set[asyncio.Task[None]] = set()
 
@@ -58,14 +59,16 @@ class Lines:
             async with asyncio.timeout(seconds):
                 line = await self._connected()
         answer = line.ask(command)
-        late = loop.call_at(until, self._give_up, line, TimeoutError())
+        late = loop.call_at(until, self._is_late, line, answer)
         try:
             return await answer
         finally:
-            late.cancel()
+            if not answer.cancelled():  # else it is still to come, and may not come
+                late.cancel()
 
     async def close(self) -> None:
-        """Give up what is asked, and the connection."""
+        """Give up what is asked, and the connection, for good."""
+        self._closed = True
         if self._line is not None:
             self._give_up(self._line, redis.ConnectionError())
         while self._ending:
@@ -75,6 +78,9 @@ class Lines:
         async with self._connecting:
             if self._line is None:
                 line = _Line(await self._pool.get_connection())
+                if self._closed:
+                    await self._hang_up(line)
+                    raise redis.ConnectionError
                 loop = asyncio.get_running_loop()
                 line.tasks = [loop.create_task(self._until_over(line, does)) for does in (_send, _read)]
                 self._line = line
@@ -85,6 +91,10 @@ class Lines:
             await does(line)
         except Exception as no:  # noqa: BLE001 - whatever a broken server makes of the library
             self._give_up(line, no)
+
+    def _is_late(self, line: _Line, answer: asyncio.Future[Any]) -> None:
+        if answer in line.asked:  # whether or not anybody waits for it
+            self._give_up(line, TimeoutError())
 
     def _give_up(self, line: _Line, no: Exception) -> None:
         """Nobody asks on *line* any more; of who has asked, the first hears of *no*, the others that the line ended."""
@@ -104,7 +114,7 @@ class Lines:
     async def _hang_up(self, line: _Line) -> None:
         for task in line.tasks:
             task.cancel()
-        await asyncio.wait(line.tasks)
+        await asyncio.gather(*line.tasks, return_exceptions=True)
         with suppress(Exception):
             await line.connection.disconnect(nowait=True)
         with suppress(Exception):

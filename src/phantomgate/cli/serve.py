@@ -26,6 +26,7 @@ from phantomgate.config.fixed import only_by_a_restart
 from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
+from phantomgate.config.references import files_of, pipes
 from phantomgate.config.referred import unmet
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
@@ -65,9 +66,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     signal.signal(signal.SIGHUP, signal.SIG_IGN)  # until we can hear it; what there is now is read anyway
     _keep_standard_streams()
     _allow_descriptors()
-    read = _read(options, environ, served=False)
+    read = _read(options, environ)
     bound = bind(read.settings)
-    return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, served=True)))
+    return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, read)))
 
 
 def _agent_cant_be_served(settings: Settings) -> list[Problem]:
@@ -87,16 +88,28 @@ def _grpc_is_missing(settings: Settings) -> list[Problem]:
     return [Problem("serve.protocol", text, settings.origin("serve.protocol"))]
 
 
-def _read(options: argparse.Namespace, environ: Mapping[str, str], *, served: bool) -> Read:
-    """The settings as they are now. *served*: whether the OAuth agent is ours already. Raises SettingsError."""
+def _read(options: argparse.Namespace, environ: Mapping[str, str], first: Read | None = None) -> Read:
+    """The settings as they are now, or anew while we serve by the *first* ones. Raises SettingsError."""
+    named = str(options.config or environ.get(CONFIG) or USUAL_FILE)
+    _raise(pipes([named]) if first is not None else [])
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
+    if first is None:
+        problems += _agent_cant_be_served(settings)  # later it is ours already
+    else:
+        if sources.toml_text is None and first.start["sources"]["toml_text"] is not None:
+            # What the variables say alone may be whole, and lack every scope and audience
+            problems += [Problem("file", "is gone, and was there when we started; put it back, or restart", named)]
+        _raise(pipes(files_of(settings)))
     problems += unmet(settings, environ) + _grpc_is_missing(settings)
-    problems += [] if served else _agent_cant_be_served(settings)
+    _raise(problems)
+    return Read(settings, {"sources": asdict(sources)}, named)
+
+
+def _raise(problems: list[Problem]) -> None:
+    """Raises SettingsError if there are any."""
     if problems:
         raise SettingsError(problems)
-    named = str(options.config or environ.get(CONFIG) or USUAL_FILE)
-    return Read(settings, {"sources": asdict(sources)}, named)
 
 
 async def _serve(read: Read, bound: dict[str, Bound], environ: Mapping[str, str], again: Callable[[], Read]) -> int:

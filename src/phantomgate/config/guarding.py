@@ -55,7 +55,6 @@ def guarding(
     def server(name: str, connections: int) -> _Server:
         calls = metrics.servers.setdefault(name, Calls())
         breaker: Breaker | None = None
-        calls.state = State.CLOSED
         if settings.resilience.breaker:
             breaker = Breaker(ticks=ticks, jitter=jitter)
             breaker.changed = _saying(name, breaker, calls, write, now)

@@ -6,11 +6,14 @@ Rule: nothing that is read here leaves it, but as a digest that is compared and 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
 from hashlib import sha256
 from typing import Any
 
 from phantomgate.backends.secrets import read_key
+from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import fields
 
 _MOST_BYTES = 4 << 20
@@ -44,6 +47,19 @@ def references(noun: Any, without: tuple[str, ...] = ()) -> Iterator[str]:
 def files_of(noun: Any) -> set[str]:
     """The names of the files that *noun* refers to."""
     return {one.removeprefix(_FILE) for one in references(noun) if one.startswith(_FILE)}
+
+
+def pipes(names: Iterable[str]) -> list[Problem]:
+    """That some of *names* are pipes or devices: whoever opened them might wait, or read on, for ever."""
+    problems: list[Problem] = []
+    for name in sorted(names):
+        try:
+            mode = os.stat(name).st_mode  # noqa: PTH116 - pathlib costs a cold start 10 ms
+        except (OSError, ValueError):
+            continue  # whoever reads it says so
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+            problems.append(Problem("file", f'"{name}" is a pipe or a device, which can\'t be read again', name))
+    return problems
 
 
 class Prints:

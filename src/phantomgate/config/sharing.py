@@ -142,8 +142,12 @@ def sharing(
     ticks: Clock,
     random: Callable[[int], bytes],
     say: Say,
+    counts: SharedCounts | None = None,
 ) -> Sharing:
-    """What [redis] describes, for back ends of *family*. Raises ModuleNotFoundError without the library."""
+    """What [redis] describes, for back ends of *family*; *counts* go on from what was before it.
+
+    Raises ModuleNotFoundError without the library.
+    """
     from phantomgate.backends import redis
     from phantomgate.backends.sealed import Sealed
 
@@ -152,7 +156,7 @@ def sharing(
         act, close = redis.nonblocking(place, rule.connections)
     else:
         act, close = redis.blocking(place, rule.connections, rule.timeout)
-    counts = SharedCounts()
+    counts = SharedCounts() if counts is None else counts
     store = redis.RedisStore(
         act,
         close,

@@ -212,14 +212,18 @@ def _sharing(given: _Given, ends: BackEnds) -> Sharing | None:
     if secrets is None:
         return None
     from phantomgate.config.sharing import sharing
+    from phantomgate.resolvers.shared import SharedCounts
 
     clocks: dict[str, Clock] = {"now": given.now, "ticks": given.ticks}
-    say, pause = telling(given.write, given.now), ends.pause
+    # Totals go on, and what is only prepared takes nobody's place among the figures
+    counts = cast("SharedCounts", given.metrics.caches.setdefault("redis", SharedCounts()))
+    say, pause, random = telling(given.write, given.now), ends.pause, given.random
     made: Sharing = given.part(
         ("redis", given.prints(given.settings.redis)),
-        lambda: sharing(given.settings, secrets, given.family, pause=pause, random=given.random, say=say, **clocks),
+        lambda: sharing(
+            given.settings, secrets, given.family, pause=pause, random=random, say=say, counts=counts, **clocks
+        ),
     )
-    given.metrics.caches["redis"] = made.counts
     ends.closing.append(made)
     return made
 

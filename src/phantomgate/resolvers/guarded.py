@@ -113,6 +113,8 @@ class Guarded:
     async def _asked(self, call: HttpCall, until: float) -> HttpReply:
         """One try: the breaker's word, its turn, the call. All of it is over at *until*."""
         breaker = self.breaker
+        # Which breaker there is may have changed, and with it the state of the figures that outlive it
+        self.calls.state = State.CLOSED if breaker is None else breaker.state
         if breaker is None:
             return await self._in_turn(call, until)
         try:

@@ -19,14 +19,17 @@ LOOK_EVERY = 0.5
 """Seconds between two looks. A process that was asleep looks before it decides anything."""
 SKEW = 60.0
 """Seconds by which the store's clock and ours may differ."""
+MOST_ROUNDS = 128
+"""How often the store is asked in one look, a thousand notes each: it keeps fewer, unless it is broken."""
 _NEWS = b"what was purged"
 
 
 class Hearing:
     """A resolver around *inner* that puts into *marks* what others write into *notes*, authenticated by *secret*.
 
-    Its state: the newest note that was read, and when to look again. A purge is over after *seconds*; *once* has those
-    who come together look together, and *forged* hears of a note that none of us wrote.
+    Its state: the newest note that was read, and when to look again. A purge is over after *seconds*, by which all is
+    forgotten that is remembered here, or later if whoever told says so. *once* has those who come together look
+    together, and *forged* hears of a note that none of us wrote.
     """
 
     def __init__(
@@ -46,6 +49,7 @@ class Hearing:
         self.marks = marks
         self.notes = notes
         self.secret = secret
+        self.seconds = seconds
         self.once = once
         self.now = now
         self.ticks = ticks
@@ -62,7 +66,7 @@ class Hearing:
 
     async def look(self) -> None:
         """Read what others have written since the last look."""
-        while True:
+        for _ in range(MOST_ROUNDS):
             news = await self.notes.news(self._newest)
             for name, note in news or ():
                 self._newest = name
@@ -75,7 +79,8 @@ class Hearing:
         try:
             age = self.now() - int(name.partition("-")[0]) / 1000
             for mark in read_note(note, self.secret, *self.marks.others):
-                if age < mark.seconds + SKEW:
-                    self.marks.put(mark)
+                seconds = max(mark.seconds, self.seconds)  # who told may remember for a shorter time than we do
+                if age < seconds + SKEW:
+                    self.marks.put(mark._replace(seconds=seconds))
         except ValueError:
             self.forged()

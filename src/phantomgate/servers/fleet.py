@@ -42,6 +42,8 @@ class Fleet:
 
     *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs;
     whoever goes by one of *others* is heard, too.
+    *least* is how many seconds a mark must last to outlive all that is remembered here, whatever others say who may
+    remember for a shorter time.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Fleet:
         tell: Callable[[Sequence[Mark]], Awaitable[bool]],
         notes: Notes | None,
         secret: bytes,
+        least: float,
         *,
         now: Clock,
         log: Log,
@@ -57,6 +60,7 @@ class Fleet:
         self._tell = tell
         self._notes = notes
         self._secret = self._before = secret
+        self._least = least
         self._others = others
         self._now = now
         self._log = log
@@ -64,8 +68,9 @@ class Fleet:
         self._ours: set[str] = set()
         self._last: deque[Heard] = deque(maxlen=SHOWN)
 
-    def adopt(self, notes: Notes | None, secret: bytes, others: tuple[bytes, ...] = ()) -> None:
+    def adopt(self, notes: Notes | None, secret: bytes, least: float, others: tuple[bytes, ...] = ()) -> None:
         """Share by *notes* and *secret* from now on; whoever still goes by the secret before it is heard, too."""
+        self._least = least
         if notes is not self._notes:
             self._notes, self._newest = notes, "0"  # what is heard twice does no harm
         if secret != self._secret:
@@ -120,19 +125,22 @@ class Fleet:
 
         None when nobody can know.
         """
-        if self._notes is None:
+        notes = self._notes
+        if notes is None:
             return False
-        news = await self._notes.news(self._newest, patient=True)
+        news = await notes.news(self._newest, patient=True)
         if news is None:
             return None
         for name, note in news:
-            self._newest = name
+            if notes is self._notes:  # else another took its place meanwhile, and is read from its beginning
+                self._newest = name
             if name in self._ours:
                 self._ours.discard(name)
                 continue
             try:
                 age = self._now() - int(name.partition("-")[0]) / 1000
-                marks = [mark for mark in self._read(note) if age < mark.seconds + _SKEW]
+                heard = [mark._replace(seconds=max(mark.seconds, self._least)) for mark in self._read(note)]
+                marks = [mark for mark in heard if age < mark.seconds + _SKEW]
             except ValueError:
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue

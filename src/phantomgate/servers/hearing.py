@@ -47,7 +47,7 @@ class Ears:
     def adopt(self, settings: Settings, wired: Wired) -> None:
         """Go by *settings*, of which *wired* was made, from now on. Where we listen stays."""
         self.settings, self.digests = settings, wired.digests
-        self.fleet.adopt(_notes(wired), wired.digests, wired.other_digests)
+        self.fleet.adopt(_notes(wired), wired.digests, mark_seconds(settings), wired.other_digests)
         self.purges.adopt(_purges(settings, wired, self.fleet, self.environ, self.log))
 
     def told(self) -> list[dict[str, Any]]:
@@ -63,7 +63,8 @@ class Ears:
 
 async def begin(settings: Settings, wired: Wired, tell: Tell, environ: Mapping[str, str], log: Log) -> Ears:
     """Hears of purges from now on, and has *tell* tell the workers. Raises SettingsError where nothing can listen."""
-    fleet = Fleet(tell, _notes(wired), wired.digests, now=time.time, log=log, others=wired.other_digests)
+    seconds, others = mark_seconds(settings), wired.other_digests
+    fleet = Fleet(tell, _notes(wired), wired.digests, seconds, now=time.time, log=log, others=others)
     purges = _purges(settings, wired, fleet, environ, log)
     await fleet.catch_up()
     listening = asyncio.create_task(fleet.listen())

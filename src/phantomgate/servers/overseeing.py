@@ -5,6 +5,7 @@ Rule: it decides about no request. Its own parts are prepared and swapped as the
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import NamedTuple
@@ -24,6 +25,8 @@ from phantomgate.servers.renewing import Renewing
 from phantomgate.servers.running import Tell
 
 MOST_RETIRED = 4
+ASK_SECONDS = 10.0
+"""How long servers may take to answer before settings change: one that takes longer is away, and stops nobody."""
 _LATEST = f"{2**53}-0"
 _NEWS = (Reason.CLIENT_REFUSED, Reason.BAD_ANSWER)
 """What a server answers to settings that are wrong. That it gives no answer may pass, and says nothing of them."""
@@ -65,14 +68,23 @@ class Overseeing:
             await offered.wired.sharing.notes.news(_LATEST)
         return print_
 
-    async def trouble(self) -> tuple[str, Refused] | None:
-        """Which server is asked in another way than before, and refuses that; None when there is no such server."""
+    async def trouble(self, seconds: float = ASK_SECONDS) -> tuple[str, Refused] | None:
+        """Which server is asked in another way than before, and refuses that within *seconds*; None when none does."""
         offered = self.renewing.prepared
         known = {id(probe) for probe in self.own.probes}
-        for probe in () if offered is None else offered.probes:
-            no = None if id(probe) in known else await probe.ask()
-            if no is not None and no.reason in _NEWS:
-                return probe.name, no
+        probes = [probe for probe in (() if offered is None else offered.probes) if id(probe) not in known]
+        asked = [asyncio.ensure_future(probe.ask()) for probe in probes]
+        try:
+            if asked:
+                await asyncio.wait(asked, timeout=seconds)
+            for probe, one in zip(probes, asked, strict=True):
+                no = one.result() if one.done() else None
+                if no is not None and no.reason in _NEWS:
+                    return probe.name, no
+        finally:
+            for one in asked:
+                one.cancel()
+            await asyncio.gather(*asked, return_exceptions=True)
         return None
 
     def also(self) -> Message:

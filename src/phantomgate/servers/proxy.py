@@ -79,6 +79,7 @@ class Terms:
     max_header_bytes: int = 65536
     published: Mapping[str, Published] = field(default_factory=dict)
     resource_metadata: str = ""
+    max_headers: int = 128
 
     def url(self, target: str) -> URL:
         """Where *target* is at the API, as it was judged: nothing in it is decoded, encoded or resolved.
@@ -116,9 +117,10 @@ class Proxy:
         stall_seconds: float = STALL_SECONDS,
         published: Mapping[str, Published] = MappingProxyType({}),
         resource_metadata: str = "",
+        max_headers: int = 128,
         random: Callable[[int], bytes] = os.urandom,
     ) -> None:
-        self.terms = Terms(gateway, upstream, owned, realm, max_header_bytes, published, resource_metadata)
+        self.terms = Terms(gateway, upstream, owned, realm, max_header_bytes, published, resource_metadata, max_headers)
         self.ending = False
         self.tunnels = Tunnels()
         self._metrics = metrics or Metrics()
@@ -172,6 +174,7 @@ class Proxy:
             Headers.of(request.raw_headers),
             peer=request.remote or "unix",
             limit=terms.max_header_bytes,
+            most=terms.max_headers,
             owned=terms.owned,
         )
         decision = await terms.gateway.decide(asked)

@@ -272,8 +272,9 @@ class Run:
             one.drain(seconds)
 
     def _told_to_reload(self) -> None:
-        """What SIGHUP does: it asks for the settings as they are now, once more each time."""
-        if self.reloading is not None and not self.supervisor.draining.is_set():
+        """What SIGHUP does: it asks for the settings as they are now. One change may wait for another, and reads what
+        there is once its turn has come; who asks meanwhile is served by that one."""
+        if self.reloading is not None and not self.supervisor.draining.is_set() and len(self._tasks) < 2:
             task = asyncio.get_running_loop().create_task(self.reloading.reload("signal"))
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)

@@ -171,6 +171,7 @@ def _proxy(wired: Wired, log: Log) -> _Kind:
             "owned": settings.forward.claims,
             "realm": settings.serve.realm,
             "max_header_bytes": settings.serve.max_header_bytes,
+            "max_headers": settings.serve.max_headers,
             "published": wired.published,
             "resource_metadata": wired.resource_metadata,
         }
