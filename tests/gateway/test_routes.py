@@ -60,6 +60,16 @@ def test_the_first_match_wins_and_methods_count():
     assert found("/orders/1", "QUERY", rules) is Reason.NO_ROUTE
 
 
+@pytest.mark.parametrize("method", ["delete", "Delete", "dELETE"])
+def test_a_method_that_careless_apis_take_for_another_is_refused_where_that_has_a_rule_of_its_own(method):
+    rules = (("/orders/**", ("DELETE",)), ("/**", ()))
+
+    assert found("/orders/1", "DELETE", rules) == "/orders/**"
+    assert found("/orders/1", method, rules) is Reason.MALFORMED_REQUEST
+    assert found("/%6frders/1", method, rules) is Reason.MALFORMED_REQUEST
+    assert found("/x", method, rules) == "/**"
+
+
 @pytest.mark.parametrize(
     "path",
     [

@@ -2,7 +2,7 @@
 
 Rule: the path is matched as the client sent it. A path that two servers could read in two ways is refused before it is
 matched, since the API behind us may read it the other way; and so is one whose encoded letters, decoded, would lead to
-another line of the table.
+another line of the table, and a method that would in capitals.
 """
 
 from __future__ import annotations
@@ -52,7 +52,12 @@ def route_table(rules: Sequence[Rule], policy: Route) -> Match:
         route = first(request.method, path)
         if route is None:
             raise Refused(Reason.NO_ROUTE, "no route matches this method and path")
-        if "%" in path and first(request.method, decoded(path)) is not route:
+        method = request.method
+        if not method.isupper():  # case counts (RFC 9110 §9.1), but Django and Werkzeug take `delete` for DELETE
+            method = method.upper()
+            if first(method, path) is not route:
+                raise Refused(Reason.MALFORMED_REQUEST, "the method leads to another rule when it is in capitals")
+        if "%" in path and first(method, decoded(path)) is not route:
             raise Refused(Reason.MALFORMED_REQUEST, "the path's encoded letters lead to another rule when decoded")
         return route
 
