@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from itertools import cycle
 from typing import Any
 
-from jwt_verify import AUDIENCE, ISSUER, _claims, _key, _segment
+from jwt_verify import AUDIENCE, ISSUER, claims_until, make_key, segment
 from measure import Broken, Missing
 from report import Floor, Report, Run
 
@@ -42,7 +42,7 @@ def asgi_middleware(run: Run) -> Report:
         import starlette  # noqa: F401 - whether it is here
     except ImportError:
         raise Missing("Starlette is not installed") from None
-    private, jwk, _ = _key("RS256")
+    private, jwk, _ = make_key("RS256")
     tokens = [_signed(private, run.expires_at, number) for number in range(TOKENS)]
     with asyncio.Runner() as runner, _applications(tokens, jwk) as apps:
         for who, app in apps.items():
@@ -74,8 +74,8 @@ def asgi_middleware(run: Run) -> Report:
 def _signed(sign: Callable[[bytes], bytes], expires_at: int, number: int) -> str:
     more = {f"claim_{at}": f"value {at:020}" for at in range(12)}
     head = {"alg": "RS256", "typ": "at+jwt", "kid": "k"}
-    data = f"{_segment(head)}.{_segment({**_claims(expires_at), **more, 'sub': f'user-{number}'})}"
-    return f"{data}.{_segment(sign(data.encode()))}"
+    data = f"{segment(head)}.{segment({**claims_until(expires_at), **more, 'sub': f'user-{number}'})}"
+    return f"{data}.{segment(sign(data.encode()))}"
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def _right(contest: Contest) -> None:
         raise Broken(f"{who} takes a changed signature for {contest.name}")
 
 
-def _claims(expires_at: int) -> dict[str, Any]:
+def claims_until(expires_at: int) -> dict[str, Any]:
     # RFC 9068 §2.2 and its example
     return {
         "iss": ISSUER,
@@ -125,11 +125,11 @@ def _large(expires_at: int) -> Contest:
 
 
 def _contest(name: str, alg: str, expires_at: int, more: dict[str, Any] | None = None) -> Contest:
-    signing, jwk, bare_of = _key(alg)
+    signing, jwk, bare_of = make_key(alg)
     head = {"alg": alg, "typ": "at+jwt", "kid": "RjEwOwOA"}
-    data = f"{_segment(head)}.{_segment({**_claims(expires_at), **(more or {})})}"
+    data = f"{segment(head)}.{segment({**claims_until(expires_at), **(more or {})})}"
     signature = signing(data.encode())
-    token = f"{data}.{_segment(signature)}"
+    token = f"{data}.{segment(signature)}"
     published = {**jwk, "kid": "RjEwOwOA", "alg": alg, "use": "sig"}
     ways = {"phantomgate": _ours(alg, published), "PyJWT": _pyjwt(alg, published), "joserfc": _joserfc(alg, published)}
     return Contest(name, token, ways, bare_of(signature, data.encode()))
@@ -184,7 +184,9 @@ def _joserfc(alg: str, jwk: dict[str, str]) -> Callable[[str], str]:
     return verify
 
 
-def _key(alg: str) -> tuple[Callable[[bytes], bytes], dict[str, str], Callable[[bytes, bytes], Callable[[], object]]]:
+def make_key(
+    alg: str,
+) -> tuple[Callable[[bytes], bytes], dict[str, str], Callable[[bytes, bytes], Callable[[], object]]]:
     """A new key: how it signs, its public JWK, and the bare verification of one signature."""
     from cryptography.hazmat.primitives import hashes
     from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa
@@ -194,7 +196,7 @@ def _key(alg: str) -> tuple[Callable[[bytes], bytes], dict[str, str], Callable[[
     if alg == "EdDSA":
         edwards = ed25519.Ed25519PrivateKey.generate()
         verify = edwards.public_key().verify
-        jwk = {"kty": "OKP", "crv": "Ed25519", "x": _segment(edwards.public_key().public_bytes_raw())}
+        jwk = {"kty": "OKP", "crv": "Ed25519", "x": segment(edwards.public_key().public_bytes_raw())}
         return edwards.sign, jwk, lambda signature, data: lambda: verify(signature, data)
     if alg == "ES256":
         curve = ec.generate_private_key(ec.SECP256R1())
@@ -209,13 +211,13 @@ def _key(alg: str) -> tuple[Callable[[bytes], bytes], dict[str, str], Callable[[
             der = encode_dss_signature(int.from_bytes(signature[:32]), int.from_bytes(signature[32:]))
             return lambda: check(der, data, scheme)
 
-        jwk = {"kty": "EC", "crv": "P-256", "x": _segment(point.x.to_bytes(32)), "y": _segment(point.y.to_bytes(32))}
+        jwk = {"kty": "EC", "crv": "P-256", "x": segment(point.x.to_bytes(32)), "y": segment(point.y.to_bytes(32))}
         return sign, jwk, bare
     private = rsa.generate_private_key(65537, 2048)
     numbers = private.public_key().public_numbers()
     prove = private.public_key().verify
     pad = padding.PKCS1v15() if alg == "RS256" else padding.PSS(padding.MGF1(sha256), 32)
-    jwk = {"kty": "RSA", "n": _segment(numbers.n.to_bytes(256)), "e": "AQAB"}
+    jwk = {"kty": "RSA", "n": segment(numbers.n.to_bytes(256)), "e": "AQAB"}
     return (
         lambda data: private.sign(data, pad, sha256),
         jwk,
@@ -223,6 +225,6 @@ def _key(alg: str) -> tuple[Callable[[bytes], bytes], dict[str, str], Callable[[
     )
 
 
-def _segment(value: object) -> str:
+def segment(value: object) -> str:
     data = value if isinstance(value, bytes) else json.dumps(value, separators=(",", ":")).encode()
     return urlsafe_b64encode(data).rstrip(b"=").decode()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from phantomgate.config.asking_checks import missing, problems_of_client, wants_secret
+from phantomgate.config.asking_checks import IN_THE_CLEAR, missing, problems_of_token_client
 from phantomgate.config.kinds import found
 from phantomgate.config.network import insecure, read_address
 from phantomgate.config.settings import Settings
@@ -29,21 +29,18 @@ def problems_of_agent(settings: Settings, unread: Collection[str] = ()) -> Itera
     """(setting, what is wrong with it and how to mend it) for everything about [agent] that is."""
     if not settings.has_agent:
         return
-    yield from problems_of_client("agent", settings.agent, unread)
     for name, also, check in _CHECKS:
         if not any(f"agent.{one}" in unread or one in unread for one in (name, *also)):
             text = check(settings)
             if text:
                 yield f"agent.{name}", text
+    # A public client could be played by anybody (OAuth 2.0 for Browser-Based Apps §6.1)
+    yield from problems_of_token_client("agent", settings.agent, unread)
     for name in _ENDPOINTS:
         url: str = getattr(settings.agent, name)
         private = not url or url.startswith("file:") or settings.agent.allow_insecure_http or not insecure(url)
         if not private and f"agent.{name}" not in unread:
-            yield f"agent.{name}", _CLEAR
-
-
-_CLEAR = "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
-allow_insecure_http = true)"
+            yield f"agent.{name}", IN_THE_CLEAR
 
 
 LEAST_WINDOW = 2.0
@@ -71,19 +68,6 @@ def _issuer_is_there(settings: Settings) -> str:
 
 def _client_is_there(settings: Settings) -> str:
     return "" if settings.agent.client_id else missing("agent", "client_id", "single-page-app")
-
-
-def _secret_is_there(settings: Settings) -> str:
-    """A public client could be played by anybody (OAuth 2.0 for Browser-Based Apps §6.1)."""
-    if settings.agent.client_secret or not wants_secret(settings.agent):
-        return ""
-    return missing("agent", "client_secret", "env:NAME")
-
-
-def _client_authenticates(settings: Settings) -> str:
-    if settings.agent.client_auth != "bearer":
-        return ""
-    return 'is "bearer", by which no client authenticates at a token endpoint; write "basic" or another'
 
 
 def _page_is_there(settings: Settings) -> str:
@@ -164,8 +148,6 @@ def _par_has_a_place(settings: Settings) -> str:
 _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("issuer", ("endpoint", "authorization_endpoint", "keys"), _issuer_is_there),
     ("client_id", (), _client_is_there),
-    ("client_secret", ("client_auth",), _secret_is_there),
-    ("client_auth", (), _client_authenticates),
     ("redirect_uri", ("session.trusted_web_origins",), _page_is_there),
     ("listen", ("session.keys",), _cookies_are_sealed),
     ("listen", ("serve.listen", "serve.manage"), _listens_apart),

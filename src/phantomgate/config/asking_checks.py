@@ -41,6 +41,22 @@ def problems_of_client(at: str, asked: AsClient, unread: Collection[str] = ()) -
                 yield f"{at}.{name}", text
 
 
+def problems_of_token_client(at: str, asked: AsClient, unread: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+    """The same for a client of a token endpoint, where a bearer token says nothing of who we are."""
+    yield from problems_of_client(at, asked, unread)
+    if f"{at}.client_auth" in unread:
+        return
+    if not asked.client_secret and wants_secret(asked) and f"{at}.client_secret" not in unread:
+        yield f"{at}.client_secret", missing(at, "client_secret", "env:NAME")
+    if asked.client_auth == "bearer":
+        text = 'is "bearer", by which no client authenticates at a token endpoint; write "basic" or another'
+        yield f"{at}.client_auth", text
+
+
+IN_THE_CLEAR = "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
+allow_insecure_http = true)"
+
+
 def wants_secret(asked: AsClient) -> bool:
     """Whether we show who we are by a shared secret or token."""
     return asked.client_auth not in ("private_key_jwt", "tls_client_auth")

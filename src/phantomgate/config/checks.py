@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator
 from typing import TypeAlias
 
-from phantomgate.config.asking_checks import missing, problems_of_asking, wants_secret
+from phantomgate.config.asking_checks import IN_THE_CLEAR, missing, problems_of_asking, wants_secret
 from phantomgate.config.network import insecure, is_loopback, read_address
 from phantomgate.config.settings import (
     Introspection,
@@ -121,8 +121,7 @@ def _endpoint_is_private(settings: Settings) -> str:
     endpoint = settings.introspection.endpoint
     if not endpoint or settings.introspection.allow_insecure_http or not insecure(endpoint):
         return ""
-    return "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
-allow_insecure_http = true)"
+    return IN_THE_CLEAR
 
 
 def _callers_are_named(settings: Settings) -> str:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
-from phantomgate.config.asking_checks import missing, problems_of_client, wants_secret
+from phantomgate.config.asking_checks import IN_THE_CLEAR, missing, problems_of_token_client
 from phantomgate.config.network import insecure
 from phantomgate.config.settings import Settings
 from phantomgate.oauth.urls import check_issuer
@@ -17,12 +17,12 @@ def problems_of_exchange(settings: Settings, unread: Collection[str] = ()) -> It
     """(setting, what is wrong with it and how to mend it) for everything about [exchange] that is."""
     if not settings.exchanges:
         return
-    yield from problems_of_client("exchange", settings.exchange, unread)
     for name, also, check in _CHECKS:
         if not any(f"exchange.{one}" in unread or one in unread for one in (name, *also)):
             text = check(settings)
             if text:
                 yield f"exchange.{name}", text
+    yield from problems_of_token_client("exchange", settings.exchange, unread)
 
 
 def _endpoint_is_there(settings: Settings) -> str:
@@ -43,24 +43,11 @@ def _endpoint_is_private(settings: Settings) -> str:
     asked = settings.exchange
     if not asked.endpoint or asked.allow_insecure_http or not insecure(asked.endpoint):
         return ""
-    return "is http, which would send our secret and the tokens in the clear; write https:// (or, for a test only, \
-allow_insecure_http = true)"
+    return IN_THE_CLEAR
 
 
 def _client_is_there(settings: Settings) -> str:
     return "" if settings.exchange.client_id else missing("exchange", "client_id", "api-gateway")
-
-
-def _secret_is_there(settings: Settings) -> str:
-    if settings.exchange.client_secret or not wants_secret(settings.exchange):
-        return ""
-    return missing("exchange", "client_secret", "env:NAME")
-
-
-def _client_authenticates(settings: Settings) -> str:
-    if settings.exchange.client_auth != "bearer":
-        return ""
-    return 'is "bearer", by which no client authenticates at a token endpoint; write "basic" or another'
 
 
 def _somebody_is_named(settings: Settings) -> str:
@@ -86,8 +73,6 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("endpoint", ("issuer",), _endpoint_is_there),
     ("endpoint", ("allow_insecure_http",), _endpoint_is_private),
     ("client_id", (), _client_is_there),
-    ("client_secret", ("client_auth",), _secret_is_there),
-    ("client_auth", (), _client_authenticates),
     ("audience", ("resource",), _somebody_is_named),
     ("endpoint", ("mint.keys",), _one_makes_the_jwt),
     ("subject_token", ("introspection.answer", "issuers"), _there_is_a_jwt),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
 
@@ -62,7 +62,6 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
 
     renewing = Renewing(make, log)
     now = await renewing.first(start)
-    settings = now.settings
 
     def adopt(newer: _Agent) -> None:
         nonlocal now
@@ -73,21 +72,7 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         return await now.wired.agent.handle(request)
 
     renewing.adopt = adopt
-    server = _Server(
-        uvicorn.Config(
-            agent_asgi(handle),
-            http="h11",  # the one of uvicorn's parsers that bounds a request's head
-            ws="none",
-            lifespan="off",
-            log_config=None,
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            limit_concurrency=MAX_CONNECTIONS,
-            timeout_keep_alive=int(settings.serve.idle_timeout),
-            h11_max_incomplete_event_size=max(settings.serve.max_header_bytes, MAX_BODY),
-        )
-    )
+    server = _server(handle, now.settings)
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     try:
         while not server.started and not serving.done():  # noqa: ASYNC110 - uvicorn tells it by no other way
@@ -108,6 +93,25 @@ async def work(listening: socket.socket, end: socket.socket, log: Log, metrics: 
         alone.close()
         await channel.close()
     return 0
+
+
+def _server(handle: Callable[[AgentRequest], Awaitable[AgentReply]], settings: Settings) -> _Server:
+    """What serves the answers of *handle*."""
+    return _Server(
+        uvicorn.Config(
+            agent_asgi(handle),
+            http="h11",  # the one of uvicorn's parsers that bounds a request's head
+            ws="none",
+            lifespan="off",
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            limit_concurrency=MAX_CONNECTIONS,
+            timeout_keep_alive=int(settings.serve.idle_timeout),
+            h11_max_incomplete_event_size=max(settings.serve.max_header_bytes, MAX_BODY),
+        )
+    )
 
 
 if __name__ == "__main__":
