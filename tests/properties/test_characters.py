@@ -7,9 +7,10 @@ import re
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from phantomgate.adapters.aws_events import _arn
+from phantomgate.adapters.aws_events import _arn, read_asked
 from phantomgate.backends.http_reply import ReplyReader
 from phantomgate.backends.http_request import _is_token, _is_value
+from phantomgate.config.drop_in import DropIn, _phantom
 from phantomgate.config.durations import _parts, read_duration, read_size
 from phantomgate.config.vocabulary import CLIENT_ID, ISSUER, REALM, SCOPES, SECRET
 from phantomgate.core.characters import only, only_bytes, printable
@@ -162,6 +163,30 @@ def test_bearer(value):
 @given(near("abc", "a.b-c~+/", "=", "=="))
 def test_b64token(text):
     assert bool(re.fullmatch(r"[A-Za-z0-9\-._~+/]+=*", text)) is is_b64token(text)
+
+
+@given(near("bearer", "BEARER", "Bearer", "ab", "=", "\u017f", "\u0130"))
+@example("bEARER")
+@example("bearer=")
+def test_a_token_that_stands_alone(text):
+    wanted = re.fullmatch(r"(?!(?i:bearer)\Z)[A-Za-z0-9\-._~+/]+=*", text)
+    arn = "arn:aws:execute-api:eu-west-1:1:abc/prod/GET/"
+    event = {"type": "TOKEN", "methodArn": arn, "authorizationToken": text}
+
+    added = read_asked(event, bare_token=True).request.headers.all(b"authorization")
+    assert bool(wanted) is (added == [b"Bearer " + text.encode("utf-8", "replace")])
+
+
+@given(near("a", "-", ".", "[", "]", "::1", "Ff", "_"), near("1", "443", "65536", "123456"))
+@example("[]", "")
+@example("a\n", "443\n")
+def test_the_host_and_port_of_a_drop_in(host, port):
+    found = DropIn()
+    _phantom({"HOST": host, "PORT": port, "INTROSPECTION_PATH": "/i"}, found)
+    said = {one.setting for one in found.problems}
+
+    assert bool(re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host)) is ("HOST" not in said)
+    assert bool(re.fullmatch(r"[0-9]{1,5}", port or "443")) is ("PORT" not in said)
 
 
 @given(near("GET", "x-a", "!#$%&'*+.^_`|~", "(", "a b"))

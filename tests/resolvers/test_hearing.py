@@ -180,3 +180,17 @@ def test_a_mark_that_comes_while_a_token_is_cleared_is_not_forgotten(clock):
     assert marks.clears(token)  # it was before
     del marks.denies
     assert not marks.clears(token)
+
+
+@pytest.mark.parametrize("name", ["9" * 400 + "-0", "9" * 5000 + "-0", "-1", "", "now-1", "\u0663-0"])
+def test_a_name_that_no_store_gives_is_no_reason_to_refuse(drive, clock, shelf, name):
+    asked = []
+
+    async def news(since):
+        asked.append(since)
+        return [(name, write_note(over(), SECRET))] if len(asked) == 1 else None
+
+    shelf.news = news
+    process = Process(clock, shelf)
+
+    assert "let in" == drive(process("bob"))

@@ -266,6 +266,18 @@ def test_nobody_is_waited_for_longer_than_the_invocation_lasts():
     assert "less than 0.5 s left" in function.log
 
 
+def test_a_context_that_can_not_be_read_is_no_answer_and_its_words_are_nobodys():
+    class Context:
+        def get_remaining_time_in_millis(self):
+            raise RuntimeError("canary-of-the-context")
+
+    function = Function()
+    with pytest.raises(Trouble, match="no answer could be made") as no:
+        function.function.answer({}, Context())
+
+    assert "canary" not in f"{no.value}{function.log}"
+
+
 def test_the_state_may_be_in_redis():
     with servers() as make:
         shared = {

@@ -14,7 +14,7 @@ from lambdas import ENVIRON, Lambda, rest, sample
 from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.config.log import LogLine
 from phantomgate.servers.authorizer import Authorizer
-from phantomgate.servers.invocation import KEPT_SECONDS
+from phantomgate.servers.invocation import KEPT_SECONDS, Invocation
 from phantomgate.testing import FakeClock
 
 
@@ -149,3 +149,36 @@ def test_what_is_remembered_is_answered_without_any_time():
     before = function.authorizer.answer(event, Told(3000))
 
     assert before == function.authorizer.answer(event, Told(0))
+
+
+def broken() -> int:
+    raise RuntimeError("canary-of-the-context")
+
+
+@pytest.mark.parametrize("said", [broken, lambda: 10**400], ids=["raises", "too large for a number of seconds"])
+def test_a_context_that_can_not_be_read_is_trouble_and_its_words_are_nobodys(said):
+    context = Told(None)
+    context.get_remaining_time_in_millis = said
+    function = Lambda()
+    with pytest.raises(Trouble, match="server_error") as no:
+        function.authorizer.answer(rest("GET", "/x"), context)
+
+    assert "canary" not in str(no.value)
+    assert no.value.__cause__ is None
+    assert [] == function.http.calls
+
+
+@pytest.mark.parametrize("said", [float("-inf"), -1, 0, False])
+def test_no_time_is_no_time_however_it_is_said(said):
+    function = Lambda()
+    with pytest.raises(Trouble, match="temporarily_unavailable"):
+        function.authorizer.answer(rest("GET", "/x"), Told(said))
+
+    assert [] == function.http.calls
+
+
+def test_what_is_left_is_a_time_and_nothing_else():
+    invocation = Invocation(dict, None, time.time, time.monotonic)
+    invocation.begin(Told(float("nan")))
+
+    assert invocation.left() > 0

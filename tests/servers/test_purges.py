@@ -312,6 +312,14 @@ def test_a_note_that_none_of_us_wrote_is_nobody_s(drive, clock, log, tmp_path):
     assert 4 == (tmp_path / "log").read_text().count("shared_cache_forged")
 
 
+def test_a_name_that_no_store_gives_keeps_nobody_from_what_comes_after(drive, clock, log):
+    shelf, told = Shelf(), []
+    drive(shelf.tell(write_note([MARK], b"s")))
+    shelf.notes.insert(0, ("9" * 400 + "-0", write_note([MARK], b"s")))
+    drive(machine(shelf, log, clock, told).look())
+    assert [MARK] == told
+
+
 def test_a_purge_by_another_secret_is_believed_while_secrets_are_changed(drive, clock, log):
     shelf, told = Shelf(), []
 

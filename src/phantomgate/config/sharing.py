@@ -15,7 +15,6 @@ from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Notes, Once, Pause, Resolver, SharedFacts
-from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.keys import Keys
 from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
@@ -32,13 +31,14 @@ Say = Callable[[str, str], None]
 """Hears (event, why) of a store that is lost, back, or tampered with."""
 
 
-class Secrets(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Secrets:
     """What [redis] refers to, read."""
 
-    secret: str = ""
-    password: str = ""
-    sentinel_password: str = ""
-    others: tuple[str, ...] = ()
+    secret: str = field(default="", repr=False)
+    password: str = field(default="", repr=False)
+    sentinel_password: str = field(default="", repr=False)
+    others: tuple[str, ...] = field(default=(), repr=False)
     """By which purges are believed, too."""
 
 

@@ -82,5 +82,5 @@ class Hearing:
                 seconds = max(mark.seconds, self.seconds)  # who told may remember for a shorter time than we do
                 if age < seconds + SKEW:
                     self.marks.put(mark._replace(seconds=seconds))
-        except ValueError:
+        except (ValueError, OverflowError):  # a name of more digits than a time has
             self.forged()

@@ -41,8 +41,8 @@ class AgentFunction:
 
     def answer(self, event: object, context: object = None) -> dict[str, Any]:
         """The answer to *event*. Raises Trouble when there is none. *context* as for `Authorizer.answer`."""
-        self._invocation.begin(context)
         try:
+            self._invocation.begin(context)
             request, form = read_agent_event(event)
             wired = self._wired or self._wire()
             reply: AgentReply = finish(wired.agent.handle(request))

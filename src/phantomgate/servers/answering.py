@@ -25,7 +25,7 @@ from phantomgate.config.log import Level
 from phantomgate.config.wiring import Wired
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, HeaderChange, Refuse, Request, Token
-from phantomgate.core.nouns import dataclass
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.gateway.rule import Rule
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Ready:
     wired: Wired
     rules: tuple[Rule, ...]
     table: Table | None
-    secret: str
+    secret: str = field(repr=False)
 
 
 def write_answer(ready: Ready, asked: Asked, decision: Decided, say: Say) -> dict[str, Any]:

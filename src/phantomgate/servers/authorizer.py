@@ -55,8 +55,8 @@ class Authorizer:
 
         *context* is Lambda's: nobody is waited for longer than it has time, less what is kept to answer in.
         """
-        self._invocation.begin(context)
         try:
+            self._invocation.begin(context)
             return self._answer(event)
         except (Unauthorized, Trouble) as said:
             if isinstance(said, Trouble) and not said.logged:

@@ -141,7 +141,7 @@ class Fleet:
                 age = self._now() - int(name.partition("-")[0]) / 1000
                 heard = [mark._replace(seconds=max(mark.seconds, self._least)) for mark in self._read(note)]
                 marks = [mark for mark in heard if age < mark.seconds + _SKEW]
-            except ValueError:
+            except (ValueError, OverflowError):  # a name of more digits than a time has
                 self._log.say(Level.WARNING, "shared_cache_forged", detail="a purge that none of us wrote")
                 continue
             if marks:

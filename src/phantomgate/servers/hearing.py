@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from phantomgate.config.log import Level, Log
@@ -28,9 +28,9 @@ class Ears:
 
     settings: Settings
     fleet: Fleet
-    digests: bytes
+    digests: bytes = field(repr=False)
     purges: Purges
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     log: Log
     listening: asyncio.Task[None]
     deaf: Callable[[], Awaitable[None]] | None

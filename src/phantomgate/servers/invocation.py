@@ -6,7 +6,7 @@ Rule: nothing is waited for so long that no time is left to say so, and of what 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from math import inf
+from math import inf, isnan
 from typing import Any
 
 from phantomgate.adapters.aws_answers import Trouble
@@ -103,4 +103,4 @@ def _seconds(context: object) -> float:
     """What is left of the invocation by Lambda's *context*; no end where it doesn't say."""
     told = getattr(context, "get_remaining_time_in_millis", None)
     millis = told() if callable(told) else None
-    return millis / 1000 if isinstance(millis, (int, float)) else inf
+    return millis / 1000 if isinstance(millis, (int, float)) and not isnan(millis) else inf

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from phantomgate.agent.ports import no_gateways
@@ -53,11 +53,11 @@ class Overseeing:
     """
 
     renewing: Renewing[Own]
-    environ: Mapping[str, str]
+    environ: Mapping[str, str] = field(repr=False)
     log: Log
     own: Own
     ears: Ears | None = None
-    retired: tuple[bytes, ...] = ()
+    retired: tuple[bytes, ...] = field(default=(), repr=False)
 
     async def prepare(self, message: Message) -> str:
         """The print of the settings in *message*, which can be gone by. Raises SettingsError."""
