@@ -132,8 +132,10 @@ def test_an_agent_that_gets_to_no_answer_lets_nothing_in_and_one_that_is_late_no
     with ThreadPoolExecutor(len(ports)) as pool:
         answers = dict(zip(ports, pool.map(lambda port: ask(port, token="opaque").status, ports.values()), strict=True))
     assert (dict.fromkeys(WAITED_FOR, 503), []) == (answers, api.requests)
-    ((stream, frame),) = stubs["silent"].seen
-    stubs["silent"].says = lambda *ids: allow(stream, frame) + answer(*ids, status=401, body="{}")
+    silent = stubs["silent"]
+    until(lambda: silent.seen or ask(ports["silent"], token="opaque") is None, "the silent one to be asked")
+    stream, frame = silent.seen[-1]
+    silent.says = lambda *ids: allow(stream, frame) + answer(*ids, status=401, body="{}")
     assert (401, []) == (ask(ports["silent"], token="another").status, api.requests)
 
 
