@@ -80,7 +80,8 @@ def test_a_request_has_every_field_that_came_and_cookies_are_parted_as_browsers_
 
 @pytest.mark.parametrize("field", ["a=1; b=2", "a=1;b=2"])
 def test_cookies_that_a_function_url_gives_in_both_places_came_once(field):
-    event = http(headers={"cookie": field}, cookies=["a=1", "b=2"])
+    url = {**http()["requestContext"], "domainName": "abc.lambda-url.eu-west-1.on.aws"}
+    event = http(headers={"cookie": field}, cookies=["a=1", "b=2"], requestContext=url)
 
     assert [field.encode()] == read_agent_event(event)[0].headers.all(b"cookie")
 
@@ -89,7 +90,8 @@ def test_cookies_that_a_function_url_gives_in_both_places_came_once(field):
     "cookies", [["a=1"], ["b=2", "a=1"], ["a=1", "b=2", "b=2"], ["a=1", "b=3"], ["a=1; b=2", "c=3"]]
 )
 def test_cookies_that_differ_between_both_places_all_came(cookies):
-    event = http(headers={"cookie": "a=1; b=2"}, cookies=cookies)
+    url = {**http()["requestContext"], "domainName": "abc.lambda-url.eu-west-1.on.aws"}
+    event = http(headers={"cookie": "a=1; b=2"}, cookies=cookies, requestContext=url)
 
     assert [b"a=1; b=2", "; ".join(cookies).encode()] == read_agent_event(event)[0].headers.all(b"cookie")
 

@@ -27,9 +27,15 @@ def read_fields(event: Mapping[str, Any]) -> Headers:
     cookies = event.get("cookies")
     if isinstance(cookies, list) and cookies:  # payload 2.0 takes them out of the headers
         together = b"; ".join(_bytes(cookie) for cookie in cookies)
-        if _parts(together) not in map(_parts, headers.all(b"cookie")):  # a Function URL leaves them there, too
+        if not of_url(event) or _parts(together) not in map(_parts, headers.all(b"cookie")):
             headers.add(b"cookie", together)
     return headers
+
+
+def of_url(event: Mapping[str, Any]) -> bool:
+    """Whether *event* is a Function URL's, which lists cookies and leaves them in the headers too."""
+    context = event.get("requestContext")
+    return isinstance(context, dict) and ".lambda-url." in str(context.get("domainName"))
 
 
 def _parts(cookies: bytes) -> list[bytes]:

@@ -12,7 +12,7 @@ from binascii import Error, a2b_base64
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from phantomgate.adapters.aws_fields import read_fields, read_query
+from phantomgate.adapters.aws_fields import of_url, read_fields, read_query
 from phantomgate.adapters.forward_auth import read_decide, read_exchange, write_allow, write_exchange
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason, Refused
@@ -50,7 +50,7 @@ def read_http(event: object, source: str) -> HttpAsked | None:
     if not isinstance(event, dict) or not isinstance(context, dict) or "type" in event:
         return None
     http, elb = context.get("http"), context.get("elb")
-    if isinstance(http, dict) and event.get("version") == "2.0" and ".lambda-url." in str(context.get("domainName")):
+    if isinstance(http, dict) and event.get("version") == "2.0" and of_url(event):
         method, path, peer = str(http.get("method")), event.get("rawPath"), str(http.get("sourceIp") or "")
     elif isinstance(elb, dict) and "targetGroupArn" in elb and "version" not in event:
         method, path, peer = str(event.get("httpMethod")), event.get("path"), ""
