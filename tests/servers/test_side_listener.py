@@ -22,7 +22,7 @@ def bound(request, tmp_path):
 
 
 @asynccontextmanager
-async def answering(bound, *, idle_seconds=30.0, body_seconds=10.0):
+async def answering(bound, *, idle_seconds=30.0, body_seconds=10.0, most=256):
     """A listener that repeats the body it was sent; what opens a connection to it."""
 
     async def repeated(request):
@@ -36,7 +36,7 @@ async def answering(bound, *, idle_seconds=30.0, body_seconds=10.0):
     app.router.add_post("/broken", broken)
     runner = side_runner(app)
     await runner.setup()
-    server = await answer_at(runner, bound.sockets[0], idle_seconds)
+    server = await answer_at(runner, bound.sockets[0], idle_seconds, most)
     where = bound.sockets[0].getsockname()
     writers = []
 
@@ -68,6 +68,20 @@ def test_who_sends_no_whole_head_is_sent_away(bound, data):
     async def story():
         async with answering(bound, idle_seconds=0.05) as connect:
             assert b"" == await said(connect, data)
+
+    asyncio.run(story())
+
+
+def test_one_connection_more_than_there_may_be_is_closed(bound):
+    async def story():
+        async with answering(bound, most=2) as connect:
+            kept = [await connect() for _ in range(2)]
+            reader, _ = await connect()
+            assert b"" == await reader.read()
+            for reader, writer in kept:
+                writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+                assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+            assert (await said(connect, b"nonsense\r\n\r\n")).startswith(b"HTTP/1.0 400 ")  # there is room again
 
     asyncio.run(story())
 

@@ -18,16 +18,30 @@ from aiohttp.typedefs import Handler, Middleware
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
-from phantomgate.servers.sockets import BACKLOG, bind_tcp, bind_unix, why
+from phantomgate.servers.sockets import bind_tcp, bind_unix, why
 
 IDLE_SECONDS = 30.0
 """How long a connection may be without a whole head of a request."""
 BODY_SECONDS = 10.0
 """How long a body may take to come."""
+MOST_CONNECTIONS = 256
+"""How many there may be at a time. Each costs a descriptor, and the supervisor needs some to start workers."""
+BACKLOG = 128
+"""Connections that wait. asyncio tries as many at once, and complains of each, when there are no descriptors left."""
 
 
 class _Connection(web.RequestHandler):
-    """One client, as aiohttp has it, but for what is answered and logged of what can't be read."""
+    """One client, as aiohttp has it, but for what is answered and logged of what can't be read, and for the bound."""
+
+    def __init__(self, server: web.Server, most: int, **options: Any) -> None:
+        super().__init__(server, **options)
+        self._server, self._most = server, most
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """As asyncio calls it."""
+        super().connection_made(transport)
+        if len(self._server.connections) > self._most:
+            self.force_close()
 
     def handle_error(
         self,
@@ -74,9 +88,15 @@ def side_runner(app: web.Application) -> web.AppRunner:
 
 
 async def answer_at(
-    runner: web.AppRunner, listening: socket.socket, idle_seconds: float = IDLE_SECONDS
+    runner: web.AppRunner,
+    listening: socket.socket,
+    idle_seconds: float = IDLE_SECONDS,
+    most: int = MOST_CONNECTIONS,
 ) -> asyncio.AbstractServer:
-    """Have *runner*, which is set up, answer on *listening* too, until what is given back is closed."""
+    """Have *runner*, which is set up, answer on *listening* too, until what is given back is closed.
+
+    It has *most* connections at a time: one more is closed.
+    """
     loop = asyncio.get_running_loop()
     options: dict[str, Any] = {
         "access_log": None,
@@ -88,7 +108,7 @@ async def answer_at(
     def protocol() -> _Connection:
         if runner.server is None:
             raise RuntimeError("the runner was not set up")
-        return _Connection(runner.server, loop=loop, **options)
+        return _Connection(runner.server, most, loop=loop, **options)
 
     accept: Any = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
     server: asyncio.AbstractServer = await accept(protocol, sock=listening, backlog=BACKLOG)
