@@ -104,6 +104,18 @@ def test_a_body_that_is_too_long_is_413(bound):
     asyncio.run(story())
 
 
+def test_a_field_after_a_body_is_none_of_the_next_request(bound):
+    async def story():
+        async with answering(bound) as connect:
+            ask = b"POST / HTTP/1.1\r\nHost: x\r\n"
+            chunked = ask + b"Transfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nAuthorization: x\r\n\r\n"
+            answer = await said(connect, chunked + ask + b"Content-Length: 1\r\n\r\nb")
+            assert 1 == answer.count(b"HTTP/1.1 ")
+            assert answer.endswith(b"\r\n\r\na")
+
+    asyncio.run(story())
+
+
 def test_a_body_is_taken_as_it_was_sent(bound):
     """What is unpacked was signed by nobody, and may be a thousand times as long."""
 

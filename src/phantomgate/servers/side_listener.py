@@ -65,8 +65,10 @@ class _Connection(web.RequestHandler):
 def side_app(most: int, *middlewares: Middleware, body_seconds: float = BODY_SECONDS) -> web.Application:
     """An application without routes; a request's body has *most* bytes, and is whole within *body_seconds*."""
 
-    async def plain(request: web.Request, answer: web.StreamResponse) -> None:  # noqa: ARG001 - a signal's shape
+    async def plain(request: web.Request, answer: web.StreamResponse) -> None:
         _plain(answer)
+        if "Transfer-Encoding" in request.headers:
+            answer.force_close()  # aiohttp takes the last field after a chunked body for one of the next request
 
     @web.middleware
     async def whole(request: web.Request, handler: Handler) -> web.StreamResponse:
