@@ -227,8 +227,8 @@ class Proxy:
     def _last_words(self, request: web.BaseRequest, answer: _R) -> _R:
         """*answer*, which ends its connection where nothing good can follow it there."""
         answer.headers.setdefault("Server", "phantomgate")  # aiohttp would tell its version
-        # Nobody will read the rest of a body, and aiohttp loses what comes right behind an upgrade that was declined. It
-        # takes the last field after a chunked body for the first of the next request, whoever's that may be.
+        # Nobody will read the rest of a body, and aiohttp loses what comes right behind an upgrade that was declined.
+        # And it takes the last field after a chunked body for the first of the next request, whoever's that may be.
         fields = request.headers
         if self.ending or request.can_read_body or "Upgrade" in fields or "Transfer-Encoding" in fields:
             answer.force_close()
