@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import re
 
 from hypothesis import given, settings
@@ -106,7 +107,7 @@ def answers(*pieces):
 def cut(data, places):
     """*data* in pieces."""
     ends = sorted({place % (len(data) + 1) for place in places} | {0, len(data)})
-    return [data[begin:end] for begin, end in zip(ends, ends[1:], strict=False)]
+    return [data[begin:end] for begin, end in itertools.pairwise(ends)]
 
 
 @settings(max_examples=200, deadline=None)

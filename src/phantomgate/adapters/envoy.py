@@ -54,8 +54,9 @@ def _read_http(http: bytes, peer: str) -> Request:
             _add(headers, read_one(value, 1), read_one(value, 2))
         elif number == _HEADER_MAP:
             ways.add(number)
-            for _, field in read_fields(value):
-                _add(headers, read_one(field, 1), read_one(field, 3) or read_one(field, 2))
+            for of_map, field in read_fields(value):
+                if of_map == 1:  # whatever else may come to be in a HeaderMap is no field of the request
+                    _add(headers, read_one(field, 1), read_one(field, 3) or read_one(field, 2))
     if len(ways) > 1 or not texts[_METHOD] or not texts[_PATH]:
         raise Malformed("two ways of giving headers, or no method or path")
     path, _, query = texts[_PATH].partition("?")
