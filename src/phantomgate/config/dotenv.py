@@ -1,6 +1,7 @@
 """The `.env` file that the Node authorizers bundle: names and values, as dotenv reads them.
 
-Rule: nothing in it is expanded or run, and a variable of the environment wins over it.
+Rule: nothing in it is expanded or run, and a variable of the environment wins over it. What dotenv takes for a
+variable is one here too, lest a `SCOPE: read` that was heeded there be passed over.
 """
 
 from __future__ import annotations
@@ -10,23 +11,22 @@ from collections.abc import Mapping
 
 from phantomgate.core.pattern import pattern
 
+# dotenv 16's own (lib/main.js), whose quoted values may have several lines
 _LINE = pattern(
-    r"""\s*(?:export\s+)?([A-Za-z_][A-Za-z0-9_.-]*)\s*=[ \t]*
-        (?: "(?P<double>[^"]*)" | '(?P<single>[^']*)' | `(?P<back>[^`]*)` | (?P<plain>[^#\r\n]*) )
-        [ \t]*(?:\#.*)?""",
-    re.VERBOSE,
+    r"""^[^\S\n]*(?:export\s+)?([\w.-]+)(?:\s*=\s*?|:\s+?)
+        (\s*'(?:\\'|[^'])*' | \s*"(?:\\"|[^"])*" | \s*`(?:\\`|[^`])*` | [^#\r\n]+)?
+        \s*(?:\#.*)?$""",
+    re.VERBOSE | re.MULTILINE | re.ASCII,
 )
+_QUOTED = pattern(r"""(['"`])(.*)\1""", re.DOTALL)
 
 
 def read_dotenv(text: str) -> Mapping[str, str]:
     """The variables in *text*; a line that is none is passed over, as dotenv does."""
     found: dict[str, str] = {}
-    for line in text.removeprefix("\ufeff").splitlines():
-        match = _LINE.fullmatch(line)
-        if match is None:
-            continue
-        if match["double"] is not None:
-            found[match[1]] = match["double"].replace("\\n", "\n").replace("\\r", "\r")
-        else:
-            found[match[1]] = match["single"] or match["back"] or (match["plain"] or "").strip()
+    for line in _LINE.finditer(re.sub(r"\r\n?", "\n", text.removeprefix("\ufeff"))):
+        value = (line[2] or "").strip()
+        quoted = _QUOTED.fullmatch(value)
+        bare = value if quoted is None else quoted[2]
+        found[line[1]] = bare.replace("\\n", "\n").replace("\\r", "\r") if value[:1] == '"' else bare
     return found

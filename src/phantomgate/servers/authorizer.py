@@ -16,7 +16,7 @@ from phantomgate.adapters.aws_cache import check_identities, check_route_key
 from phantomgate.adapters.aws_events import UnknownEvent, read_asked
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.secrets import read_secret
-from phantomgate.config.function import load_function
+from phantomgate.config.function import Function, load_function
 from phantomgate.config.log import Level, LogLine
 from phantomgate.config.table import rules_of
 from phantomgate.config.wiring import wire
@@ -31,6 +31,9 @@ if (
 ):  # each is imported when the first event or the settings need it: most functions know one kind of event
     from phantomgate.adapters.aws_http import HttpAsked
     from phantomgate.gateway.iam import Table
+
+LEAST_SECRET = 16
+"""Characters of `aws.shared_secret`: who guesses it can try tokens."""
 
 
 class Authorizer:
@@ -119,6 +122,7 @@ class Authorizer:
     def _get_ready(self, *, fresh: bool = False) -> Ready:
         function = load_function(self._invocation.environ(fresh=fresh))
         settings = function.settings
+        secret = _shared_secret(function)
         wired = wire(
             settings,
             environ=function.environ,
@@ -128,11 +132,6 @@ class Authorizer:
             http=self._http,
             left=self._invocation.left,
         )
-        try:
-            secret = read_secret(settings.aws.shared_secret, function.environ) if settings.aws.shared_secret else ""
-        except ValueError as no:
-            name = "aws.shared_secret"
-            raise SettingsError([Problem(name, str(no), settings.origin(name))]) from None
         if self._ready is None:
             self._invocation.warn(function.warnings)
         rules = rules_of(settings)
@@ -143,6 +142,16 @@ class Authorizer:
             table = Table(rules)
         self._ready = Ready(wired, rules, table, secret)
         return self._ready
+
+
+def _shared_secret(function: Function) -> str:
+    """What callers of a Function URL must send, or nothing. Raises SettingsError."""
+    reference = function.settings.aws.shared_secret
+    try:
+        return read_secret(reference, function.environ, least=LEAST_SECRET) if reference else ""
+    except ValueError as no:
+        name = "aws.shared_secret"
+        raise SettingsError([Problem(name, str(no), function.settings.origin(name))]) from None
 
 
 def _kept_by_aws(ready: Ready) -> bool:
