@@ -7,8 +7,6 @@ extension that holds secrets is not there before it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from phantomgate.adapters.aws_answers import Trouble, Unauthorized
@@ -17,14 +15,13 @@ from phantomgate.adapters.aws_events import UnknownEvent, read_asked
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.secrets import read_secret
 from phantomgate.config.function import Function, load_function
-from phantomgate.config.log import Level, LogLine
+from phantomgate.config.log import Level
 from phantomgate.config.table import rules_of
 from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Problem, Reason, SettingsError
 from phantomgate.core.model import Allow, Answer, Refuse, Request
-from phantomgate.core.ports import Clock, Http
 from phantomgate.servers.answering import Decided, Ready, is_simple, write_answer
-from phantomgate.servers.invocation import Invocation
+from phantomgate.servers.invocation import Invoked
 
 if (
     TYPE_CHECKING
@@ -36,22 +33,11 @@ LEAST_SECRET = 16
 """Characters of `aws.shared_secret`: who guesses it can try tokens."""
 
 
-class Authorizer:
-    """Answers events. Its state: what was wired at the first one, what was warned of, and the invocation."""
+class Authorizer(Invoked):
+    """Answers events. Its state, besides what every function has: what was wired at the first, what was warned of."""
 
-    def __init__(
-        self,
-        environ: Callable[[], Mapping[str, str]],
-        *,
-        write: Callable[[LogLine], None] | None = None,
-        now: Clock = time.time,
-        ticks: Clock = time.monotonic,
-        http: Http | None = None,
-    ) -> None:
-        self._now, self._ticks, self._http = now, ticks, http
-        self._ready: Ready | None = None
-        self._warned_of_url = False
-        self._invocation = Invocation(environ, write, now, ticks)
+    _ready: Ready | None = None
+    _warned_of_url = False
 
     def answer(self, event: object, context: object = None) -> dict[str, Any]:
         """The answer to *event*. Raises Unauthorized where AWS makes 401 of it, and Trouble when nothing is decided.
