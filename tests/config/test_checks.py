@@ -132,6 +132,12 @@ def test_nothing_is_concluded_from_what_could_not_be_read():
     assert dict(problems_between(settings, unread)) == {}
 
 
+def test_what_proxies_speaks_http_alone():
+    assert told({"protocol": "spop"}) == {}
+    both = told({"protocol": "spop", "upstream": "http://127.0.0.1:8000"})
+    assert "leave one of them out" in both["serve.protocol"]
+
+
 def test_grpc_listens_on_an_address_and_serves_checks_alone():
     assert told({"protocol": "grpc"}) == {}
     for also in ({"listen": "unix:/run/x.sock"}, {"upstream": "http://127.0.0.1:8000"}):

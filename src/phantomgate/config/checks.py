@@ -137,9 +137,11 @@ write trusted_proxies = ["10.0.0.0/8"] with your gateway\'s network (or, where s
 allow_any_caller = true)'
 
 
-def _grpc_can_serve_this(settings: Settings) -> str:
-    """grpcio binds its own socket, and its workers serve checks and nothing else."""
+def _protocol_can_serve_this(settings: Settings) -> str:
+    """What proxies speaks http; grpcio binds its own socket, and its workers serve checks and nothing else."""
     serve = settings.serve
+    if serve.protocol == "spop" and serve.upstream:
+        return 'is "spop", and the reverse proxy of serve.upstream speaks http; leave one of them out'
     if serve.protocol != "grpc":
         return ""
     if read_address(serve.listen).unix:
@@ -244,5 +246,5 @@ _ALWAYS: tuple[_Check, ...] = (
 _OF_SERVE: tuple[_Check, ...] = (
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
-    ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),
+    ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _protocol_can_serve_this),
 )
