@@ -67,7 +67,7 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         yield (
             "revocation.listen",
             (
-                f'is "{settings.revocation.listen}" and speaks plain http, so tokens that are purged by themselves, and '
+                f'is "{settings.revocation.listen}" and speaks plain http, so tokens that are purged, and '
                 "who logs out, cross the network in the clear; put TLS in front of it, and listen on this machine only"
             ),
         )
