@@ -95,8 +95,12 @@ WEAKENED = [
     ("HAProxy, Lua", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
     ("HAProxy, Lua", "http-request del-header '^(x[-_.]user)$' -m reg", "", "spelled-X_User"),
     ("Envoy, gRPC", "cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }]", "", "envoy-internal"),
-    ("Envoy", "internal_address_config: { cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }] }",
-     "internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }", "envoy-internal"),
+    (
+        "Envoy",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }] }",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }",
+        "envoy-internal",
+    ),
     ("Envoy, gRPC", "exact: allowed", "exact: nothing", "good-token"),  # no proof, so nothing passes: it fails closed
 ]
 """(gateway, what stands in its files, what stands there instead, the case that finds it)."""
