@@ -85,6 +85,7 @@ def running() -> Iterator[EchoApi]:
             self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_HEAD = do_OPTIONS = do_PATCH = do_DELETE = do_PURGE = answer  # noqa: N815
+        do_TRACE = do_CONNECT = answer  # noqa: N815
 
     with in_a_thread(Server(("127.0.0.1", 0), Echo)) as api.port:
         yield api
