@@ -21,6 +21,8 @@ class EchoApi:
     """Every request that reached the API: (method, path, fields in order, body)."""
 
     port: int = 0
+    says: list[tuple[str, str]] = field(default_factory=list)
+    """Fields that it answers with besides."""
     requests: list[tuple[str, str, list[tuple[str, str]], bytes]] = field(default_factory=list)
 
     def contains(self, secret: str) -> bool:
@@ -66,6 +68,8 @@ def running() -> Iterator[EchoApi]:
             ).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            for name, value in api.says:
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             if self.command != "HEAD":

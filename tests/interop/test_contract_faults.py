@@ -194,6 +194,20 @@ def test_what_is_no_http_lets_nothing_in(faulty, raw):
     assert stub.seen
 
 
+@pytest.mark.parametrize("leads", ["", "/_phantomgate", "/orders"])
+def test_what_the_gateway_is_told_is_not_the_clients_to_read(faulty, leads):
+    """What an API answers with can lead nginx anywhere (X-Accel-Redirect), to its own question as well."""
+    stub, api, port = faulty
+    stub.says(200, ("Authorization", JWT), ("X-User", "ann-the-user"), ("X-Tenant", "acme"), ("Set-Cookie", "told=1"))
+    api.says[:] = [("X-Accel-Redirect", leads)] if leads else []
+    try:
+        answers = [ask(port, path, token="opaque") for path in ("/orders", "/status/302", "/status/404", "/status/503")]
+    finally:
+        api.says.clear()
+    told = [value for answer in answers for _, value in answer.headers]
+    assert [] == [one for one in told if one in (JWT, "ann-the-user", "acme") or "told=" in one]
+
+
 @pytest.mark.parametrize(("method", "target"), [("TRACE", "/x"), ("CONNECT", "api.example:80"), ("CONNECT", "/x")])
 def test_trace_and_connect_reach_no_api_whoever_allows_them(faulty, method, target):
     _, api, port = faulty

@@ -338,6 +338,7 @@ sub vcl_recv {
         }
         # Where the request came from is what Varnish saw.
         set req.http.X-Forwarded-For = client.ip;
+        unset req.http.scheme; # what HTTP/2 has beside it
         unset req.http.X-Forwarded-Host;
         unset req.http.X-Forwarded-Proto;
         unset req.http.X-Forwarded-Port;
