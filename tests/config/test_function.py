@@ -126,6 +126,15 @@ def test_certificates_named_in_a_dotenv_are_those_that_are_believed(tmp_path):
     assert "" == load_function(own).settings.introspection.ca_file
 
 
+def test_certificates_named_in_a_dotenv_are_none_of_settings_that_ask_nobody(tmp_path):
+    (tmp_path / ".env").write_text("JWKS_URI=https://as.example/jwks\nRESOURCE=*\nSSL_CERT_FILE=/var/task/ca.pem\n")
+
+    function = load_function({"LAMBDA_TASK_ROOT": str(tmp_path)})
+
+    assert "https://as.example/jwks" == function.settings.aws.keys
+    assert "SSL_CERT_FILE" in [warning.setting for warning in function.warnings]
+
+
 def test_every_problem_is_told_at_once_by_the_name_that_was_written(tmp_path):
     (tmp_path / ".env").write_text(DOTENV.replace("SCOPE=read", 'SCOPE=a"b') + "PHANTOMGATE__LOG__LEVEL=loud\n")
     with pytest.raises(SettingsError) as no:

@@ -198,6 +198,8 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin):
     ("key", "value"),
     [
         ("cookie_prefix", "my_app"),
+        ("cookie_prefix", "_app"),
+        ("cookie_prefix", "my.app"),
         ("cookie_prefix", ""),
         ("cookie_prefix", "-x"),
         ("cookie_prefix", "__Host-x"),

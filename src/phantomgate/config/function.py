@@ -50,7 +50,10 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
     theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
     if own_ca and "SSL_CERT_FILE" not in environ and theirs.variables:  # OpenSSL reads the environment alone
-        theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
+        if f"{PREFIX}INTROSPECTION__ENDPOINT" in theirs.variables:
+            theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
+        else:
+            theirs.warn("SSL_CERT_FILE", "is read in .env for introspection alone; make it a variable of the function")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
     problems += emptied(bundled, environ)
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any

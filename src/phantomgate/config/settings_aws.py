@@ -21,7 +21,9 @@ _TTL = Kind(
 )  # fmt: skip
 _KEYS = url(query=True, want='a URL such as "https://as.example/jwks"')
 _RESOURCE = words(
-    "resource", r"arn:aws[a-z-]*:execute-api:[!-z|~]{1,480}|\*", 'an ARN such as "arn:aws:execute-api:eu-west-1:*:*"'
+    "resource",
+    r"arn:(?:aws[a-z-]*|\*):execute-api:[!-z|~]{1,480}|\*",
+    'an ARN such as "arn:aws:execute-api:eu-west-1:*:*"',
 )
 
 
