@@ -457,7 +457,7 @@ MUTATIONS = [
     Mutation("parts that parts need", "config/keeping.py", "self._carry(need)", "pass", RELOAD),
     Mutation("all or nobody", "servers/reloading.py", "            if any(answers):", "            if False:", RELOAD),
     Mutation("a server that refuses", "servers/reloading.py", "            if found is not None:", "            if False:", RELOAD),
-    Mutation("a file that is gone", "cli/serve.py", 'if sources.toml_text is None and first.start["sources"]["toml_text"] is not None:', "if False:", RELOAD),
+    Mutation("a file that is gone", "cli/serve.py", 'if not (sources.toml_text or "").strip() and (first.start["sources"]["toml_text"] or "").strip():', "if False:", RELOAD),
     Mutation("pipes instead of files", "cli/serve.py", "_raise(pipes(files_of(settings)))", "pass", RELOAD),
     Mutation("a mark for as long as we remember", "resolvers/hearing.py", "seconds = max(mark.seconds, self.seconds)", "seconds = mark.seconds", ("tests/resolvers/test_hearing.py",)),
     Mutation("a note whose name is no time", "resolvers/hearing.py", "except (ValueError, OverflowError):", "except ValueError:", ("tests/resolvers/test_hearing.py",)),
