@@ -35,7 +35,7 @@ SETTLE = 0.2  # seconds in which a second request may grow out of one
 
 EXPLANATION = """\
 Stop the API behind the gateway first: doctor takes its place, so that it sees what would have reached it. Then it sends
-some seventy requests through the gateway, each a known way around one (forged identity and forwarding headers,
+more than eighty requests through the gateway, each a known way around one (forged identity and forwarding headers,
 duplicate and joined credentials, encoded paths, hop-by-hop tricks, smuggling), and says which got where they must not.
 
   TOKEN=... phantomgate doctor http://127.0.0.1:8080 --api 127.0.0.1:8000 --token env:TOKEN
