@@ -191,6 +191,7 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin):
 
     assert ["session.trusted_web_origins"] == [problem.setting for problem in problems]
     assert "which no browser sends as Origin" in problems[0].message
+    assert "user" not in problems[0].message.replace("a user name", "")
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,42 @@ WEAKENED = [
     ("nginx", "proxy_set_header X-HTTP-Method-Override", "#", "override-x-http-method-override"),
     ("nginx, cached", "proxy_set_header X-User", "#", "spoofed-x-user"),
     ("nginx, cached by set-misc", "proxy_set_header X-User", "#", "spoofed-x-user"),
+    ("nginx", "if ($phantomgate_odd_host) {", "if ($http_x_nothing) {", "host-fragment"),
     ("Traefik", '          X_User: ""\n', "", "spelled-X_User"),
+    ("Traefik", " && !Method(`TRACE`) && !Method(`CONNECT`)", "", "with-token-trace"),
+    ("Caddy", "\trespond @phantomgate_never 405\n", "", "with-token-trace"),
+    (
+        "Envoy",
+        '- not_rule: { header: { name: ":method", string_match: { exact: TRACE } } }',
+        "- any: true",
+        "with-token-trace",
+    ),
+    (
+        "Envoy, gRPC",
+        '- not_rule: { header: { name: ":method", string_match: { exact: TRACE } } }',
+        "- any: true",
+        "with-token-trace",
+    ),
+    ("Varnish", 'if (req.method == "TRACE" ', 'if (req.method == "NONE" ', "with-token-trace"),
+    ("Varnish", 'if (req.http.Host ~ "[^A-Za-z0-9._:\\[\\]-]")', "if (false)", "host-path"),
+    (
+        "HAProxy, SPOE",
+        "http-request deny deny_status 405 if",
+        "http-request deny deny_status 405 if FALSE",
+        "with-token-trace",
+    ),
+    (
+        "HAProxy, Lua",
+        "http-request deny deny_status 405 if",
+        "http-request deny deny_status 405 if FALSE",
+        "with-token-trace",
+    ),
+    (
+        "HAProxy, SPOE",
+        "http-request deny deny_status 400 if",
+        "http-request deny deny_status 400 if FALSE",
+        "host-path",
+    ),
     ("Caddy", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
     ("Caddy", "\t\t\trequest_header Authorization {rp.header.Authorization}\n", "", "good-token"),
     ("Caddy, current", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
@@ -95,8 +130,12 @@ WEAKENED = [
     ("HAProxy, Lua", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
     ("HAProxy, Lua", "http-request del-header '^(x[-_.]user)$' -m reg", "", "spelled-X_User"),
     ("Envoy, gRPC", "cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }]", "", "envoy-internal"),
-    ("Envoy", "internal_address_config: { cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }] }",
-     "internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }", "envoy-internal"),
+    (
+        "Envoy",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }] }",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }",
+        "envoy-internal",
+    ),
     ("Envoy, gRPC", "exact: allowed", "exact: nothing", "good-token"),  # no proof, so nothing passes: it fails closed
 ]
 """(gateway, what stands in its files, what stands there instead, the case that finds it)."""
