@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from phantomgate.config.log import LONGEST, Level
 from phantomgate.config.observe import BUCKETS, Metrics, ended, merge, observer
+from phantomgate.config.remedies import remedy
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, HeaderChange, Headers, Refuse, Request, Route, Token
 from phantomgate.resolvers.breaker import State
@@ -91,7 +92,8 @@ def test_what_an_operator_must_mend_is_logged_as_an_error(reason):
 
     observe(request(), Refuse(reason, "d-1"))
 
-    assert "error" == only(lines)["level"]
+    line = only(lines)
+    assert ("error", remedy(reason, "")) == (line["level"], line["remedy"])
 
 
 def test_what_a_caller_does_wrong_is_no_error():
@@ -99,7 +101,9 @@ def test_what_a_caller_does_wrong_is_no_error():
 
     observe(request(), Refuse(Reason.EXPIRED, "d-1"))
 
-    assert "info" == only(lines)["level"]
+    line = only(lines)
+    assert "info" == line["level"]
+    assert "remedy" not in line
 
 
 def test_a_bug_is_told_by_its_places_in_the_code_and_not_by_its_words():

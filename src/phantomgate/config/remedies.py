@@ -46,6 +46,14 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
                 "between?"
             ),
         ),
+        (
+            "certificate has expired",
+            (
+                "The server must be given a new certificate; nothing here can be set instead. If it is still good "
+                "elsewhere, compare this machine's clock."
+            ),
+        ),
+        ("certificate is not yet valid", "This machine's clock is behind, or the server has its certificate too soon."),
         ("wrong_version_number", "TLS is not spoken at this port: is the endpoint http, or its https on another port?"),
         (
             "no tls",
