@@ -19,6 +19,7 @@ from phantomgate.backends.blocking import finish
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import agent_problems, draft_agent, wire_agent
+from phantomgate.config.installed import not_installed
 from phantomgate.config.loading import CONFIG, draft, read_sources
 from phantomgate.config.referred import unmet
 from phantomgate.config.remedies import remedy
@@ -206,7 +207,7 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     except SettingsError as no:
         return Findings(no.problems[0].origin, no.problems)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ)
+    problems += unmet(settings, environ) + not_installed(settings)
     if problems:
         return Findings(sources.origin, tuple(problems))
     return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ), window(settings))
