@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from phantomgate import __version__
+from phantomgate.cli.gateways import GATEWAYS
+from phantomgate.cli.init import PAGES
 from phantomgate.cli.main import COMMANDS, exit_code, main
 from processes import SOURCES, python
 
@@ -48,6 +50,34 @@ def test_every_command_teaches_with_an_example(name, capsys):
         main([name, "--help"], {})
     assert ended.value.code == 0
     assert capsys.readouterr().out.count(f"phantomgate {name}") >= 2  # the usage, and an example
+
+
+SAID = """
+import sys
+from phantomgate.cli.gateways import GATEWAYS
+from phantomgate.cli.main import COMMANDS, main
+for words in [[], *([name] for name in COMMANDS), *(["init", name] for name in GATEWAYS)]:
+    print("\\f" + " ".join(words), flush=True)
+    try:
+        main([*words, "--help"], {})
+    except SystemExit:
+        pass
+"""
+
+
+def test_every_help_fits_a_terminal_of_80_columns_and_says_the_exit_codes():
+    said = dict(one.split("\n", 1) for one in python("-c", SAID, COLUMNS="80").stdout.split("\f")[1:])
+
+    assert len(said) > 25
+    assert [] == [line for text in said.values() for line in text.splitlines() if len(line) > 80]
+    assert [""] == [words for words, text in said.items() if "exit codes:\n  0  " not in text]
+    assert [] == [words for words, text in said.items() if f"\n  phantomgate {words}" not in text]
+
+
+def test_the_page_that_the_help_of_a_gateway_names_is_there():
+    pages = Path(__file__).parents[2] / "docs" / "how-to"
+
+    assert [] == [name for name in GATEWAYS if not (pages / f"{PAGES.get(name, name)}.md").is_file()]
 
 
 def test_settings_with_problems_are_2_and_on_stderr(capsys):
