@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from phantomgate.backends.blocking import finish
+from phantomgate.cli.hanging import hanging
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import agent_problems, draft_agent, wire_agent
@@ -183,7 +184,7 @@ class Server:
             print(f"{who}: good, {self.endpoint} answered in {self.seconds * 1000:.0f} ms")
         else:
             print(f"{who}: {self.endpoint}: {self.trouble.detail}", file=sys.stderr)
-            print(f"  {remedy(self.trouble.reason, self.trouble.detail)}", file=sys.stderr)
+            print(*hanging("  ", remedy(self.trouble.reason, self.trouble.detail)), sep="\n", file=sys.stderr)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""

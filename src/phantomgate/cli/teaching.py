@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import textwrap
 from collections.abc import Iterable, Iterator
 from itertools import groupby
+
+from phantomgate.cli.hanging import hanging
 
 _WIDEST = 118
 _DEEPER = " " * 5
@@ -32,7 +33,7 @@ def filled(text: str, width: int) -> list[str]:
     for kind, group in groupby(text.rstrip().split("\n"), _kind):
         block = [*group]
         if kind == "prose":
-            lines += _wrapped(" ".join(block), width)
+            lines += hanging("", " ".join(block), width)
         else:
             lines += _columns(_whole(block), width) if kind == "indented" else block
     return lines
@@ -42,12 +43,6 @@ def _kind(line: str) -> str:
     if not line:
         return "blank"
     return "indented" if line.startswith(" ") else "prose"
-
-
-def _wrapped(text: str, width: int, first: str = "", others: str = "") -> list[str]:
-    return textwrap.wrap(
-        text, width, initial_indent=first, subsequent_indent=others, break_on_hyphens=False, break_long_words=False
-    )
 
 
 def _whole(lines: Iterable[str]) -> list[tuple[str, str, str]]:
@@ -72,7 +67,6 @@ def _columns(found: list[tuple[str, str, str]], width: int) -> Iterator[str]:
             yield word
         elif below:
             yield word
-            yield from _wrapped(means, width, " " * 6, " " * 6)
+            yield from hanging(" " * 6, means, width)
         else:
-            first = word + space
-            yield from _wrapped(means, width, first, " " * len(first))
+            yield from hanging(word + space, means, width)
