@@ -170,3 +170,14 @@ TOLD = {"PHANTOMGATE__REVOCATION__SECRET": "env:PURGE", "PURGE": "x" * 32}
 )
 def test_how_long_a_revoked_token_is_let_in_is_said(server, capsys, downstream, told, text):
     assert REVOKED + text in check(server.environ(PHANTOMGATE__CACHE__DOWNSTREAM=downstream, **told), capsys)[1]
+
+
+def test_a_library_that_serve_would_lack_is_a_problem_before_it_does(server):
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None;"
+        "from phantomgate.cli.main import main; sys.exit(main(['check']))"
+    )
+    run = python("-c", code, **server.environ(PHANTOMGATE__TRACES__ENDPOINT="http://127.0.0.1:4318/v1/traces"))
+
+    assert 2 == run.returncode
+    assert "traces.endpoint  needs OpenTelemetry, which isn't installed: pip install 'phantomgate[otel]'" in run.stderr

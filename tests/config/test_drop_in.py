@@ -58,6 +58,36 @@ def test_the_port_is_theirs():
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "endpoint"),
+    [
+        ({"PORT": ""}, "https://login.example.com:443/oauth/v2/oauth-introspect"),
+        ({"PORT": " 0443 "}, "https://login.example.com:443/oauth/v2/oauth-introspect"),
+        ({"HOST": "login.example.com."}, "https://login.example.com:443/oauth/v2/oauth-introspect"),
+        ({"HOST": "2001:db8::7"}, "https://[2001:db8::7]:443/oauth/v2/oauth-introspect"),
+        ({"HOST": "[2001:db8::7]"}, "https://[2001:db8::7]:443/oauth/v2/oauth-introspect"),
+        ({"INTROSPECTION_PATH": "/i?realm=a%2Fb"}, "https://login.example.com:443/i?realm=a%2Fb"),
+    ],
+)
+def test_what_node_made_a_call_of_is_the_same_endpoint_here(said, endpoint):
+    assert endpoint == load_function({**PHANTOM, **said}).settings.introspection.endpoint
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [("read", ("read",)), (" read  write ", ("read", "write")), ("a,b [c]", ("a,b", "[c]"))],
+)
+def test_spaces_alone_part_scopes(said, wanted):
+    assert wanted == load_function({**PHANTOM, "SCOPE": said}).settings.policy.scopes
+
+
+@pytest.mark.parametrize("environ", [PHANTOM, PROXY], ids=["phantom", "proxy"])
+def test_the_secret_is_shown_as_node_showed_it_unless_we_are_told_otherwise(environ):
+    assert "basic_raw" == load_function(environ).settings.introspection.client_auth
+    ours = {**environ, "PHANTOMGATE__INTROSPECTION__CLIENT_AUTH": "post"}
+    assert "post" == load_function(ours).settings.introspection.client_auth
+
+
 @pytest.mark.parametrize("scope", [None, "", "  "])
 def test_without_a_scope_nothing_is_checked_and_that_is_warned_of(scope):
     environ = {key: value for key, value in {**PHANTOM, "SCOPE": scope}.items() if value is not None}
@@ -75,6 +105,7 @@ def test_with_a_scope_there_is_nothing_to_warn_of():
     ("name", "value"),
     [
         *(("HOST", ""), ("HOST", "https://login.example.com"), ("HOST", "login.example.com/x"), ("HOST", "a:b@c")),
+        *(("HOST", "login.example.com:8443"), ("CLIENT_ID", "https://gateway.example"), ("PORT", "0")),
         *(("PORT", "https"), ("PORT", "-1"), ("PORT", "99999"), ("INTROSPECTION_PATH", "oauth")),
         *(
             ("INTROSPECTION_PATH", ""),

@@ -1,53 +1,36 @@
-"""What settings want installed is said as their problem, and only where they want it."""
+"""What settings need and isn't installed is said before anything is served."""
 
 from __future__ import annotations
 
 import pytest
 
-from phantomgate.config.installed import is_installed, not_installed
-from phantomgate.config.loading import draft, read_sources
+from phantomgate.config.installed import not_installed
+from phantomgate.config.settings import Agent, Redis, Serve, Settings, Traces
 
-WANTING = [
-    ("[agent]\nlisten = '127.0.0.1:9092'", "agent.listen", "uvicorn", "phantomgate[agent]"),
-    ("[serve]\nprotocol = 'grpc'", "serve.protocol", "grpc", "phantomgate[grpc]"),
-    ("[redis]\nnodes = ['127.0.0.1:6379']", "redis.nodes", "redis", "phantomgate[redis]"),
-    (
-        "[traces]\nendpoint = 'http://127.0.0.1:4318/v1/traces'",
-        "traces.endpoint",
-        "opentelemetry.exporter.otlp.proto.http",
-        "phantomgate[otel]",
-    ),
+NEEDS = [
+    ("serve.protocol", Settings(serve=Serve(protocol="grpc")), "grpcio", "grpc"),
+    ("agent.listen", Settings(agent=Agent(listen="127.0.0.1:9092")), "uvicorn", "agent"),
+    ("redis.nodes", Settings(redis=Redis(nodes=("127.0.0.1:6379",))), "redis", "redis"),
+    ("traces.endpoint", Settings(traces=Traces(endpoint="http://127.0.0.1:4318")), "OpenTelemetry", "otel"),
 ]
 
 
-@pytest.fixture
-def drafted(tmp_path):
-    def settings(text):
-        (tmp_path / "phantomgate.toml").write_text(text)
-        return draft(read_sources(tmp_path / "phantomgate.toml", {}))[0]
-
-    return settings
+@pytest.mark.parametrize(("name", "settings", "library", "extra"), NEEDS)
+def test_a_library_that_isnt_here_is_named_with_its_remedy(name, settings, library, extra):
+    (problem,) = not_installed(settings, lambda module: False)
+    assert (name, "default") == (problem.setting, problem.origin)
+    assert f"needs {library}, which isn't installed: pip install 'phantomgate[{extra}]'" == problem.message
 
 
-@pytest.mark.parametrize(("text", "setting", "module", "extra"), WANTING)
-def test_a_library_that_is_not_there_is_a_problem_of_the_setting_that_wants_it(drafted, text, setting, module, extra):
-    (problem,) = not_installed(drafted(text), lambda name: name != module)
-
-    assert setting == problem.setting
-    assert extra in problem.message
-    assert problem.origin.endswith("phantomgate.toml")
-    assert [] == not_installed(drafted(text), lambda _: True)
+@pytest.mark.parametrize("settings", [one[1] for one in NEEDS])
+def test_what_is_here_is_no_problem(settings):
+    assert [] == not_installed(settings)
 
 
-def test_nothing_is_wanted_by_settings_that_say_nothing_of_it(drafted):
-    assert [] == not_installed(drafted(""), lambda _: False)
+def test_what_isnt_needed_isnt_looked_for():
+    assert [] == not_installed(Settings(), lambda module: False)
 
 
-@pytest.mark.parametrize("name", ["json", "phantomgate.core"])
-def test_what_is_installed_is_found(name):
-    assert is_installed(name)
-
-
-@pytest.mark.parametrize("name", ["no_such_library", "no_such.library.at.all"])
-def test_what_is_not_installed_is_not_found(name):
-    assert not is_installed(name)
+def test_the_parent_alone_isnt_all_of_it():
+    (problem,) = not_installed(NEEDS[3][1], lambda module: "exporter" not in module)
+    assert "traces.endpoint" == problem.setting

@@ -61,6 +61,19 @@ def started(binary, api, tmp_path_factory):
             yield stub, api, running.port
 
 
+@pytest.fixture(scope="module")
+def tunnelling(binary, started, tmp_path_factory):
+    """The same where it passes WebSockets on: itself, or a copy that was told to."""
+    stub, api, _ = started
+    if not binary.websocket:
+        yield started
+        return
+    settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
+    settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+    with gateway(binary.with_websocket(), settings, api.port) as running:
+        yield stub, api, running.port
+
+
 @pytest.fixture
 def faulty(started):
     """The same, calm."""
@@ -190,8 +203,8 @@ def test_no_answer_lets_nothing_in(faulty, record):
     record("decision: closes without an answer", str(answer.status))
 
 
-def test_a_websocket_is_judged_and_then_carries_bytes(faulty, record):
-    stub, api, port = faulty
+def test_a_websocket_is_judged_and_then_carries_bytes(faulty, tunnelling, binary, record):
+    stub, api, port = tunnelling
     with websocket(port) as peer:
         status = head(peer)
         assert 101 == status
@@ -202,13 +215,38 @@ def test_a_websocket_is_judged_and_then_carries_bytes(faulty, record):
     stub.says(401)
     with websocket(port) as peer:
         assert (401, []) == (head(peer), api.requests)
-    record("WebSocket", "judged, then opens")
+    record("WebSocket", f"judged, then opens{', when it is turned on' if binary.websocket else ''}")
+
+
+def test_a_websocket_that_was_not_turned_on_is_refused_and_nobody_is_asked(faulty, binary):
+    stub, api, port = faulty
+    if not binary.websocket:
+        return
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: api.example\r\nX-User: admin\r\nConnection: close\r\n\r\n"
+    with websocket(port, behind=smuggled) as peer:
+        assert (501, [], []) == (head(peer), stub.seen, api.requests)
+        rest(peer)
+    assert len(api.requests) <= len(stub.seen)
+    assert "admin" not in {dict(fields).get("x-user") for _, _, fields, _ in api.requests}
+
+
+@pytest.mark.parametrize("turned_on", [False, True], ids=["as shipped", "with WebSocket"])
+def test_a_method_that_a_gateway_does_not_know_is_judged_and_makes_no_tunnel(faulty, tunnelling, turned_on):
+    stub, api, port = tunnelling if turned_on else faulty
+    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: api.example\r\nX-User: admin\r\nConnection: close\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer:
+        peer.sendall(b"PURGE /x HTTP/1.1\r\nHost: api.example\r\nAuthorization: Bearer opaque\r\n\r\n" + smuggled)
+        rest(peer)
+    assert [("ann", JWT)] * len(api.requests) == [
+        (dict(fields).get("x-user"), dict(fields).get("authorization")) for _, _, fields, _ in api.requests
+    ]
+    assert len(api.requests) <= len(stub.seen)
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one go", "after the answer"])
-def test_what_follows_a_websocket_that_the_api_declined_is_judged_too(faulty, at_once):
+def test_what_follows_a_websocket_that_the_api_declined_is_judged_too(faulty, tunnelling, at_once):
     """A tunnel that is open before the API has said 101 takes the next request past everybody."""
-    stub, api, port = faulty
+    stub, api, port = tunnelling
     smuggled = b"GET /smuggled HTTP/1.1\r\nHost: api.example\r\nX-User: admin\r\nConnection: close\r\n\r\n"
     with websocket(port, "/status/200", smuggled if at_once else b"") as peer:
         assert 200 == head(peer)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -51,8 +52,9 @@ SET_MISC = Binary(
     "nginx, cached by set-misc", "nginx", ("nginx", "nginx's set-misc module"), BY_NAME["nginx"].start,
     BY_NAME["nginx"].version, lambda folder: [*BY_NAME["nginx, cached"].options(folder), "--hash", "set-misc"],
 )  # fmt: skip
+WEBSOCKETS = [replace(one.with_websocket(), name=f"{one.name}, WebSocket") for one in BINARIES if one.websocket]
 SHIPPED = [
-    *((binary, "") for binary in (*BINARIES, SET_MISC)),
+    *((binary, "") for binary in (*BINARIES, SET_MISC, *WEBSOCKETS)),
     *((binary, SESSION) for binary in BINARIES if binary.name != "nginx, cached"),  # which `init` refuses
 ]
 """(gateway, what is in its settings besides)."""
@@ -76,7 +78,7 @@ WEAKENED = [
         "",
         "h2c-beside-websocket",
     ),
-    ("Varnish", '"Upgrade, close"', '"Upgrade"', "websocket-declined"),
+    ("Varnish, WebSocket", '"Upgrade, close"', '"Upgrade"', "websocket-declined"),
     ("Envoy", "- { exact: authorization }\n", "- { exact: x-nothing }\n", "good-token"),
     ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
     ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),
@@ -92,6 +94,13 @@ WEAKENED = [
     ("HAProxy, SPOE", "|original|rewrite|", "|", "override-x-original-url"),
     ("HAProxy, Lua", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
     ("HAProxy, Lua", "http-request del-header '^(x[-_.]user)$' -m reg", "", "spelled-X_User"),
+    ("Envoy, gRPC", "cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }]", "", "envoy-internal"),
+    (
+        "Envoy",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }] }",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }",
+        "envoy-internal",
+    ),
     ("Envoy, gRPC", "exact: allowed", "exact: nothing", "good-token"),  # no proof, so nothing passes: it fails closed
 ]
 """(gateway, what stands in its files, what stands there instead, the case that finds it)."""
@@ -114,7 +123,7 @@ class Copy(NamedTuple):
 
 
 COPIES = [*(Copy(binary.name, also) for binary, also in SHIPPED), *(Copy(name, "", *how) for name, *how, _ in WEAKENED)]
-KNOWN = {**BY_NAME, SET_MISC.name: SET_MISC}
+KNOWN = {**BY_NAME, **{one.name: one for one in (SET_MISC, *WEBSOCKETS)}}
 
 
 class Gates:

@@ -224,10 +224,9 @@ sub vcl_recv {
         unset req.http."X.Original.Proto";
         # A client names a field in `Connection`, and a hop drops it, what phantomgate said in it too.
         if (req.http.Upgrade ~ "(?i)^websocket$") {
-            set req.http.Connection = "Upgrade";
-            if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
-                return (synth(400));
-            }
+            # Varnish opens the tunnel before the API has said 101. `phantomgate init varnish --websocket`, where the API
+            # obeys `Connection: close` when it declines.
+            return (synth(501, "WebSocket Not Enabled"));
         } else {
             unset req.http.Connection;
             unset req.http.Upgrade;
@@ -254,7 +253,7 @@ sub vcl_recv {
     if (!req.http.X-Phantomgate-JWT) {
         return (synth(503));
     }
-    # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
+    # From here on it is yours: say where it goes (req.backend_hint), and never `return (pipe)`.
     if (req.http.X-Phantomgate-Asked) {
         unset req.http.X-Phantomgate-Asked;
         set req.method = req.http.X-Forwarded-Method;
@@ -269,11 +268,8 @@ sub vcl_recv {
 }
 
 sub vcl_pipe {
-    unset bereq.http.X-Phantomgate-JWT;
-    set bereq.http.Upgrade = req.http.Upgrade;
-    # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
-    # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
-    set bereq.http.Connection = "Upgrade, close";
+    # A tunnel of requests that nobody judges. Varnish's own vcl_recv makes one of every method that it doesn't know.
+    return (synth(501, "Not Implemented"));
 }
 
 sub vcl_backend_fetch {

@@ -114,27 +114,33 @@ def _different(kind: Kind, folder: Path, wanted: Mapping[str, str]) -> Iterator[
         if name in kind.own:
             continue
         file = folder / name
-        if not file.is_file():
-            yield f"{file}: missing"
-        elif file.read_text("utf-8", errors="replace") != text:
+        try:
+            there = file.read_text("utf-8", errors="replace") if file.is_file() else None
+        except OSError as no:
+            yield f"{file}: can't be read: {no.strerror}"
+            continue
+        if there is None:
+            yield f"{file}: missing; write it with phantomgate init {kind.name}"
+        elif there != text:
             yield f"{file}: differs from what the settings ask for; write it again with phantomgate init {kind.name}"
 
 
 def _write(kind: Kind, folder: Path, wanted: Mapping[str, str]) -> None:
-    theirs = [
-        Problem("--output", f"{folder / name} is there and isn't ours; choose another folder", "command line")
-        for name in wanted
-        if (folder / name).exists() and not _ours(folder / name, kind.mark)
-    ]
-    if theirs:
-        raise SettingsError(theirs)
     try:
+        theirs = [
+            Problem("--output", f"{folder / name} is there and isn't ours; choose another folder", "command line")
+            for name in wanted
+            if (folder / name).exists() and not _ours(folder / name, kind.mark)
+        ]
+        if theirs:
+            raise SettingsError(theirs)
         for name, text in wanted.items():
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
     except OSError as no:
-        raise SettingsError([Problem("--output", f"can't be written: {no.strerror}", str(folder))]) from None
+        text = f"can't be written: {no.strerror}; choose another folder"
+        raise SettingsError([Problem("--output", text, str(folder))]) from None
 
 
 def _ours(file: Path, mark: str) -> bool:

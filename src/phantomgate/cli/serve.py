@@ -71,8 +71,8 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, read)))
 
 
-def _agent_cant_be_served(settings: Settings) -> list[Problem]:
-    """Another process serves the OAuth agent already."""
+def _agent_is_served(settings: Settings) -> list[Problem]:
+    """That another process serves the OAuth agent already."""
     return [served_elsewhere(settings)] if settings.agent.listen and is_served(settings) else []
 
 
@@ -83,11 +83,13 @@ def _read(options: argparse.Namespace, environ: Mapping[str, str], first: Read |
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
     if first is None:
-        problems += _agent_cant_be_served(settings)  # later it is ours already
+        problems += _agent_is_served(settings)  # later it is ours already
     else:
-        if sources.toml_text is None and first.start["sources"]["toml_text"] is not None:
+        if not (sources.toml_text or "").strip() and (first.start["sources"]["toml_text"] or "").strip():
             # What the variables say alone may be whole, and lack every scope and audience
-            problems += [Problem("file", "is gone, and was there when we started; put it back, or restart", named)]
+            how = "gone" if sources.toml_text is None else "empty"
+            text = f"is {how}, and was there when we started; put it back, or restart"
+            problems += [Problem("file", text, named)]
         _raise(pipes(files_of(settings)))
     problems += unmet(settings, environ) + not_installed(settings)
     _raise(problems)

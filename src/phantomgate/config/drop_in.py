@@ -6,6 +6,7 @@ two families, or of one beside our own words for the same thing, contradict each
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -94,12 +95,17 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 
 def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
     """`HOST PORT INTROSPECTION_PATH SCOPE CLIENT_ID CLIENT_SECRET`: introspection, every scope required."""
-    host, port, path = (environ.get(name, "") for name in ("HOST", "PORT", "INTROSPECTION_PATH"))
-    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else ""
-    if not (inside and only(inside, HEX + ":.")) and not (host and only(host, LETTERS + DIGITS + "._-")):
+    host, port, path = (environ.get(name, "").strip() for name in ("HOST", "PORT", "INTROSPECTION_PATH"))
+    host = host.removesuffix(".")  # the root of DNS, which is in no certificate
+    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else host if host.count(":") > 1 else ""
+    if inside and only(inside, HEX + ":."):
+        host = f"[{inside}]"  # Node takes an IPv6 address as it is
+    elif not (host and only(host, LETTERS + DIGITS + "._-")):
         found.wrong("HOST", "is missing or no name of a host; write one such as login.example.com, without https://")
     if not is_number(port or "443", 5):
         found.wrong("PORT", "is no number; write one such as 8443, or leave it out")
+    elif port:
+        port = str(int(port))  # zeros in front are no harm
     if not path.startswith("/"):
         found.wrong("INTROSPECTION_PATH", "is missing or begins without a slash; write /oauth/v2/oauth-introspect")
     names = "HOST, PORT and INTROSPECTION_PATH"
@@ -107,7 +113,7 @@ def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
     _client(environ, found)
     scopes = environ.get("SCOPE", "").split()
     if scopes:
-        found.say("POLICY__SCOPES", ",".join(scopes), "SCOPE")
+        found.say("POLICY__SCOPES", json.dumps(scopes), "SCOPE")  # a scope may have a comma
     else:
         found.warn("SCOPE", "is empty, so every active token is let in, whatever API it was made for")
     if environ.get("RESOURCE"):
@@ -120,6 +126,7 @@ def _client(environ: Mapping[str, str], found: DropIn) -> None:
             found.wrong(name, "is missing or empty; it shows the authorization server who asks")
     found.say("INTROSPECTION__CLIENT_ID", environ.get("CLIENT_ID", ""), "CLIENT_ID")
     found.say("INTROSPECTION__CLIENT_SECRET", "env:CLIENT_SECRET", "CLIENT_SECRET")
+    found.say("INTROSPECTION__CLIENT_AUTH", "basic_raw", "CLIENT_SECRET")  # as Node sent it, and the server took it
 
 
 def _jwt(environ: Mapping[str, str], found: DropIn) -> None:

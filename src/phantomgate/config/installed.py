@@ -1,6 +1,6 @@
-"""Which libraries settings want besides those of every `serve`, and the extra that brings each.
+"""Which libraries settings need to be served, and whether they are here.
 
-Rule: what isn't there is a problem of the setting that wants it, said before anything is served.
+Rule: nothing is imported to find out. What isn't here is said before a worker that can't do without is started.
 """
 
 from __future__ import annotations
@@ -11,29 +11,35 @@ from importlib.util import find_spec
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem
 
+_NEEDED: tuple[tuple[str, Callable[[Settings], object], str, tuple[str, ...], str], ...] = (
+    ("serve.protocol", lambda one: one.serve.protocol == "grpc", "grpcio", ("grpc",), "grpc"),
+    ("agent.listen", lambda one: one.agent.listen, "uvicorn", ("uvicorn",), "agent"),
+    ("redis.nodes", lambda one: one.redis.nodes, "redis", ("redis",), "redis"),
+    (
+        "traces.endpoint",
+        lambda one: one.traces.endpoint,
+        "OpenTelemetry",
+        ("opentelemetry.sdk.trace", "opentelemetry.exporter.otlp.proto.http"),
+        "otel",
+    ),
+)
+"""(the setting, when it needs what, what that is called, its modules, the extra that brings it)."""
 
-def is_installed(module: str) -> bool:
-    """Whether *module* could be imported; nothing of it is, but for the packages around it."""
-    try:
-        return find_spec(module) is not None
-    except ModuleNotFoundError:  # not even these
-        return False
 
-
-def not_installed(settings: Settings, there: Callable[[str], bool] = is_installed) -> list[Problem]:
-    """What *settings* want of `serve` that isn't *there*."""
-    wanted = (
-        ("agent.listen", settings.agent.listen, "uvicorn", "agent"),
-        ("serve.protocol", settings.serve.protocol == "grpc", "grpc", "grpc"),
-        ("redis.nodes", settings.redis.nodes, "redis", "redis"),
-        ("traces.endpoint", settings.traces.endpoint, "opentelemetry.exporter.otlp.proto.http", "otel"),
-    )
+def not_installed(settings: Settings, is_here: Callable[[str], bool] | None = None) -> list[Problem]:
+    """What *settings* need and isn't installed; *is_here* tells of a module, by its name."""
+    is_here = is_here or _is_here
     return [
-        Problem(setting, f"needs {module}, which isn't installed: {_pip(extra)}", settings.origin(setting))
-        for setting, is_wanted, module, extra in wanted
-        if is_wanted and not there(module)
+        Problem(
+            name, f"needs {library}, which isn't installed: pip install 'phantomgate[{extra}]'", settings.origin(name)
+        )
+        for name, needs, library, modules, extra in _NEEDED
+        if needs(settings) and not all(map(is_here, modules))
     ]
 
 
-def _pip(extra: str) -> str:
-    return f"pip install 'phantomgate[{extra}]'"
+def _is_here(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # nor what it is a part of
+        return False

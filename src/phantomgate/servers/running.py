@@ -27,7 +27,7 @@ from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.moving import Moving
 from phantomgate.servers.reloading import Read
-from phantomgate.servers.side_listener import side_runner
+from phantomgate.servers.side_listener import answer_at, side_runner
 from phantomgate.servers.sockets import Bound
 from phantomgate.servers.supervisor import Supervisor
 
@@ -130,7 +130,7 @@ class Run:
             self.agent = self._supervisor(plan.agent_listen, 1, plan.agent_command)
         self.reloading = None if plan.reloads is None else plan.reloads(self)
         self._managed = plan.manage
-        self._site: web.SockSite | None = None
+        self._answering: asyncio.AbstractServer | None = None
         self.seen = False
         self.trouble = "not asked yet"
         self.hearing: Hearing | None = None
@@ -225,6 +225,8 @@ class Run:
             await asyncio.gather(*beside, *self._tasks, return_exceptions=True)
             if self.hearing is not None:
                 await self.hearing.stop()
+            if self._answering is not None:
+                self._answering.close()
             await self._runner.cleanup()
             self._managed.close()
         plan.log.say(Level.INFO, "stopped")
@@ -232,11 +234,9 @@ class Run:
 
     async def _manage_at(self, bound: Bound) -> None:
         """Have the management listener answer at *bound*, and no longer where it does."""
-        site = web.SockSite(self._runner, bound.sockets[0])
-        await site.start()
-        before, self._site = self._site, site
+        before, self._answering = self._answering, await answer_at(self._runner, bound.sockets[0])
         if before is not None:
-            await before.stop()
+            before.close()
             self._managed.close()
         self._managed = bound
 

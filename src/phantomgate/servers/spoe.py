@@ -21,7 +21,7 @@ from phantomgate.core.errors import Reason
 from phantomgate.core.model import Answer, Decision, HeaderChange, Headers, Refuse, Request
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.listener import Limits
-from phantomgate.servers.listening import Listening
+from phantomgate.servers.listening import Listening, peer_of
 from phantomgate.servers.trampoline import continued
 
 REMEMBERED_ANSWERS = 4096
@@ -127,8 +127,7 @@ class Connection(asyncio.Protocol):
         as_transport: Any = transport
         self.transport: asyncio.Transport = as_transport
         self.loop = asyncio.get_running_loop()
-        address = transport.get_extra_info("peername")
-        self.peer = str(address[0]) if isinstance(address, tuple) else "unix"
+        self.peer = peer_of(transport)
         self.agent.connections.add(self)
         self.go_by_agent()
 

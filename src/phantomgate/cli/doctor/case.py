@@ -43,6 +43,8 @@ class Case:
     status: tuple[int, ...] = ()
     """One of these is to come back, where it was refused; empty: any from 400 on."""
     known_from: str = ""
+    unwanted: str = ""
+    """A field that the gateway adds where it believes what it shouldn't; the API must not get it."""
     again: int = 0
     """How many requests without a credential follow, which are part of the case."""
 

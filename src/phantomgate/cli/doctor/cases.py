@@ -19,6 +19,7 @@ def cases(known: Known) -> Iterator[Case]:
     yield from _credentials(known, bearer)
     yield from _identity(known, bearer)
     yield from _naming(known, bearer)
+    yield _family(bearer)
     if known.forbidden:
         yield from _paths(known, bearer)
     yield from framing.cases(known, bearer)
@@ -140,6 +141,19 @@ def _naming(known: Known, bearer: str) -> Iterator[Case]:
             lines=(bearer, f"{name}: /{MARK}"),
             known_from="CVE-2025-29927",
         )
+
+
+def _family(bearer: str) -> Case:
+    return Case(
+        "envoy-internal",
+        NAMING,
+        "a client from a private network, whom Envoy may take for one of its own",
+        "either",
+        "Envoy obeys the x-envoy-* of such clients (retries, timeouts): name the addresses that are really its own in "
+        "internal_address_config, or one that is nobody's",
+        lines=(bearer,),
+        unwanted="X-Envoy-Internal",
+    )
 
 
 def _paths(known: Known, bearer: str) -> Iterator[Case]:

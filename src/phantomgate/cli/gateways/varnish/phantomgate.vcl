@@ -20,10 +20,14 @@ sub vcl_recv {
         @clean@
         # A client names a field in `Connection`, and a hop drops it, what phantomgate said in it too.
         if (req.http.Upgrade ~ "(?i)^websocket$") {
-            set req.http.Connection = "Upgrade";
-            if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
-                return (synth(400));
-            }
+%no_websocket             # Varnish opens the tunnel before the API has said 101. `phantomgate init varnish --websocket`, where the API
+%no_websocket             # obeys `Connection: close` when it declines.
+%no_websocket             return (synth(501, "WebSocket Not Enabled"));
+%websocket             set req.http.Connection = "Upgrade";
+%websocket             set req.http.Upgrade = "websocket";
+%websocket             if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
+%websocket                 return (synth(400));
+%websocket             }
         } else {
             unset req.http.Connection;
             unset req.http.Upgrade;
@@ -58,7 +62,8 @@ sub vcl_recv {
     if (!req.http.X-Phantomgate-JWT) {
         return (synth(503));
     }
-    # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
+%no_websocket     # From here on it is yours: say where it goes (req.backend_hint), and never `return (pipe)`.
+%websocket     # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket alone.
     if (req.http.X-Phantomgate-Asked) {
         unset req.http.X-Phantomgate-Asked;
         set req.method = req.http.X-Forwarded-Method;
@@ -75,11 +80,17 @@ sub vcl_recv {
 }
 
 sub vcl_pipe {
-    unset bereq.http.X-Phantomgate-JWT;
-    set bereq.http.Upgrade = req.http.Upgrade;
-    # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
-    # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
-    set bereq.http.Connection = "Upgrade, close";
+%no_websocket     # A tunnel of requests that nobody judges. Varnish's own vcl_recv makes one of every method that it doesn't know.
+%no_websocket     return (synth(501, "Not Implemented"));
+%websocket     # Varnish's own vcl_recv makes a tunnel of every method that it doesn't know: of requests that nobody judges.
+%websocket     if (req.http.Upgrade != "websocket") {
+%websocket         return (synth(501, "Not Implemented"));
+%websocket     }
+%websocket     unset bereq.http.X-Phantomgate-JWT;
+%websocket     set bereq.http.Upgrade = req.http.Upgrade;
+%websocket     # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
+%websocket     # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
+%websocket     set bereq.http.Connection = "Upgrade, close";
 }
 
 sub vcl_backend_fetch {
