@@ -254,7 +254,10 @@ def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str]
 
     def say(event: str, why: str) -> None:
         level = Level.INFO if event == "shared_cache_back" else Level.WARNING
-        write(LogLine(now(), level, event, {"detail": why} if why else {}))
+        fields = {"detail": why} if why else {}
+        if event == "shared_cache_lost":
+            fields["remedy"] = todo(Reason.UNAVAILABLE, f"the shared store: {why}")
+        write(LogLine(now(), level, event, fields))
 
     return say
 
