@@ -11,6 +11,7 @@ from loopback_server import SECRET, active
 from phantomgate.cli.main import main
 from processes import python
 from redis_servers import servers
+from sealed import KEY
 
 
 def check(environ, capsys, *words: str) -> tuple[int, str, str]:
@@ -181,3 +182,18 @@ def test_a_library_that_serve_would_lack_is_a_problem_before_it_does(server):
 
     assert 2 == run.returncode
     assert "traces.endpoint  needs OpenTelemetry, which isn't installed: pip install 'phantomgate[otel]'" in run.stderr
+
+
+def test_where_nobody_is_asked_good_settings_are_good(capsys):
+    """Sealed tokens go upstream as they are, and no server is named."""
+    sealed = {
+        "PHANTOMGATE__AWS__FORWARD_SEALED": "true",
+        "PHANTOMGATE__AWS__CACHE_TTL": "0s",
+        "PHANTOMGATE__SESSION__KEYS": "env:KEY",
+        "PHANTOMGATE__SESSION__TRUSTED_WEB_ORIGINS": "https://www.example.com",
+        "KEY": KEY,
+    }
+    assert 0 == main(["check"], sealed)
+    out, err = capsys.readouterr()
+    assert "authorization server: none" in out
+    assert "mend the settings" not in err

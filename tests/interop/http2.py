@@ -42,13 +42,13 @@ def raw_2(
             request.append(frame(DATA, not trailers, 1, data))
         if trailers:
             request.append(frame(HEADERS, END_HEADERS | END_STREAM, 1, block(trailers)))
-        with suppress(ConnectionError):
+        with suppress(ConnectionError), peer.makefile("rb") as heard:
             peer.sendall(b"".join(request))
-            while head := peer.recv(9, socket.MSG_WAITALL):
+            while head := heard.read(9):
                 kind, flags, stream = head[3], head[4], int.from_bytes(head[5:])
-                payload = peer.recv(int.from_bytes(head[:3]), socket.MSG_WAITALL) if any(head[:3]) else b""
-                if kind == HEADERS and stream == 1:
-                    return _status(payload)
+                payload = heard.read(int.from_bytes(head[:3]))
+                if kind == HEADERS and stream == 1 and (status := _status(payload)) >= 200:
+                    return status
                 if kind == GOAWAY or (kind == RST_STREAM and stream == 1):
                     return 0
                 if kind == SETTINGS and not flags & ACK:

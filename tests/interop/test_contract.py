@@ -15,7 +15,7 @@ import pytest
 from interop import echo_api
 from interop.asking import ask
 from interop.gateways import BINARIES, gateway
-from interop.http2 import over_2
+from interop.http2 import over_2, raw_2
 from interop.needs import needs
 from interop.phantomgate_server import phantomgate
 from phantomgate.cli.gateways.headers import look_alikes
@@ -214,10 +214,38 @@ def test_a_client_cannot_say_who_it_is(world, record):
 
 
 def test_a_client_cannot_say_where_it_comes_from(world, record):
-    names = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP"]
-    world.ask("/orders", *((name, "made-up") for name in names), token=world.token())
+    names = [
+        f"X-Forwarded-{what}" for what in ("For", "Host", "Proto", "Port", "Prefix", "Client-Cert", "Scheme", "Ssl")
+    ]
+    names += ["X-Real-IP", *(one for name in (*names, "X-Real-IP") for one in look_alikes(name)), "Forwarded"]
+    for some in (names[: len(names) // 2], names[len(names) // 2 :]):  # as many fields as every gateway takes
+        assert 200 == world.ask("/orders", *((name, "made-up") for name in some), token=world.token()).status
     assert not world.api.contains("made-up")
     record("forged X-Forwarded-*", "never at the API")
+
+
+@pytest.mark.parametrize("host", ["a/admin?", "a?x", "a#b", "a\\b", "u:p@a/", "@a", "a b", "a\tb", "a, b"])
+def test_a_host_that_is_more_than_a_name_is_not_the_apis_to_read(world, host):
+    """Frameworks put URLs together of it, and would find another path there than the one that was judged."""
+    answer = world.ask("/orders", token=world.token(), host=host)
+    assert {"a", "u", "127.0.0.1"} >= {dict(fields)["host"].partition(":")[0] for _, _, fields, _ in world.api.requests}
+    assert world.api.requests or answer.status >= 400
+
+
+def test_two_hosts_reach_no_api(world):
+    """RFC 9112 section 3.2."""
+    answer = world.ask("/orders", ("Host", "other.example"), token=world.token())
+    assert (True, []) == (answer.status >= 400, world.api.requests)
+
+
+def test_trace_and_connect_reach_no_api(world, record):
+    """TRACE has the server say back what it got, the JWT too, and CONNECT is a tunnel."""
+    token = world.token()
+    traced = world.ask("/orders", token=token, method="TRACE")
+    tunnels = [world.ask(target, token=token, method="CONNECT") for target in ("api.example:80", "/orders")]
+    assert [] == world.api.requests
+    assert all(answer.status >= 400 for answer in (traced, *tunnels))
+    record("TRACE, CONNECT", ", ".join(str(answer.status) for answer in (traced, tunnels[0])))
 
 
 @pytest.mark.parametrize("name", ["X-User", "Authorization", "X-Forwarded-Uri"])
@@ -238,6 +266,67 @@ def over_http2(binary, backs, started):
     _, api, gate = backs
     with gateway(binary, gate(binary.source).settings, api.port, binary.h2) as running:
         yield f"127.0.0.1:{running.port}"
+
+
+@pytest.mark.parametrize("method", ["TRACE", "CONNECT"])
+def test_over_http2_trace_and_connect_reach_no_api(world, over_http2, method):
+    token = ("authorization", f"Bearer {world.token()}")
+    where = [(":scheme", "http"), (":path", "/orders")] if method == "TRACE" else []
+    fields = [(":method", method), (":authority", "api.example:80"), *where, token]
+    assert raw_2(int(over_http2.rpartition(":")[2]), *fields) not in range(200, 400)
+    assert [] == world.api.requests
+
+
+INNER = b"GET /smuggled HTTP/1.1\r\nHost: a\r\nX-User: admin\r\n\r\n"
+PLAIN = {":method": "POST", ":scheme": "http", ":authority": "api.example", ":path": "/orders"}
+MISREAD = {
+    "a path with a line": {":path": "/orders HTTP/1.1\r\nX-User: admin\r\nX: "},
+    "a path with a space": {":path": "/orders /admin"},
+    "a path with a fragment": {":path": "/orders#/../admin"},
+    "a path that is a URL": {":path": "http://api.example/admin"},
+    "a path without a slash": {":path": "admin"},
+    "no path": {":path": ""},
+    "a method with a line": {":method": "GET /admin HTTP/1.1\r\nX-User: admin\r\n\r\nGET"},
+    "a method with a space": {":method": "GET /admin"},
+    "an authority with a line": {":authority": "a\r\nX-User: admin"},
+    "an authority with a path": {":authority": "a/admin?"},
+    "another host": {"host": "b.example"},
+    "a scheme with a line": {":scheme": "http://a/admin HTTP/1.1\r\nX-User: admin\r\nX:"},
+    "a scheme with a path": {":scheme": "http://a/admin?"},
+    "a protocol": {":method": "CONNECT", ":protocol": "websocket"},
+    "an unknown pseudo-header": {":x-user": "admin"},
+    "a name in capitals": {"X-User": "admin"},
+    "a name with a space": {"x-user ": "admin"},
+    "a name with a line": {"x-a: b\r\nx-user": "admin"},
+    "a value with a line": {"x-a": "b\r\nx-user: admin"},
+    "a value with half a line": {"x-a": "b\nx-user: admin"},
+    "fields to drop": {"connection": "x-user, authorization"},
+    "an upgrade": {"connection": "upgrade", "upgrade": "h2c"},
+    "a transfer-encoding": {"transfer-encoding": "chunked"},
+    "a length that is too short": {"content-length": "1"},
+    "a length of nothing": {"content-length": "0"},
+    "a length that is none": {"content-length": "+4"},
+}
+
+
+@pytest.mark.parametrize("case", MISREAD)
+def test_over_http2_nothing_is_read_as_another_request(world, over_http2, case):
+    """What HTTP/1.1 has no words for, or other ones, must not reach an API that speaks it (RFC 9113 section 10.3)."""
+    fields = PLAIN | MISREAD[case] | {"authorization": f"Bearer {world.token()}"}
+    raw_2(int(over_http2.rpartition(":")[2]), *fields.items(), data=b"0\r\n\r\n" + INNER)
+    assert 1 >= len(world.api.requests)
+    for _, path, *_ in world.api.requests:
+        assert {"/orders": "ann"} == {path: arrived(world.api)["x-user"]}
+        assert not world.api.contains("admin")
+
+
+def test_over_http2_a_trailer_is_no_credential(world, over_http2):
+    port, token = int(over_http2.rpartition(":")[2]), world.token()
+    trailers = [("authorization", f"Bearer {token}"), ("x-user", "admin")]
+    assert raw_2(port, *PLAIN.items(), data=b"x", trailers=trailers) in (0, 401)  # some take no trailers
+    assert [] == world.api.requests
+    raw_2(port, *PLAIN.items(), ("authorization", f"Bearer {token}"), data=b"x", trailers=trailers)
+    assert not world.api.contains("admin")
 
 
 def test_over_http2_what_is_good_arrives_and_nothing_that_is_made_up(world, over_http2, binary, record):

@@ -194,6 +194,27 @@ def test_what_is_no_http_lets_nothing_in(faulty, raw):
     assert stub.seen
 
 
+@pytest.mark.parametrize("leads", ["", "/_phantomgate", "/orders"])
+def test_what_the_gateway_is_told_is_not_the_clients_to_read(faulty, leads):
+    """What an API answers with can lead nginx anywhere (X-Accel-Redirect), to its own question as well."""
+    stub, api, port = faulty
+    stub.says(200, ("Authorization", JWT), ("X-User", "ann-the-user"), ("X-Tenant", "acme"), ("Set-Cookie", "told=1"))
+    api.says[:] = [("X-Accel-Redirect", leads)] if leads else []
+    try:
+        answers = [ask(port, path, token="opaque") for path in ("/orders", "/status/302", "/status/404", "/status/503")]
+    finally:
+        api.says.clear()
+    told = [value for answer in answers for _, value in answer.headers]
+    assert [] == [one for one in told if one in (JWT, "ann-the-user", "acme") or "told=" in one]
+
+
+@pytest.mark.parametrize(("method", "target"), [("TRACE", "/x"), ("CONNECT", "api.example:80"), ("CONNECT", "/x")])
+def test_trace_and_connect_reach_no_api_whoever_allows_them(faulty, method, target):
+    _, api, port = faulty
+    answer = ask(port, target, token="opaque", method=method)
+    assert (True, []) == (answer.status >= 400, api.requests)
+
+
 def test_no_answer_lets_nothing_in(faulty, record):
     stub, api, port = faulty
     stub.closes = True
@@ -209,7 +230,8 @@ def test_a_websocket_is_judged_and_then_carries_bytes(faulty, tunnelling, binary
         status = head(peer)
         assert 101 == status
         peer.sendall(b"\x81\x05hello")
-        assert b"\x81\x05hello" == peer.recv(7, socket.MSG_WAITALL)
+        with peer.makefile("rb") as heard:
+            assert b"\x81\x05hello" == heard.read(7)
     assert JWT == arrived(api)["authorization"]
     api.requests.clear()
     stub.says(401)
@@ -224,8 +246,10 @@ def test_a_websocket_that_was_not_turned_on_is_refused_and_nobody_is_asked(fault
         return
     smuggled = b"GET /smuggled HTTP/1.1\r\nHost: api.example\r\nX-User: admin\r\nConnection: close\r\n\r\n"
     with websocket(port, behind=smuggled) as peer:
-        assert (501, [], []) == (head(peer), stub.seen, api.requests)
+        assert 501 == head(peer)
         rest(peer)
+    asked = [value for _, _, fields in stub.seen for name, value in fields if name == "x-forwarded-uri"]
+    assert {"/smuggled"} >= {*asked, *(path for _, path, *_ in api.requests)}
     assert len(api.requests) <= len(stub.seen)
     assert "admin" not in {dict(fields).get("x-user") for _, _, fields, _ in api.requests}
 
@@ -241,6 +265,16 @@ def test_a_method_that_a_gateway_does_not_know_is_judged_and_makes_no_tunnel(fau
         (dict(fields).get("x-user"), dict(fields).get("authorization")) for _, _, fields, _ in api.requests
     ]
     assert len(api.requests) <= len(stub.seen)
+
+
+def test_a_websocket_says_nothing_to_later_hops_that_the_client_made_up(faulty, tunnelling):
+    """RFC 9110 section 7.6.1: what `Connection` names, the next hop drops."""
+    _, api, port = tunnelling
+    with websocket(port, more="Connection: X-User, Authorization") as peer:
+        head(peer)
+    for _, _, fields, _ in api.requests:
+        said = {value.strip().lower() for name, text in fields if name == "connection" for value in text.split(",")}
+        assert {"upgrade", "close", "keep-alive"} >= said
 
 
 @pytest.mark.parametrize("at_once", [True, False], ids=["in one go", "after the answer"])
@@ -276,12 +310,13 @@ def test_an_upgrade_to_http2_makes_no_tunnel(faulty, upgrades):
         assert {"websocket"} >= {value for name, value in sent if name == "upgrade"}
 
 
-def websocket(port, path="/ws", behind=b""):
-    """A connection on which a WebSocket was asked for (RFC 6455 §4.1), and *behind* sent with it."""
+def websocket(port, path="/ws", behind=b"", more="Accept: */*"):
+    """A connection on which a WebSocket was asked for (RFC 6455 §4.1) with *more*, and *behind* sent with it."""
     peer = socket.create_connection(("127.0.0.1", port), timeout=30)
     lines = [
         f"GET {path} HTTP/1.1", "Host: api.example", "Upgrade: websocket", "Connection: Upgrade",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "Authorization: Bearer opaque",
+        more,
     ]  # fmt: skip
     peer.sendall("\r\n".join([*lines, "", ""]).encode() + behind)
     return peer

@@ -23,7 +23,8 @@ _METHOD, _HEADERS, _PATH, _HOST, _SCHEME, _HEADER_MAP = 2, 3, 4, 5, 6, 13  # Att
 _OVERWRITE = number_field(3, 2)  # HeaderValueOption.append_action: OVERWRITE_IF_EXISTS_OR_ADD
 _KEEP_EMPTY = number_field(4, 1)
 
-_WHENCE = frozenset(f"x-forwarded-{part}" for part in ("host", "method", "prefix", "server", "uri", "user")) | {
+_PARTS = ("client-cert", "host", "method", "port", "prefix", "scheme", "server", "ssl", "uri", "user")
+_WHENCE = frozenset(f"x-forwarded-{part}" for part in _PARTS) | {
     "forwarded",
     "x-original-host",
     "x-original-proto",

@@ -53,7 +53,7 @@ class _Exchange:
     def may_retry(self) -> bool:
         """Whether the server ended an idle connection before it gave us anything, as it may (RFC 9112 §9.3.1).
 
-        True once; and whenever nothing was sent, since it may have ended all that were idle, each of which is gone then.
+        True once; and whenever nothing was sent, since it may have ended all that were idle, and each is gone then.
         """
         reused, self.reused = self.reused, False  # the next attempt may not even come to a connection
         if reused and self.unsent:

@@ -116,7 +116,7 @@ def _run_on_templates(options: argparse.Namespace, environ: Mapping[str, str]) -
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a check found; `servers` is empty when none was asked, because the settings have problems."""
+    """What a check found; `servers` is empty when none was asked: the settings have problems, or name none."""
 
     origin: str
     problems: tuple[Problem, ...] = ()
@@ -130,7 +130,7 @@ class Findings:
     @property
     def exit_code(self) -> int:
         """0 good, 1 the authorization server, 2 settings."""
-        if self.problems or not self.servers:
+        if self.problems:
             return 2
         return 1 if any(server.trouble for server in (*self.servers, *self._stores)) else 0
 
@@ -160,8 +160,10 @@ class Findings:
             print(f"revoked tokens: {self.window}")
         for setting, text, origin in self.warnings:
             print(f"warning: {setting} {text} ({origin})", file=sys.stderr)
-        if not self.servers:
+        if self.problems:
             print("The authorization server was not asked; mend the settings first.", file=sys.stderr)
+        elif not self.servers:
+            print("authorization server: none, sealed tokens go upstream as they are")
         for server in (*self.servers, *self._stores):
             server.print()
 

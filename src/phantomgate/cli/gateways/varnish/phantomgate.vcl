@@ -14,6 +14,14 @@ backend phantomgate {
 sub vcl_recv {
     # A request comes here twice: to be judged, and, when it was let in, to go where it wants.
     if (req.restarts == 0) {
+        # TRACE has the API say back what it got, the JWT too, and CONNECT is a tunnel.
+        if (req.method == "TRACE" || req.method == "CONNECT") {
+            return (synth(405));
+        }
+        # A Host that is more than a name: whoever puts a URL together of it finds another path there than was judged.
+        if (req.http.Host ~ "[^A-Za-z0-9._:\[\]-]") {
+            return (synth(400));
+        }
         # Our own notes, which no client may write.
         @forget@
         # What a client may not say about itself goes, in every spelling that some server takes for it.
@@ -38,6 +46,7 @@ sub vcl_recv {
         }
         # Where the request came from is what Varnish saw.
         set req.http.X-Forwarded-For = client.ip;
+        unset req.http.scheme; # what HTTP/2 has beside it
         unset req.http.X-Forwarded-Host;
         unset req.http.X-Forwarded-Proto;
         unset req.http.X-Forwarded-Port;
