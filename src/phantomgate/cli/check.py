@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from phantomgate.backends.blocking import finish
+from phantomgate.cli.hanging import hanging
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import agent_problems, draft_agent, wire_agent
+from phantomgate.config.installed import not_installed
 from phantomgate.config.loading import CONFIG, draft, read_sources
 from phantomgate.config.referred import unmet
 from phantomgate.config.remedies import remedy
@@ -184,7 +186,7 @@ class Server:
             print(f"{who}: good, {self.endpoint} answered in {self.seconds * 1000:.0f} ms")
         else:
             print(f"{who}: {self.endpoint}: {self.trouble.detail}", file=sys.stderr)
-            print(f"  {remedy(self.trouble.reason, self.trouble.detail)}", file=sys.stderr)
+            print(*hanging("  ", remedy(self.trouble.reason, self.trouble.detail)), sep="\n", file=sys.stderr)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -208,7 +210,7 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     except SettingsError as no:
         return Findings(no.problems[0].origin, no.problems)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ)
+    problems += unmet(settings, environ) + not_installed(settings)
     if problems:
         return Findings(sources.origin, tuple(problems))
     return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ), window(settings))

@@ -30,7 +30,8 @@ Decides one request as `serve` would, and prints each step: the route that match
 what the authorization server said, each policy's judgement, what is forwarded, and what the gateway is answered.
 Tokens and other secrets are masked.
 
-  phantomgate explain --method POST --path /orders/7 --header 'Authorization: Bearer 3c5f...'
+  phantomgate explain --method POST --path /orders/7 \\
+      --header 'Authorization: Bearer 3c5f...'
 
 Others on this machine can read a command line; a request on stdin they can't. It is given as it goes over the wire:
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from phantomgate.cli.gateways import GATEWAYS, kind_of
 from phantomgate.cli.gateways.kind import Kind, Places, advice, problems
 from phantomgate.cli.options import add_config
+from phantomgate.cli.teaching import Teaching
 from phantomgate.config.loading import load_settings
 from phantomgate.core.errors import Problem, SettingsError
 
@@ -25,6 +26,27 @@ examples:
   phantomgate init nginx --output /etc/nginx --check  does that nginx still fit the settings?
 
 What a gateway has besides the options of all: phantomgate init GATEWAY --help
+
+exit codes:
+  0  written, or (--check) as it should be
+  2  the settings have problems, or don't fit this gateway; a file is somebody else's; or (--check) files differ
+"""
+
+PAGES = {"kong": "kong-functions"}
+"""Whose page has another name; Kong has two ways."""
+
+OF_ONE = """\
+The files fit the settings that `serve` runs on. A file that `init` has not written is never overwritten. After a change
+of the settings, write them again, or have --check say in a pipeline that they no longer fit.
+
+  phantomgate init {name} --api 127.0.0.1:8000
+  phantomgate init {name} --output DIR --check
+
+What each line is for, and how to try it: docs/how-to/{page}.md
+
+exit codes:
+  0  written, or (--check) as it should be
+  2  the settings have problems, or don't fit this gateway; a file is somebody else's; or (--check) files differ
 """
 
 
@@ -33,7 +55,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     gateways = parser.add_subparsers(title="gateways", metavar="GATEWAY", dest="gateway", required=True)
     for name, means in GATEWAYS.items():
-        gateway = gateways.add_parser(name, help=means, description=f"Writes the configuration of {name}: {means}.")
+        gateway = gateways.add_parser(
+            name,
+            help=means,
+            description=f"Writes the configuration of {name}: {means}.",
+            epilog=OF_ONE.format(name=name, page=PAGES.get(name, name)),
+            formatter_class=Teaching,
+        )
         add_config(gateway)
         _add_places(gateway, name)
         kind_of(name).add(gateway)

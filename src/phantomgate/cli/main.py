@@ -18,6 +18,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
+from phantomgate.cli.teaching import Teaching
 from phantomgate.config.loading import process_environ
 from phantomgate.core.errors import SettingsError
 
@@ -133,12 +134,12 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
         prog="phantomgate",
         description="Turns opaque access tokens into JWTs your API can trust, behind any API gateway.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Teaching,
     )
     parser.add_argument("--version", action="version", version=f"phantomgate {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(name, help=summary, formatter_class=Teaching)
         if name == wanted:
             module = import_module(f"phantomgate.cli.{name}")
             command.description = f"{summary[0].upper()}{summary[1:]}."

@@ -36,10 +36,12 @@ minted here; signed JSON with one.
 
 examples:
   phantomgate probe https://as.example
-  phantomgate probe https://as.example --client-id api-gateway --client-secret env:GATEWAY_SECRET \\
-      --token file:/run/secrets/a-token --write phantomgate.toml
+  phantomgate probe https://as.example --client-id api-gateway \\
+      --client-secret env:GATEWAY_SECRET --token file:/run/secrets/a-token \\
+      --write phantomgate.toml
   get-a-token | phantomgate probe https://as.example --token -
-  phantomgate probe https://as.example --client-id me --client-secret env:SECRET --grant client_credentials --scope read
+  phantomgate probe https://as.example --client-id me \\
+      --client-secret env:SECRET --grant client_credentials --scope read
 
 exit codes:
   0  something works; its settings are on stdout below the line "----- phantomgate.toml", and in --write's file

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from phantomgate import __version__
 from phantomgate.config.log import Level, Log, kinds_of
-from phantomgate.config.observe import Snapshot, merge
+from phantomgate.config.observe import Snapshot, merge, todo
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
@@ -285,7 +285,8 @@ class Run:
         while (no := await self._probe()) is not None:
             self.trouble = str(no)
             if self.trouble != told:
-                log.say(Level.WARNING, "authorization_server_unseen", reason=no.reason.label, detail=no.detail)
+                said = {"reason": no.reason.label, "detail": no.detail, "remedy": todo(no.reason, no.detail)}
+                log.say(Level.WARNING, "authorization_server_unseen", **said)
                 told = self.trouble
             await asyncio.sleep(delay * (0.5 + 0.5 * self.plan.jitter()))
             delay = min(delay * 2, LONGEST_PROBE)

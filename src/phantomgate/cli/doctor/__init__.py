@@ -38,15 +38,17 @@ Stop the API behind the gateway first: doctor takes its place, so that it sees w
 more than eighty requests through the gateway, each a known way around one (forged identity and forwarding headers,
 duplicate and joined credentials, encoded paths, hop-by-hop tricks, smuggling), and says which got where they must not.
 
-  TOKEN=... phantomgate doctor http://127.0.0.1:8080 --api 127.0.0.1:8000 --token env:TOKEN
-  phantomgate doctor https://gateway.example --api 127.0.0.1:8000 --token file:token --forbidden /admin
+  phantomgate doctor http://127.0.0.1:8080 --api 127.0.0.1:8000 \\
+      --token env:TOKEN
+  phantomgate doctor https://gateway.example --api 127.0.0.1:8000 \\
+      --token file:token --allowed /orders --forbidden /admin
 
 With --forbidden, a path that this token is refused for, it tries to get there by way of --allowed.
 
 exit codes:
   0  no holes (there may be notes)
   1  holes, or the gateway lets nothing through
-  2  the command line or the settings have problems
+  2  the command line or the settings have problems, or the gateway can't be reached
 """
 
 
