@@ -39,7 +39,7 @@ from phantomgate.core.errors import SettingsError
 from phantomgate.servers.channel import Channel, Message
 from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.renewing import Renews
-from phantomgate.servers.sockets import BACKLOG, take_no_more
+from phantomgate.servers.sockets import answer_on, take_no_more
 
 ORPHAN_SECONDS = 5.0
 """How long requests in flight have when the supervisor is gone: there may be a new one that wants our address."""
@@ -158,8 +158,7 @@ async def work(listening: socket.socket, end: socket.socket, build: Build, log: 
         return 0
     loop = asyncio.get_running_loop()
     own = listening.dup()  # the loop closes the one it gets, before we have taken the last connection from it
-    accept = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-    server = await accept(listener.protocol, sock=listening, backlog=BACKLOG)
+    server = await answer_on(listening, listener.protocol)
     sweeping = loop.create_task(_sweep(listener))
     channel.send({"is": "ready"})
     seconds = await obey(channel, metrics, served.purge, served.renews) or 0.0

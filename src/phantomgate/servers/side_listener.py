@@ -18,7 +18,7 @@ from aiohttp.typedefs import Handler, Middleware
 from phantomgate.config.network import read_address
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, SettingsError
-from phantomgate.servers.sockets import bind_tcp, bind_unix, why
+from phantomgate.servers.sockets import answer_on, bind_tcp, bind_unix, why
 
 IDLE_SECONDS = 30.0
 """How long a connection may be without a whole head of a request."""
@@ -112,9 +112,7 @@ async def answer_at(
             raise RuntimeError("the runner was not set up")
         return _Connection(runner.server, most, loop=loop, **options)
 
-    accept: Any = loop.create_unix_server if listening.family == socket.AF_UNIX else loop.create_server
-    server: asyncio.AbstractServer = await accept(protocol, sock=listening, backlog=BACKLOG)
-    return server
+    return await answer_on(listening, protocol, BACKLOG)
 
 
 async def listen_beside(app: web.Application, settings: Settings, name: str, at: str) -> Callable[[], Awaitable[None]]:

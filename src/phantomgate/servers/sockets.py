@@ -6,12 +6,14 @@ socket each (SO_REUSEPORT: the kernel spreads connections); a unix socket is one
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import errno
 import socket
 import stat
 import struct
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -111,6 +113,19 @@ def why(error: OSError) -> str:
     remedy = REMEDIES.get(error.errno or 0)
     words = error.strerror or str(error)
     return f"{words}: {remedy}" if remedy else words
+
+
+async def answer_on(
+    listening: socket.socket, protocol: Callable[[], asyncio.BaseProtocol], backlog: int = BACKLOG
+) -> asyncio.AbstractServer:
+    """Have *protocol* answer who connects to *listening*, until what is given back is closed; the file stays."""
+    loop = asyncio.get_running_loop()
+    how: dict[str, Any] = {"sock": listening, "backlog": backlog}
+    if listening.family != socket.AF_UNIX:
+        return await loop.create_server(protocol, **how)
+    if sys.version_info >= (3, 13):
+        how["cleanup_socket"] = False  # it isn't ours alone: others may go on, and `Bound` removes it
+    return await loop.create_unix_server(protocol, **how)
 
 
 def bind_tcp(host: str, port: int, count: int, *, listens: bool = True, waits: bool = False) -> Bound:
