@@ -183,8 +183,8 @@ def agent_warnings(settings: Settings) -> Iterator[tuple[str, str]]:
             "agent.state",
             (
                 f'is "{asked.state}" and there is no [redis], so no gateway hears of a logout: access tokens of a '
-                "session that has ended are let in for cache.max_age of the gateways, JWTs that they verify until their "
-                "own exp; write nodes and secret of the gateways' [redis], or keep those times short"
+                "session that has ended are let in for cache.max_age of the gateways, JWTs that they verify until "
+                "their own exp; write nodes and secret of the gateways' [redis], or keep those times short"
             ),
         )
     if any(one.mode == "verify" for one in settings.issuers):
