@@ -6,7 +6,9 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALL = $(BIN)/python -m pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test check bench bench-smoke capacity chaos lock clean servers peers interop help
+unexport PYTHONDONTWRITEBYTECODE  # the suite starts some thousand processes, each of which would compile everything anew
+
+.PHONY: demo test pythons check bench bench-smoke capacity chaos lock clean servers peers interop help
 
 help:            ## this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -36,6 +38,22 @@ servers: $(VENV)/.dev
 
 test: $(VENV)/.dev servers  ## the whole test suite, on every core
 	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+PYTHONS ?= $(shell { for version in 3.12 3.13 3.14; do command -v python$$version; done; ls -d "$$(pyenv root)"/versions/3.1[2-4]*/bin/python3; } 2>/dev/null)
+ALIKE := tests --ignore=tests/interop --ignore=tests/chaos --ignore=tests/mutation --ignore=tests/demo
+
+pythons:         ## the suite without real gateways on other Pythons: PYTHONS="/path/to/python3.13 ..."; ARGS="tests/backends" for a part
+	@for python in $(PYTHONS); do \
+	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
+	  case " $$seen " in *" $$version "*) continue;; esac; seen="$$seen $$version"; venv=.cache/python$$version; \
+	  echo "Python $$version"; \
+	  cmp -s requirements/dev.txt $$venv/installed.txt || { \
+	    $$python -m venv $$venv && $$venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/dev.txt && \
+	    $$venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/build.txt && \
+	    $$venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
+	    cp requirements/dev.txt $$venv/installed.txt; } || exit 1; \
+	  $$venv/bin/python -m pytest -q -n auto $(if $(ARGS),$(ARGS),$(ALIKE)) || exit 1; \
+	done; test -n "$$seen" || echo "no Python of another version here: make pythons PYTHONS=/path/to/python3.13"
 
 interop: $(VENV)/.dev servers  ## the real servers alone, and the tables in docs/reference of what ran
 	@$(BIN)/python -m pytest tests/interop --ignore=tests/interop/test_matrix.py --ignore=tests/interop/test_contract_table.py $(ARGS)

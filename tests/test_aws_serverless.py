@@ -44,6 +44,9 @@ def test_the_old_variables_say_what_preflights_are_answered():
     } == cors("preflight", **more)
     usual = cors("preflight")
     assert (["GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"], 86400) == (usual["methods"], usual["maxAge"])
+    assert [1, 1] == [cors("preflight", CORS_MAX_AGE=never)["maxAge"] for never in ("0", "-1")]
+    low = cors("preflight", ALLOW_HEADERS="x_trace", COOKIE_NAME_PREFIX="my_app")
+    assert ["x_trace", "x-my_app-csrf"] == low["headers"]
     assert ["X-Example-CSRF"] == cors("preflight", ALLOW_HEADERS="X-Example-CSRF")["headers"]
 
 
@@ -72,7 +75,7 @@ def test_every_answer_of_api_gateway_names_one_origin():
     ("name", "value"),
     [
         *(("TRUSTED_WEB_ORIGINS", ""), ("TRUSTED_WEB_ORIGINS", "*"), ("TRUSTED_WEB_ORIGINS", "https://a'b")),
-        *(("ALLOW_HEADERS", "a'b"), ("EXPOSE_HEADERS", "*"), ("CORS_MAX_AGE", "0"), ("CORS_MAX_AGE", "long")),
+        *(("ALLOW_HEADERS", "a'b"), ("EXPOSE_HEADERS", "*"), ("CORS_MAX_AGE", "1.5"), ("CORS_MAX_AGE", "long")),
     ],
 )
 def test_what_would_be_no_header_is_not_deployed(name, value):

@@ -155,6 +155,32 @@ def test_lines_of_the_log_are_written_somewhere():
     assert set() == {event for event in told if f'"{event}"' not in source}
 
 
+def said(source: str) -> set[str]:
+    """The lines of the log that this code writes."""
+    calls = r"(?:\.say\(\s*Level\.\w+|LogLine\(\s*[\w()]+,\s*[\w.]+),\s*\"([a-z_]+)\""
+    return set(re.findall(calls, source))
+
+
+def test_lines_that_are_written_are_in_the_reference():
+    told = set(re.findall(r"`([a-z_]+)`", text_of(ROOT / "docs/reference/log.md")))
+    written = {event for file in (ROOT / "src").rglob("*.py") for event in said(file.read_text())}
+
+    assert len(written) > 15
+    assert set() == written - told
+
+
+def test_each_alert_links_to_what_it_means_and_what_to_do():
+    rules = (ROOT / "deploy/observability/alerts.yml").read_text()
+    page = "docs/how-to/troubleshooting.md"
+    entries = re.split(r"^### ", text_of(ROOT / page), flags=re.MULTILINE)[1:]
+    about = {entry.split("\n", 1)[0]: entry for entry in entries}
+    alerts = re.findall(r"alert: (\w+)", rules)
+
+    assert [f"{page}#{alert.lower()}" for alert in alerts] == re.findall(r"^ +runbook: (\S+)", rules, re.MULTILINE)
+    assert set(alerts) == set(about)
+    assert [] == [alert for alert in alerts if not re.search(r"\*\*Means\*\*.*\*\*[Dd]o\*\*", about[alert], re.DOTALL)]
+
+
 def test_alerts_are_those_that_are_shipped():
     shipped = set(re.findall(r"alert: (\w+)", (ROOT / "deploy/observability/alerts.yml").read_text()))
     watched = [page for page in PAGES if not page.name.startswith("aws-")]  # where constructs are called so

@@ -105,6 +105,13 @@ def test_tricks_of_one_hop_are_seen(part):
     assert envoy.read_check(http(GET, part), "x").problem is not None
 
 
+def test_what_a_newer_envoy_puts_into_a_header_map_is_no_field():
+    pair = bytes_field(1, "authorization") + bytes_field(3, "Bearer other")
+    newer = bytes_field(13, bytes_field(2, pair) + bytes_field(1, bytes_field(1, "x") + bytes_field(3, "1")))
+    request = envoy.read_check(http(bytes_field(2, "GET"), bytes_field(4, "/"), newer), "")
+    assert ({b"x": b"1"}, None) == (request.headers.fields, request.problem)
+
+
 def test_a_field_that_comes_twice_is_two_fields():
     request = envoy.read_check(http(GET, raw(("authorization", "a"), ("authorization", "b"))), "x")
     assert [b"a", b"b"] == request.headers.all(b"authorization")

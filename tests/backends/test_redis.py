@@ -173,6 +173,25 @@ def cluster(make):
     return nodes
 
 
+def test_a_cluster_that_answers_while_we_are_busy_is_not_late(cluster):
+    async def busy():
+        act, close = redis.nonblocking(redis.Place("cluster", (("127.0.0.1", cluster[0].port),)), 8)
+        await act(("SET", "mine", b"mine"), 5.0)
+        for node in cluster:
+            node.freeze()
+        asked = asyncio.create_task(act(("GET", "mine"), 0.1))
+        for _ in range(200):  # until it is sent
+            await asyncio.sleep(0)
+        for node in cluster:
+            node.thaw()
+        time.sleep(0.3)  # noqa: ASYNC251 - that's what it is about
+        found = await asked
+        await close()
+        return found
+
+    assert b"mine" == asyncio.run(busy())
+
+
 def test_sentinels_and_a_server_that_dies(make):
     first = make()
     second = make("--replicaof", "127.0.0.1", str(first.port))
@@ -271,6 +290,40 @@ def test_what_is_frozen_is_cut_off_and_left_alone_until_it_is_back(family, make)
     assert b"o" == run(store.get(OTHER))[0]  # its own answer, not the late one
     assert b"v" == run(store.get(KEY))[0]
     assert ["shared_cache_lost", "shared_cache_back"] == [event for event, _ in store.said]
+
+
+def test_one_that_is_now_slow_now_well_is_left_alone_for_longer_each_time_until_it_has_proven_itself(make):
+    async def pauses():
+        clock, slow = FakeClock(), True
+
+        async def act(command, seconds):
+            if slow:
+                raise TimeoutError
+            return b"1"
+
+        async def close():
+            pass
+
+        store = redis.RedisStore(
+            act, close, prefix="t", timeout=1.0, ticks=clock.ticks, counts=SharedCounts(), said=lambda event, why: None
+        )
+        await store.get(KEY)
+        for well in (0.0, 0.4, 0.9, 4.1, 0.01):
+            left = 0
+            slow = False
+            while await store.claim(KEY, 1.0) and store._counts.skipped > 0:
+                store._counts.skipped = 0
+                clock.advance(0.01)
+                left += 1
+            yield left / 100
+            clock.advance(well)
+            slow = True
+            await store.get(KEY)
+
+    async def main():
+        return [pause async for pause in pauses()]
+
+    assert pytest.approx([0.05, 0.1, 0.2, 0.4, 0.05], abs=0.02) == asyncio.run(main())
 
 
 def test_purges_are_looked_for_every_second_however_long_it_was_away(family, make):

@@ -143,6 +143,21 @@ def test_who_waits_too_long_ends_the_line_for_all_who_wait_and_the_next_gets_a_n
     assert b"mine" == found
 
 
+def test_an_answer_that_waits_for_us_is_not_late(server):
+    """A loop that is busy, collecting garbage or not given the processor reads late what was there in time."""
+
+    async def busy(lines):
+        await lines.act(("SET", "mine", "mine"), 5.0)
+        line = lines._line
+        asked = [asyncio.create_task(lines.act(("GET", "mine"), 0.05)) for _ in range(20)]
+        while line.something.is_set() or len(line.asked) < len(asked):  # noqa: ASYNC110 - until all are sent
+            await asyncio.sleep(0)
+        time.sleep(0.2)  # noqa: ASYNC251 - that's what it is about
+        return await asyncio.gather(*asked), line is lines._line
+
+    assert ([b"mine"] * 20, True) == run(busy, server.port)
+
+
 def test_an_answer_that_nobody_asked_for_ends_the_line(server):
     def twice(said):
         return b"+PONG\r\n+SURPLUS\r\n" * said.count(b"PING")

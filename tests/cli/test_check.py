@@ -11,6 +11,7 @@ from loopback_server import SECRET, active
 from phantomgate.cli.main import main
 from processes import python
 from redis_servers import servers
+from sealed import KEY
 
 
 def check(environ, capsys, *words: str) -> tuple[int, str, str]:
@@ -93,10 +94,12 @@ def test_a_server_that_does_not_answer_as_it_should_is_1_with_what_to_do(server,
     code, out, err = check(server.environ(), capsys)
     assert code == 1
     assert "settings: good" in out
+    told = " ".join(err.split())  # the remedy is filled
     for piece in pieces:
-        assert piece in err
+        assert piece in told
     found = json.loads(check(server.environ(), capsys, "--json")[1])["authorization_server"]
-    assert (found["good"], found["detail"] in err, found["remedy"] in err) == (False, True, True)
+    assert (found["good"], found["detail"] in err, found["remedy"] in told) == (False, True, True)
+    assert max(len(line) for line in err.splitlines() if line.startswith("  ")) <= 80
 
 
 def test_a_server_that_calls_every_token_active_is_1(server, capsys):
@@ -168,3 +171,29 @@ TOLD = {"PHANTOMGATE__REVOCATION__SECRET": "env:PURGE", "PURGE": "x" * 32}
 )
 def test_how_long_a_revoked_token_is_let_in_is_said(server, capsys, downstream, told, text):
     assert REVOKED + text in check(server.environ(PHANTOMGATE__CACHE__DOWNSTREAM=downstream, **told), capsys)[1]
+
+
+def test_a_library_that_serve_would_lack_is_a_problem_before_it_does(server):
+    code = (
+        "import sys; sys.modules['opentelemetry'] = None;"
+        "from phantomgate.cli.main import main; sys.exit(main(['check']))"
+    )
+    run = python("-c", code, **server.environ(PHANTOMGATE__TRACES__ENDPOINT="http://127.0.0.1:4318/v1/traces"))
+
+    assert 2 == run.returncode
+    assert "traces.endpoint  needs OpenTelemetry, which isn't installed: pip install 'phantomgate[otel]'" in run.stderr
+
+
+def test_where_nobody_is_asked_good_settings_are_good(capsys):
+    """Sealed tokens go upstream as they are, and no server is named."""
+    sealed = {
+        "PHANTOMGATE__AWS__FORWARD_SEALED": "true",
+        "PHANTOMGATE__AWS__CACHE_TTL": "0s",
+        "PHANTOMGATE__SESSION__KEYS": "env:KEY",
+        "PHANTOMGATE__SESSION__TRUSTED_WEB_ORIGINS": "https://www.example.com",
+        "KEY": KEY,
+    }
+    assert 0 == main(["check"], sealed)
+    out, err = capsys.readouterr()
+    assert "authorization server: none" in out
+    assert "mend the settings" not in err

@@ -181,11 +181,35 @@ def test_what_can_t_be_meant_is_said(capsys, options, said):
     assert said in err
 
 
-@pytest.mark.parametrize("url", ["127.0.0.1:80", "ftp://x", "http://", "http://u:p@x", "http://x/?a=b"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        *("127.0.0.1:80", "ftp://x", "http://", "http://u:p@x", "http://x/?a=b", "http://x/orders", "http://x#a"),
+        *("http://[::1", "http://x:99999", "http://\u65e5", f"http://{'a' * 300}"),
+    ],
+)
 def test_a_gateway_is_a_url(capsys, url):
     code, _, err = doctor(capsys, strict, url=url)
     assert 2 == code
     assert "want a URL such as" in err
+
+
+@pytest.mark.parametrize("token", ["\u65e5", "two words", "a" * 9000, ""])
+def test_a_token_that_cant_be_sent_is_said_and_not_repeated(capsys, token):
+    code, _, err = doctor(capsys, strict, "--token", "env:ODD", environ={"ODD": token})
+    assert (2, True) == (code, "--token" in err)
+    assert not token or token not in err
+
+
+def test_a_token_itself_is_no_argument(capsys):
+    code, _, err = doctor(capsys, strict, "--token", "canary-typed-token")
+    assert (2, True, False) == (code, "write env:NAME" in err, "canary-typed-token" in err)
+
+
+@pytest.mark.parametrize("name", ["X-\u65e5", "X-A\r\nB: c", "", "X A"])
+def test_an_identity_is_the_name_of_a_header(capsys, name):
+    code, _, err = doctor(capsys, strict, "--identity", name)
+    assert (2, True) == (code, "want the name of a header" in err)
 
 
 def test_nobody_there_and_somebody_in_our_place_are_said(capsys):

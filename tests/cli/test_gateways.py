@@ -48,6 +48,7 @@ SHIPPED = [
     ("apache", "session", [], "session.toml"),
     ("varnish", "bearer", [], "phantomgate.toml"),
     ("varnish", "session", [], "session.toml"),
+    ("varnish", "websocket", ["--websocket"], "phantomgate.toml"),
     ("haproxy", "spoe", [], "phantomgate.toml"),
     ("haproxy", "session", [], "session.toml"),
     ("haproxy-lua", "lua", [], "phantomgate.toml"),

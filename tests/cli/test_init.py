@@ -280,3 +280,12 @@ def test_the_guides_settings_are_good_and_need_no_advice(init, capsys):
     guide = (SHIPPED.parents[1] / "docs" / "how-to" / "nginx.md").read_text()
     code, _ = init(guide.partition("cat > phantomgate.toml <<'END'\n")[2].partition("END\n")[0])
     assert (0, "") == (code, capsys.readouterr().err)
+
+
+@pytest.mark.parametrize("more", [[], ["--check"]])
+def test_a_folder_that_cant_be_is_said_without_a_traceback(more, tmp_path, capsys):
+    file = tmp_path / "gate.toml"
+    file.write_text(SETTINGS)
+    folder = tmp_path / ("a" * 300)
+    assert 2 == main(["init", "nginx", "--config", str(file), "--output", str(folder), *more], {})
+    assert "File name too long" in capsys.readouterr().err

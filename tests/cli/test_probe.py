@@ -91,7 +91,7 @@ def test_nothing_is_written_through_a_link_that_leads_nowhere_yet(server, capsys
     file, target = tmp_path / "phantomgate.toml", tmp_path / "target"
     file.symlink_to(target)
     code, _, err = probe(capsys, server.issuer, *CLIENT, "--write", str(file))
-    assert (2, True, False) == (code, "can't be written: File exists" in err, target.exists())
+    assert (2, True, False) == (code, "is there already" in err, target.exists())
 
 
 @pytest.mark.parametrize(
@@ -219,3 +219,13 @@ def test_an_empty_set_of_keys_and_none_at_all_are_told():
     assert "status 500" in said(Server(phantom, keys=reply(500)).probe()) or "answered 500" in said(
         Server(phantom, keys=reply(500)).probe()
     )
+
+
+@pytest.mark.parametrize("there", [False, True])
+def test_a_file_that_cant_be_written_is_said_before_anybody_is_asked(there, tmp_path, capsys):
+    file = tmp_path / ("settings.toml" if there else "a" * 300)
+    if there:
+        file.symlink_to(tmp_path / "nowhere")
+    assert 2 == main(["probe", "http://127.0.0.1:1", "--write", str(file)], {})
+    said = capsys.readouterr()
+    assert ("", True) == (said.out, ("is there already" if there else "File name too long") in said.err)

@@ -12,6 +12,7 @@ from phantomgate.config.settings import (
     Introspection,
     IssuerRule,
     Policy,
+    Revocation,
     RouteRule,
     Serve,
     Settings,
@@ -44,6 +45,7 @@ def test_settings_as_in_the_readme_have_no_warnings():
             {"introspection": replace(GOOD.introspection, endpoint="http://as.example/", allow_insecure_http=True)},
         ),
         ("policy.scopes", {"policy": Policy()}),
+        ("revocation.listen", {"revocation": Revocation(secret="env:PURGE", listen="0.0.0.0:9093")}),
         (
             "exchange.allow_insecure_http",
             {"exchange": Exchange("http://as.example/token", "gateway", "env:SECRET", allow_insecure_http=True)},

@@ -10,7 +10,8 @@ from phantomgate.backends.blocking import finish
 from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import load
 from phantomgate.config.observe import Metrics
-from phantomgate.core.errors import Unavailable
+from phantomgate.config.remedies import remedy
+from phantomgate.core.errors import Reason, Unavailable
 from phantomgate.testing import FakeHttp, reply
 
 ENDPOINTS = {
@@ -73,6 +74,7 @@ def test_a_provider_that_gives_no_answer_is_left_alone_for_a_while(clock):
     assert (5, 1) == (provider.counted["calls"]["timeout"], provider.counted["breaker"]["open"])
     (line,) = [line for line in provider.lines if line.event == "breaker_opened"]
     assert "agent" == line.fields["issuer"]
+    assert remedy(Reason.UNAVAILABLE, line.fields["detail"]) == line.fields["remedy"]
 
     provider.http.answer = as_json({"access_token": "a", "token_type": "Bearer"})
     clock.advance(2.0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from dataclasses import replace
 from urllib.parse import parse_qs
 
@@ -23,7 +24,7 @@ from tokens import jwt as a_jwt
 
 KEY = ECKey.generate_key("P-256")
 SECRET = "s3cret-of-at-least-thirty-two-bytes"
-ENVIRON = {"SECRET": SECRET, "SHORT": "canary-9", "KEY": KEY.as_pem(private=True).decode()}
+ENVIRON = {"SECRET": SECRET, "ODD": "Pa$$w0rd1!+%", "SHORT": "canary-9", "KEY": KEY.as_pem(private=True).decode()}
 INTROSPECTION = Introspection("https://as.example/introspect", "gateway", "env:SECRET")
 KEYED = replace(INTROSPECTION, client_auth="private_key_jwt", client_secret="", client_key="env:KEY")
 
@@ -80,6 +81,18 @@ def test_an_assertion_is_signed_for_every_call_anew(clock, introspection, key, h
 def test_whom_an_assertion_is_for(clock, more, audience):
     [(form, _)] = sent(clock, replace(KEYED, **more))
     assert jwt.decode(form["client_assertion"], KEY, algorithms=["ES256"]).claims["aud"] == audience
+
+
+def test_a_secret_for_a_server_that_does_not_decode_it(clock):
+    [(_, call)] = sent(clock, replace(INTROSPECTION, client_auth="basic_raw", client_secret="env:ODD"))
+    assert f"Basic {b64encode(b'gateway:Pa$$w0rd1!+%').decode()}" == dict(call.headers)["Authorization"]
+
+
+def test_a_name_with_a_colon_is_shown_encoded_or_not_at_all():
+    named = replace(INTROSPECTION, client_id="https://gateway.example")
+    assert [] == list(problems_between(Settings(introspection=named)))
+    raw = problems_between(Settings(introspection=replace(named, client_auth="basic_raw")))
+    assert ["introspection.client_id"] == [name for name, _ in raw]
 
 
 def test_a_bearer_token_of_our_own(clock):

@@ -12,7 +12,19 @@ from phantomgate.config.exchange_checks import problems_of_exchange
 from phantomgate.config.published import problems_of_resource
 from phantomgate.config.revoking import REVOCATION_CHECKS
 from phantomgate.config.session_checks import SESSION_CHECKS
-from phantomgate.config.settings import Cache, Introspection, IssuerRule, Policy, RouteRule, Serve, Settings
+from phantomgate.config.settings import (
+    Cache,
+    Introspection,
+    IssuerRule,
+    Policy,
+    Revocation,
+    RouteRule,
+    Serve,
+    Settings,
+    SplitTokens,
+)
+from phantomgate.config.settings_agent import Agent
+from phantomgate.config.settings_aws import Aws
 from phantomgate.config.sharing_checks import SHARING_CHECKS
 from phantomgate.config.splitting import problems_of_splitting
 
@@ -120,6 +132,12 @@ def test_nothing_is_concluded_from_what_could_not_be_read():
     assert dict(problems_between(settings, unread)) == {}
 
 
+def test_what_proxies_speaks_http_alone():
+    assert told({"protocol": "spop"}) == {}
+    both = told({"protocol": "spop", "upstream": "http://127.0.0.1:8000"})
+    assert "leave one of them out" in both["serve.protocol"]
+
+
 def test_grpc_listens_on_an_address_and_serves_checks_alone():
     assert told({"protocol": "grpc"}) == {}
     for also in ({"listen": "unix:/run/x.sock"}, {"upstream": "http://127.0.0.1:8000"}):
@@ -143,3 +161,22 @@ def test_what_is_stale_must_be_allowed_somewhere_and_for_some_time():
     assert ["policy.allow_stale"] == blamed(Cache(), Policy(allow_stale=True))
     assert [] == blamed(Cache(stale_if_error=30.0), routes=(lenient, strict))
     assert [] == blamed(Cache(stale_if_error=30.0), Policy(allow_stale=True))
+    of_policy = blamed(Cache(stale_if_error=30.0), Policy(allow_stale=True), routes=(strict,))
+    assert ["cache.stale_if_error"] == of_policy  # what no rule is for is refused, so nothing would be stale
+
+
+def test_what_cant_be_meant_on_aws_is_told_of_settings_that_nobody_has_read_from_a_file():
+    """Settings that an application makes by itself have no origins."""
+    told_ = told(aws=Aws(keys="https://as.example/jwks"))
+    assert "keep one" in told_["aws.keys"]
+
+
+@pytest.mark.parametrize("name", ["split_tokens.listen", "revocation.listen"])
+def test_an_agent_listens_where_nobody_else_does(name):
+    both = {
+        "agent": Agent(listen="127.0.0.1:9099"),
+        "issuers": (IssuerRule(name="a", issuer="https://as.example", mode="split"),),
+        "split_tokens": SplitTokens(listen="127.0.0.1:9099" if "split" in name else "127.0.0.1:9092"),
+        "revocation": Revocation(secret="env:S", listen="127.0.0.1:9099" if "revo" in name else "127.0.0.1:9093"),
+    }
+    assert f"is the address of {name} too; choose another" == told(**both)["agent.listen"]

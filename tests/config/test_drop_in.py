@@ -58,6 +58,36 @@ def test_the_port_is_theirs():
     )
 
 
+@pytest.mark.parametrize(
+    ("said", "endpoint"),
+    [
+        ({"PORT": ""}, "https://login.example.com:443/oauth/v2/oauth-introspect"),
+        ({"PORT": " 0443 "}, "https://login.example.com:443/oauth/v2/oauth-introspect"),
+        ({"HOST": "login.example.com."}, "https://login.example.com:443/oauth/v2/oauth-introspect"),
+        ({"HOST": "2001:db8::7"}, "https://[2001:db8::7]:443/oauth/v2/oauth-introspect"),
+        ({"HOST": "[2001:db8::7]"}, "https://[2001:db8::7]:443/oauth/v2/oauth-introspect"),
+        ({"INTROSPECTION_PATH": "/i?realm=a%2Fb"}, "https://login.example.com:443/i?realm=a%2Fb"),
+    ],
+)
+def test_what_node_made_a_call_of_is_the_same_endpoint_here(said, endpoint):
+    assert endpoint == load_function({**PHANTOM, **said}).settings.introspection.endpoint
+
+
+@pytest.mark.parametrize(
+    ("said", "wanted"),
+    [("read", ("read",)), (" read  write ", ("read", "write")), ("a,b [c]", ("a,b", "[c]"))],
+)
+def test_spaces_alone_part_scopes(said, wanted):
+    assert wanted == load_function({**PHANTOM, "SCOPE": said}).settings.policy.scopes
+
+
+@pytest.mark.parametrize("environ", [PHANTOM, PROXY], ids=["phantom", "proxy"])
+def test_the_secret_is_shown_as_node_showed_it_unless_we_are_told_otherwise(environ):
+    assert "basic_raw" == load_function(environ).settings.introspection.client_auth
+    ours = {**environ, "PHANTOMGATE__INTROSPECTION__CLIENT_AUTH": "post"}
+    assert "post" == load_function(ours).settings.introspection.client_auth
+
+
 @pytest.mark.parametrize("scope", [None, "", "  "])
 def test_without_a_scope_nothing_is_checked_and_that_is_warned_of(scope):
     environ = {key: value for key, value in {**PHANTOM, "SCOPE": scope}.items() if value is not None}
@@ -75,6 +105,7 @@ def test_with_a_scope_there_is_nothing_to_warn_of():
     ("name", "value"),
     [
         *(("HOST", ""), ("HOST", "https://login.example.com"), ("HOST", "login.example.com/x"), ("HOST", "a:b@c")),
+        *(("HOST", "login.example.com:8443"), ("CLIENT_ID", "https://gateway.example"), ("PORT", "0")),
         *(("PORT", "https"), ("PORT", "-1"), ("PORT", "99999"), ("INTROSPECTION_PATH", "oauth")),
         *(
             ("INTROSPECTION_PATH", ""),
@@ -122,6 +153,18 @@ def test_what_the_jwt_authorizer_could_not_use_is_a_problem(environ, said):
     assert said in problems(environ)
 
 
+@pytest.mark.parametrize("said", ["*", "arn:*:execute-api:*:*:*", "arn:aws-cn:execute-api:cn-north-1:1:abc/*/?/x"])
+def test_a_resource_may_have_any_wildcard_that_iam_has(said):
+    assert said == load_function({**JWT, "RESOURCE": said}).settings.aws.resource
+
+
+@pytest.mark.parametrize(
+    ("environ", "name"), [(JWT, "JWKS_URI"), (PROXY, "INTROSPECTION_URL"), (PROXY, "TRUSTED_WEB_ORIGINS")]
+)
+def test_spaces_around_a_url_are_no_part_of_it(environ, name):
+    assert load_function(environ).settings == load_function({**environ, name: f" {environ[name]}\n"}).settings
+
+
 def test_a_key_set_on_this_machine_may_be_http():
     assert load_function({**JWT, "JWKS_URI": "http://127.0.0.1:8080/jwks"}).settings.aws.keys
 
@@ -163,6 +206,46 @@ def test_the_oauth_proxys_variables_are_sessions_and_introspection():
     assert PROXY["INTROSPECTION_URL"] == settings.introspection.endpoint
     assert ("gateway", "env:CLIENT_SECRET") == (settings.introspection.client_id, settings.introspection.client_secret)
     assert ("token", True, False, 0.0) == (aws.context_key, aws.bearer_tokens, aws.forward_sealed, aws.cache_ttl)
+
+
+@pytest.mark.parametrize(
+    "never",
+    [
+        *("https://app.example.com/", "https://APP.example.com", "https://app.example.com:443", "app.example.com", "*"),
+        *("https://app.example.com/x", "https://*.example.com", "https://bücher.example"),
+    ],
+)
+def test_an_origin_that_no_page_has_is_trusted_nowhere_and_warned_of(never):
+    function = load_function({**PROXY, "TRUSTED_WEB_ORIGINS": f"{never},https://www.example.com"})
+
+    assert ("https://www.example.com",) == function.settings.session.trusted_web_origins
+    assert "TRUSTED_WEB_ORIGINS" in [warning.setting for warning in function.warnings]
+
+
+@pytest.mark.parametrize("worked", ["null", "capacitor://localhost", "chrome-extension://abc"])
+def test_an_origin_that_worked_and_is_trusted_no_more_stops_the_function(worked):
+    assert worked in problems({**PROXY, "TRUSTED_WEB_ORIGINS": f"https://www.example.com,{worked}"})
+
+
+def test_a_prefix_with_a_low_line_is_fine_where_there_is_no_nginx():
+    assert "my_app" == load_function({**PROXY, "COOKIE_NAME_PREFIX": "my_app"}).settings.session.cookie_prefix
+
+
+def test_where_nobody_is_asked_about_sessions_nobody_need_know_us():
+    function = load_function({**AS_SEALED, "INTROSPECTION_URL": "https://login.example.com/introspection"})
+
+    assert "" == function.settings.introspection.endpoint
+    assert "ALLOW_TOKEN" in [warning.setting for warning in function.warnings]
+
+
+@pytest.mark.parametrize(
+    ("more", "warned"),
+    [({}, True), ({"SSL_CERT_FILE": "/var/task/ca.pem"}, False), ({"NODE_EXTRA_CA_CERTS": "/var/runtime/c"}, False)],
+)
+@pytest.mark.parametrize("environ", [PHANTOM, PROXY, JWT], ids=["phantom", "proxy", "jwt"])
+def test_authorities_that_only_node_reads_are_warned_of(environ, more, warned):
+    function = load_function({**environ, "NODE_EXTRA_CA_CERTS": "/var/task/ca.pem", **more})
+    assert warned is ("NODE_EXTRA_CA_CERTS" in [warning.setting for warning in function.warnings])
 
 
 def test_caching_is_taken_to_be_off_for_cookies_and_that_is_said():

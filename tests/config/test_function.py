@@ -54,6 +54,17 @@ def test_the_environment_wins_over_it(tmp_path):
     assert () == function.warnings
 
 
+@pytest.mark.parametrize("text", ["", " "])
+def test_a_variable_that_is_empty_takes_nothing_away_from_it(text, tmp_path):
+    (tmp_path / ".env").write_text(f"{DOTENV}PHANTOMGATE__POLICY__AUDIENCES=orders\n")
+    with pytest.raises(SettingsError) as no:
+        load_function({"LAMBDA_TASK_ROOT": str(tmp_path), "PHANTOMGATE__POLICY__AUDIENCES": text})
+    [problem] = no.value.problems
+
+    assert ("PHANTOMGATE__POLICY__AUDIENCES", "environment") == (problem.setting, problem.origin)
+    assert "would take away what the bundled .env says" in problem.message
+
+
 def test_without_a_task_root_nothing_bundled_is_looked_for(tmp_path, monkeypatch):
     (tmp_path / ".env").write_text(DOTENV)
     monkeypatch.chdir(tmp_path)
@@ -115,6 +126,15 @@ def test_certificates_named_in_a_dotenv_are_those_that_are_believed(tmp_path):
     assert "" == load_function(own).settings.introspection.ca_file
 
 
+def test_certificates_named_in_a_dotenv_are_none_of_settings_that_ask_nobody(tmp_path):
+    (tmp_path / ".env").write_text("JWKS_URI=https://as.example/jwks\nRESOURCE=*\nSSL_CERT_FILE=/var/task/ca.pem\n")
+
+    function = load_function({"LAMBDA_TASK_ROOT": str(tmp_path)})
+
+    assert "https://as.example/jwks" == function.settings.aws.keys
+    assert "SSL_CERT_FILE" in [warning.setting for warning in function.warnings]
+
+
 def test_every_problem_is_told_at_once_by_the_name_that_was_written(tmp_path):
     (tmp_path / ".env").write_text(DOTENV.replace("SCOPE=read", 'SCOPE=a"b') + "PHANTOMGATE__LOG__LEVEL=loud\n")
     with pytest.raises(SettingsError) as no:
@@ -129,7 +149,23 @@ def test_every_problem_is_told_at_once_by_the_name_that_was_written(tmp_path):
         ("A=b", {"A": "b"}),
         ("\ufeffA=b\r\nB=c", {"A": "b", "B": "c"}),
         ("A=", {"A": ""}),
+        ("A=b\rB=c", {"A": "b", "B": "c"}),
+        ("A=b\u2028c", {"A": "b\u2028c"}),
         ("A = b c # d", {"A": "b c"}),
+        ("A = # d", {"A": ""}),
+        ("A=b#c", {"A": "b#c"}),
+        ("A=#b", {"A": "#b"}),
+        ("A=b#c\t#d", {"A": "b#c"}),
+        ('A="b"c"', {"A": 'b"c'}),
+        ("A='it's' # d", {"A": "'it's'"}),
+        ('A="b # c" # "d"', {"A": "b # c"}),
+        ("A=\"'b'\"", {"A": "'b'"}),
+        ('A="b', {"A": '"b'}),
+        ('A=b"', {"A": 'b"'}),
+        ('A="', {"A": '"'}),
+        ("A='b\\nc'", {"A": "b\\nc"}),
+        ('A="b\\rc"', {"A": "b\\rc"}),
+        ("A=b=c", {"A": "b=c"}),
         ("A='b # c'", {"A": "b # c"}),
         ('A="b\\nc" # d', {"A": "b\nc"}),
         ("A=`b'c`", {"A": "b'c"}),
@@ -143,6 +179,10 @@ def test_every_problem_is_told_at_once_by_the_name_that_was_written(tmp_path):
 )
 def test_a_dotenv_is_read_as_dotenv_reads_it(text, found):
     assert found == read_dotenv(text)
+
+
+def test_a_long_dotenv_of_nothing_takes_no_time():
+    assert {"A": "b"} == read_dotenv("\n" * 65_000 + "A=b")
 
 
 @given(st.text())

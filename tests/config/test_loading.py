@@ -416,3 +416,47 @@ def _value(value: object) -> str:
     if isinstance(value, list):
         return "[" + ", ".join(map(_value, value)) + "]"
     return {"NaN": "nan", "Infinity": "inf", "-Infinity": "-inf"}.get(json.dumps(value), json.dumps(value))
+
+
+@pytest.mark.parametrize("text", ["", " "])
+@pytest.mark.parametrize(
+    ("setting", "line"),
+    [
+        ("policy.scopes", '[policy]\nscopes = ["orders"]\n'),
+        ("policy.audiences", '[policy]\naudiences = ["orders-api"]\n'),
+        ("introspection.issuer", 'issuer = "https://as.example"\n'),
+        ("forward.claims", '[forward]\nclaims = { "X-User" = "sub" }\n'),
+        ("routes", '[[routes]]\npath = "/orders"\n'),
+    ],
+)
+def test_a_variable_that_is_empty_takes_nothing_away_from_the_file(setting, line, text):
+    """As one is whose value somebody forgot, in a compose file or a pipeline."""
+    told = problems(GOOD + line, **{variable(setting): text})
+    assert {setting: ("is empty, and would take away what the file says; unset it, or take that out of the file",
+                      variable(setting))} == told  # fmt: skip
+
+
+def test_a_variable_that_is_empty_is_nothing_where_the_file_says_nothing():
+    assert Settings().policy == settings(PHANTOMGATE__POLICY__SCOPES="", PHANTOMGATE__POLICY__AUDIENCES=" ").policy
+    assert () == settings(GOOD + '[policy]\nscopes = ["orders"]\n', PHANTOMGATE__POLICY__SCOPES="[]").policy.scopes
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("PHANTOMGATE_POLICY__SCOPE", 'did you mean "PHANTOMGATE__POLICY__SCOPES"?'),
+        ("Phantomgate_Policy__Audience", 'did you mean "PHANTOMGATE__POLICY__AUDIENCES"?'),
+        ("PHANTOMGATE_XYZ__ABC", "those begin with PHANTOMGATE__"),
+    ],
+)
+def test_a_variable_with_one_underscore_too_few_is_not_passed_over(name, said):
+    with pytest.raises(SettingsError) as no:
+        load_settings(None, {**NEEDED, name: "orders"})
+    [problem] = no.value.problems
+    assert (name, "environment", f"is not a variable we know; {said}") == (problem[0], problem[2], problem[1])
+
+
+def test_a_name_that_is_twice_in_a_variables_table_is_a_problem():
+    """JSON has the last one win, and so the check that was written first would be gone."""
+    told = problems(PHANTOMGATE__ROUTES='[{"path": "/", "scopes": ["admin"], "scopes": []}]')
+    assert {"routes": ('has "scopes" twice in one table; keep one', "PHANTOMGATE__ROUTES")} == told

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phantomgate.config.log import LONGEST, Level
-from phantomgate.config.observe import BUCKETS, Metrics, ended, merge, observer
+from phantomgate.config.observe import BUCKETS, Metrics, ended, merge, observer, telling
+from phantomgate.config.remedies import remedy
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Allow, HeaderChange, Headers, Refuse, Request, Route, Token
 from phantomgate.resolvers.breaker import State
@@ -91,7 +92,8 @@ def test_what_an_operator_must_mend_is_logged_as_an_error(reason):
 
     observe(request(), Refuse(reason, "d-1"))
 
-    assert "error" == only(lines)["level"]
+    line = only(lines)
+    assert ("error", remedy(reason, "")) == (line["level"], line["remedy"])
 
 
 def test_what_a_caller_does_wrong_is_no_error():
@@ -99,7 +101,9 @@ def test_what_a_caller_does_wrong_is_no_error():
 
     observe(request(), Refuse(Reason.EXPIRED, "d-1"))
 
-    assert "info" == only(lines)["level"]
+    line = only(lines)
+    assert "info" == line["level"]
+    assert "remedy" not in line
 
 
 def test_a_bug_is_told_by_its_places_in_the_code_and_not_by_its_words():
@@ -248,3 +252,16 @@ def test_what_a_process_counted_outlives_it_and_what_it_was_doing_does_not():
 
 def test_a_quiet_log_level_writes_only_what_is_that_loud():
     assert Level.DEBUG < Level.INFO < Level.WARNING < Level.ERROR
+
+
+def test_a_store_that_is_lost_is_told_with_what_to_do_and_one_that_is_back_without():
+    lines = []
+    say = telling(lines.append, lambda: 1.0)
+
+    say("shared_cache_lost", "ConnectionError")
+    say("shared_cache_back", "")
+
+    lost, back = lines
+    assert (Level.WARNING, "ConnectionError") == (lost.level, lost.fields["detail"])
+    assert "redis.nodes" in lost.fields["remedy"]
+    assert (Level.INFO, {}) == (back.level, back.fields)

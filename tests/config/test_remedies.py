@@ -28,6 +28,8 @@ def test_every_reason_has_a_remedy_whatever_its_detail(reason):
         (trouble.no_address(ORIGIN, "unknown"), "can't be resolved"),
         (trouble.no_connection(ORIGIN, "refused"), "is the authorization server up"),
         (trouble.no_tls(ORIGIN, ssl.SSLError("self-signed")), "introspection.ca_file"),
+        (trouble.no_tls(ORIGIN, ssl.SSLError("certificate has expired")), "must be given a new certificate"),
+        (trouble.no_tls(ORIGIN, ssl.SSLError("certificate is not yet valid")), "clock is behind"),
         (trouble.cut_off(ORIGIN, False), "https and http"),
         (trouble.too_late(ORIGIN, 2.0), "introspection.timeout"),
     ],

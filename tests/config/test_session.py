@@ -191,12 +191,15 @@ def test_what_no_browser_sends_as_an_origin_is_refused(origin):
 
     assert ["session.trusted_web_origins"] == [problem.setting for problem in problems]
     assert "which no browser sends as Origin" in problems[0].message
+    assert "user" not in problems[0].message.replace("a user name", "")
 
 
 @pytest.mark.parametrize(
     ("key", "value"),
     [
         ("cookie_prefix", "my_app"),
+        ("cookie_prefix", "_app"),
+        ("cookie_prefix", "my.app"),
         ("cookie_prefix", ""),
         ("cookie_prefix", "-x"),
         ("cookie_prefix", "__Host-x"),

@@ -337,7 +337,7 @@ def test_certificates_that_cannot_be_used_are_a_problem(tmp_path, pem):
 
 def test_everything_that_is_not_there_is_told_at_once():
     settings = replace(
-        GOOD, introspection=replace(GOOD.introspection, ca_file="/nowhere.pem"), routes=(RouteRule("a"),)
+        GOOD, introspection=replace(GOOD.introspection, ca_file="/nowhere.pem"), routes=(RouteRule("/a/{"),)
     )
     assert sorted(told(settings, {})) == ["introspection.ca_file", "introspection.client_secret", "routes[1].path"]
     assert [problem.setting for problem in unmet(settings, {})] == [

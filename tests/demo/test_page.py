@@ -204,6 +204,7 @@ def test_each_bad_credential_is_refused_and_explained(visitor, button, title, wo
     visitor.press(button)
     visitor.told(title, words)
     assert challenge in visitor.text("back")
+    assert ("Random characters" in visitor.text("left")) == (button == "A made-up token")
     assert visitor.steps()[refuser] == "refused"
     assert visitor.steps()["api"] == "skipped"
 

@@ -30,6 +30,8 @@ CONTRAST = """() => {
   }
   return poor;
 }"""
+CUT_OFF = """() => [...document.querySelectorAll(".scroller")]
+  .filter((each) => innerWidth >= 390 && each.scrollWidth > each.clientWidth).map((each) => each.innerText)"""
 AT_REST = "() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => {})))"
 WATCH = """
 window.violations = [];
@@ -74,6 +76,7 @@ class Visitor:
         page = self.page
         page.evaluate(AT_REST)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
+        assert page.evaluate(CUT_OFF) == []
         assert page.evaluate(CONTRAST) == []
 
     def get_token(self, *scopes):

@@ -93,7 +93,7 @@ def running() -> Iterator[DecisionStub]:
             if self.command != "HEAD":
                 self.wfile.write(stub.body)
 
-        do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = answer  # noqa: N815
+        do_GET = do_POST = do_HEAD = do_PUT = do_DELETE = do_PATCH = do_OPTIONS = do_TRACE = answer  # noqa: N815
 
     with in_a_thread(Server(("127.0.0.1", 0), Decide)) as stub.port:
         try:

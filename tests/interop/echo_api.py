@@ -21,6 +21,8 @@ class EchoApi:
     """Every request that reached the API: (method, path, fields in order, body)."""
 
     port: int = 0
+    says: list[tuple[str, str]] = field(default_factory=list)
+    """Fields that it answers with besides."""
     requests: list[tuple[str, str, list[tuple[str, str]], bytes]] = field(default_factory=list)
 
     def contains(self, secret: str) -> bool:
@@ -66,6 +68,8 @@ def running() -> Iterator[EchoApi]:
             ).encode()
             self.send_response(status)
             self.send_header("Content-Type", "application/json")
+            for name, value in api.says:
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(said)))
             self.end_headers()
             if self.command != "HEAD":
@@ -85,6 +89,7 @@ def running() -> Iterator[EchoApi]:
             self.close_connection = True
 
         do_GET = do_POST = do_PUT = do_HEAD = do_OPTIONS = do_PATCH = do_DELETE = do_PURGE = answer  # noqa: N815
+        do_TRACE = do_CONNECT = answer  # noqa: N815
 
     with in_a_thread(Server(("127.0.0.1", 0), Echo)) as api.port:
         yield api

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from interop.asking import ask
@@ -43,6 +43,8 @@ class Binary:
     h2: Callable[[Path], Sequence[str]] | None = None
     """Makes it speak HTTP/2 in the clear, with prior knowledge, by what a user may change: lines in the example that
     becomes the user's own, words of the command. None: it does, as it is shipped."""
+    websocket: tuple[str, ...] = ()
+    """Options of `init` that make it pass WebSockets on; none: it does, as it is shipped."""
 
     @property
     def source(self) -> str:
@@ -51,6 +53,10 @@ class Binary:
         if kind.protocol != "http":
             return f'protocol = "{kind.protocol}"'
         return f'source = "{kind.source}"' + ("\nnginx = true" if kind.nginx else "")
+
+    def with_websocket(self) -> Binary:
+        """The same, written so that it passes WebSockets on."""
+        return replace(self, options=lambda folder: [*self.options(folder), *self.websocket])
 
 
 @dataclass(frozen=True)
@@ -199,6 +205,7 @@ BINARIES = [
             *("-p", "http_req_hdr_len=16k", "-p", "http_resp_hdr_len=32k"),
         ],
         lambda: _said(command("varnishd") or "", "-V"), h2=lambda folder: ("-p", "feature=+http2"),
+        websocket=("--websocket",),
     ),
     Binary(
         "HAProxy, SPOE", "haproxy", ("HAProxy",), _haproxy, lambda: _said(command("haproxy") or "", "-v"),

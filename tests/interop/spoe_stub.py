@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import socket
 import socketserver
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -19,8 +18,6 @@ from phantomgate.adapters import spop
 
 Says: TypeAlias = Callable[[int, int], bytes]
 """(stream, frame) of a request -> what is written back."""
-PAUSE = 0.2
-"""Seconds before a wrong greeting: HAProxy comes again at once, and tests have more to do than that."""
 
 
 def hello(**changed: str | int) -> bytes:
@@ -93,8 +90,6 @@ def running() -> Iterator[SpoeStub]:
             if kind == spop.HAPROXY_HELLO:
                 stub.greeted += 1
                 checked = spop.read_pairs(data, at).get(b"healthcheck") is True
-                if not checked and stub.greets != hello():
-                    threading.Event().wait(PAUSE)
                 self.request.sendall(hello() if checked else stub.greets)
                 return not checked and (stub.greets == hello() or not stub.closes)
             if kind == spop.NOTIFY:

@@ -140,4 +140,4 @@ def test_more_settings_and_a_topic_get_there(said):
         variables["PHANTOMGATE__AWS__CACHE_TTL"],
     )
     alarms = of_type(resources, "AWS::CloudWatch::Alarm").values()
-    assert [["arn:aws:sns:eu-west-1:123456789012:alarms"]] * 3 == [one["AlarmActions"] for one in alarms]
+    assert [["arn:aws:sns:eu-west-1:123456789012:alarms"]] * 4 == [one["AlarmActions"] for one in alarms]

@@ -165,9 +165,12 @@ def test_one_parameter_is_what_api_gateway_and_the_function_are_told(name):
 
 @pytest.mark.parametrize("name", TEMPLATES)
 def test_trouble_rings_and_a_refusal_does_not(name):
-    lines = {metric: one["lines"] for metric, one in alarms(stack(name)).items()}
+    rings = alarms(stack(name))
+    lines = {metric: one["lines"] for metric, one in rings.items()}
+    assert (3, 2) == (rings["Unavailable"]["Threshold"], rings["Unavailable"]["EvaluationPeriods"])
     assert {
         "Trouble": '{ $.level = "error" }',
+        "Unavailable": '{ $.event = "decision" && $.status = 503 }',
         "Ended": '?"Task timed out" ?"Runtime exited" ?"Runtime.ImportModuleError"',
         "Throttles": "",
     } == lines

@@ -214,10 +214,38 @@ def test_a_client_cannot_say_who_it_is(world, record):
 
 
 def test_a_client_cannot_say_where_it_comes_from(world, record):
-    names = ["X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Forwarded-Prefix", "Forwarded", "X-Real-IP"]
-    world.ask("/orders", *((name, "made-up") for name in names), token=world.token())
+    names = [
+        f"X-Forwarded-{what}" for what in ("For", "Host", "Proto", "Port", "Prefix", "Client-Cert", "Scheme", "Ssl")
+    ]
+    names += ["X-Real-IP", *(one for name in (*names, "X-Real-IP") for one in look_alikes(name)), "Forwarded"]
+    for some in (names[: len(names) // 2], names[len(names) // 2 :]):  # as many fields as every gateway takes
+        assert 200 == world.ask("/orders", *((name, "made-up") for name in some), token=world.token()).status
     assert not world.api.contains("made-up")
     record("forged X-Forwarded-*", "never at the API")
+
+
+@pytest.mark.parametrize("host", ["a/admin?", "a?x", "a#b", "a\\b", "u:p@a/", "@a", "a b", "a\tb", "a, b"])
+def test_a_host_that_is_more_than_a_name_is_not_the_apis_to_read(world, host):
+    """Frameworks put URLs together of it, and would find another path there than the one that was judged."""
+    answer = world.ask("/orders", token=world.token(), host=host)
+    assert {"a", "u", "127.0.0.1"} >= {dict(fields)["host"].partition(":")[0] for _, _, fields, _ in world.api.requests}
+    assert world.api.requests or answer.status >= 400
+
+
+def test_two_hosts_reach_no_api(world):
+    """RFC 9112 section 3.2."""
+    answer = world.ask("/orders", ("Host", "other.example"), token=world.token())
+    assert (True, []) == (answer.status >= 400, world.api.requests)
+
+
+def test_trace_and_connect_reach_no_api(world, record):
+    """TRACE has the server say back what it got, the JWT too, and CONNECT is a tunnel."""
+    token = world.token()
+    traced = world.ask("/orders", token=token, method="TRACE")
+    tunnels = [world.ask(target, token=token, method="CONNECT") for target in ("api.example:80", "/orders")]
+    assert [] == world.api.requests
+    assert all(answer.status >= 400 for answer in (traced, *tunnels))
+    record("TRACE, CONNECT", ", ".join(str(answer.status) for answer in (traced, tunnels[0])))
 
 
 @pytest.mark.parametrize("name", ["X-User", "Authorization", "X-Forwarded-Uri"])

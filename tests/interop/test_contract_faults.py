@@ -181,6 +181,27 @@ def test_what_is_no_http_lets_nothing_in(faulty, raw):
     assert stub.seen
 
 
+@pytest.mark.parametrize("leads", ["", "/_phantomgate", "/orders"])
+def test_what_the_gateway_is_told_is_not_the_clients_to_read(faulty, leads):
+    """What an API answers with can lead nginx anywhere (X-Accel-Redirect), to its own question as well."""
+    stub, api, port = faulty
+    stub.says(200, ("Authorization", JWT), ("X-User", "ann-the-user"), ("X-Tenant", "acme"), ("Set-Cookie", "told=1"))
+    api.says[:] = [("X-Accel-Redirect", leads)] if leads else []
+    try:
+        answers = [ask(port, path, token="opaque") for path in ("/orders", "/status/302", "/status/404", "/status/503")]
+    finally:
+        api.says.clear()
+    told = [value for answer in answers for _, value in answer.headers]
+    assert [] == [one for one in told if one in (JWT, "ann-the-user", "acme") or "told=" in one]
+
+
+@pytest.mark.parametrize(("method", "target"), [("TRACE", "/x"), ("CONNECT", "api.example:80"), ("CONNECT", "/x")])
+def test_trace_and_connect_reach_no_api_whoever_allows_them(faulty, method, target):
+    _, api, port = faulty
+    answer = ask(port, target, token="opaque", method=method)
+    assert (True, []) == (answer.status >= 400, api.requests)
+
+
 def test_no_answer_lets_nothing_in(faulty, record):
     stub, api, port = faulty
     stub.closes = True
@@ -190,60 +211,13 @@ def test_no_answer_lets_nothing_in(faulty, record):
     record("decision: closes without an answer", str(answer.status))
 
 
-def test_a_websocket_is_judged_and_then_carries_bytes(faulty, record):
-    stub, api, port = faulty
-    with websocket(port) as peer:
-        status = head(peer)
-        assert 101 == status
-        peer.sendall(b"\x81\x05hello")
-        assert b"\x81\x05hello" == peer.recv(7, socket.MSG_WAITALL)
-    assert JWT == arrived(api)["authorization"]
-    api.requests.clear()
-    stub.says(401)
-    with websocket(port) as peer:
-        assert (401, []) == (head(peer), api.requests)
-    record("WebSocket", "judged, then opens")
-
-
-@pytest.mark.parametrize("at_once", [True, False], ids=["in one go", "after the answer"])
-def test_what_follows_a_websocket_that_the_api_declined_is_judged_too(faulty, at_once):
-    """A tunnel that is open before the API has said 101 takes the next request past everybody."""
-    stub, api, port = faulty
-    smuggled = b"GET /smuggled HTTP/1.1\r\nHost: api.example\r\nX-User: admin\r\nConnection: close\r\n\r\n"
-    with websocket(port, "/status/200", smuggled if at_once else b"") as peer:
-        assert 200 == head(peer)
-        if not at_once:
-            peer.settimeout(1)
-            try:
-                peer.recv(65536)
-                peer.sendall(smuggled)
-            except OSError:
-                pass  # closed already
-        rest(peer)
-    assert [("ann", JWT)] * len(api.requests) == [
-        (dict(fields).get("x-user"), dict(fields).get("authorization")) for _, _, fields, _ in api.requests
-    ]
-    assert len(api.requests) <= len(stub.seen)
-
-
-@pytest.mark.parametrize(
-    "upgrades", [["h2c"], ["h2c", "websocket"], ["websocket", "h2c"], ["h2c, websocket"], ["websocket, h2c"]], ids=str
-)
-def test_an_upgrade_to_http2_makes_no_tunnel(faulty, upgrades):
-    _, api, port = faulty
-    fields = [("Connection", "Upgrade, HTTP2-Settings"), ("HTTP2-Settings", "AAMAAABkAAQAAP__")]
-    answer = ask(port, "/status/200", *(("Upgrade", value) for value in upgrades), *fields, token="opaque")
-    assert 101 != answer.status
-    for _, _, sent, _ in api.requests:
-        assert {"websocket"} >= {value for name, value in sent if name == "upgrade"}
-
-
-def websocket(port, path="/ws", behind=b""):
-    """A connection on which a WebSocket was asked for (RFC 6455 §4.1), and *behind* sent with it."""
+def websocket(port, path="/ws", behind=b"", more="Accept: */*"):
+    """A connection on which a WebSocket was asked for (RFC 6455 §4.1) with *more*, and *behind* sent with it."""
     peer = socket.create_connection(("127.0.0.1", port), timeout=30)
     lines = [
         f"GET {path} HTTP/1.1", "Host: api.example", "Upgrade: websocket", "Connection: Upgrade",
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==", "Sec-WebSocket-Version: 13", "Authorization: Bearer opaque",
+        more,
     ]  # fmt: skip
     peer.sendall("\r\n".join([*lines, "", ""]).encode() + behind)
     return peer

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from typing import NamedTuple
 
 import pytest
@@ -51,8 +52,9 @@ SET_MISC = Binary(
     "nginx, cached by set-misc", "nginx", ("nginx", "nginx's set-misc module"), BY_NAME["nginx"].start,
     BY_NAME["nginx"].version, lambda folder: [*BY_NAME["nginx, cached"].options(folder), "--hash", "set-misc"],
 )  # fmt: skip
+WEBSOCKETS = [replace(one.with_websocket(), name=f"{one.name}, WebSocket") for one in BINARIES if one.websocket]
 SHIPPED = [
-    *((binary, "") for binary in (*BINARIES, SET_MISC)),
+    *((binary, "") for binary in (*BINARIES, SET_MISC, *WEBSOCKETS)),
     *((binary, SESSION) for binary in BINARIES if binary.name != "nginx, cached"),  # which `init` refuses
 ]
 """(gateway, what is in its settings besides)."""
@@ -65,7 +67,42 @@ WEAKENED = [
     ("nginx", "proxy_set_header X-HTTP-Method-Override", "#", "override-x-http-method-override"),
     ("nginx, cached", "proxy_set_header X-User", "#", "spoofed-x-user"),
     ("nginx, cached by set-misc", "proxy_set_header X-User", "#", "spoofed-x-user"),
+    ("nginx", "if ($phantomgate_odd_host) {", "if ($http_x_nothing) {", "host-fragment"),
     ("Traefik", '          X_User: ""\n', "", "spelled-X_User"),
+    ("Traefik", " && !Method(`TRACE`) && !Method(`CONNECT`)", "", "with-token-trace"),
+    ("Caddy", "\trespond @phantomgate_never 405\n", "", "with-token-trace"),
+    (
+        "Envoy",
+        '- not_rule: { header: { name: ":method", string_match: { exact: TRACE } } }',
+        "- any: true",
+        "with-token-trace",
+    ),
+    (
+        "Envoy, gRPC",
+        '- not_rule: { header: { name: ":method", string_match: { exact: TRACE } } }',
+        "- any: true",
+        "with-token-trace",
+    ),
+    ("Varnish", 'if (req.method == "TRACE" ', 'if (req.method == "NONE" ', "with-token-trace"),
+    ("Varnish", 'if (req.http.Host ~ "[^A-Za-z0-9._:\\[\\]-]")', "if (false)", "host-path"),
+    (
+        "HAProxy, SPOE",
+        "http-request deny deny_status 405 if",
+        "http-request deny deny_status 405 if FALSE",
+        "with-token-trace",
+    ),
+    (
+        "HAProxy, Lua",
+        "http-request deny deny_status 405 if",
+        "http-request deny deny_status 405 if FALSE",
+        "with-token-trace",
+    ),
+    (
+        "HAProxy, SPOE",
+        "http-request deny deny_status 400 if",
+        "http-request deny deny_status 400 if FALSE",
+        "host-path",
+    ),
     ("Caddy", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
     ("Caddy", "\t\t\trequest_header Authorization {rp.header.Authorization}\n", "", "good-token"),
     ("Caddy, current", "\trequest_header @phantomgate_plain -Connection\n", "", "hop-x-user"),
@@ -76,7 +113,7 @@ WEAKENED = [
         "",
         "h2c-beside-websocket",
     ),
-    ("Varnish", '"Upgrade, close"', '"Upgrade"', "websocket-declined"),
+    ("Varnish, WebSocket", '"Upgrade, close"', '"Upgrade"', "websocket-declined"),
     ("Envoy", "- { exact: authorization }\n", "- { exact: x-nothing }\n", "good-token"),
     ("Apache", 'given["Connection"] = (', "local _ = (", "hop-x-user"),
     ("Varnish", "unset req.http.X_User;", "", "spelled-X_User"),
@@ -92,6 +129,13 @@ WEAKENED = [
     ("HAProxy, SPOE", "|original|rewrite|", "|", "override-x-original-url"),
     ("HAProxy, Lua", "http-request set-header Authorization %[var(txn.pg.authorization)]", "", "good-token"),
     ("HAProxy, Lua", "http-request del-header '^(x[-_.]user)$' -m reg", "", "spelled-X_User"),
+    ("Envoy, gRPC", "cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }]", "", "envoy-internal"),
+    (
+        "Envoy",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 192.0.2.0, prefix_len: 32 }] }",
+        "internal_address_config: { cidr_ranges: [{ address_prefix: 127.0.0.0, prefix_len: 8 }] }",
+        "envoy-internal",
+    ),
     ("Envoy, gRPC", "exact: allowed", "exact: nothing", "good-token"),  # no proof, so nothing passes: it fails closed
 ]
 """(gateway, what stands in its files, what stands there instead, the case that finds it)."""
@@ -114,7 +158,7 @@ class Copy(NamedTuple):
 
 
 COPIES = [*(Copy(binary.name, also) for binary, also in SHIPPED), *(Copy(name, "", *how) for name, *how, _ in WEAKENED)]
-KNOWN = {**BY_NAME, SET_MISC.name: SET_MISC}
+KNOWN = {**BY_NAME, **{one.name: one for one in (SET_MISC, *WEBSOCKETS)}}
 
 
 class Gates:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import itertools
 import shutil
+import socket
 import threading
 import time
 from collections import Counter
@@ -125,6 +126,52 @@ def test_every_spelling_of_the_field_is_judged_by_itself(server, stub, token, au
     ask(server.port, "/orders", token=token)
     ask(server.port, "/orders", ("Authorization", authorization.format(token)))
     assert (1 if authorization == "Bearer {}" else 2) == len(stub.seen)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [
+        ("If-None-Match", "*"), ("If-Modified-Since", "Thu, 01 Jan 2037 00:00:00 GMT"), ("If-Match", '"x"'),
+        ("If-Unmodified-Since", "Thu, 01 Jan 1970 00:00:00 GMT"), ("Range", "bytes=0-0"), ("If-Range", '"x"'),
+        ("Cache-Control", "no-cache"), ("Cache-Control", "only-if-cached"), ("Pragma", "no-cache"), ("Vary", "*"),
+        ("X-Accel-Expires", "@4102444800"), ("X-Accel-Redirect", "/_phantomgate"), ("X-Original-URI", "/other"),
+        ("X-Original-Method", "DELETE"), ("X-HTTP-Method-Override", "DELETE"), ("Authorization_", "Bearer x"),
+        ("X-Authorization", "Bearer x"), ("Expect", "100-continue"), ("Upgrade", "h2c"),
+    ],
+    ids=lambda field: field[0] + "-" + field[1][:8],
+)  # fmt: skip
+def test_what_a_client_says_beside_its_token_makes_nothing_else_of_a_decision(server, stub, token, field):
+    """Neither of one that is remembered, nor of one that will be."""
+    for name in ("first", "second"):
+        lets_in(stub, 300, jwt=JWT + name)
+        answers = [ask(server.port, "/orders", *fields, token=token + name) for fields in ([], [field], [])]
+        answers += [
+            ask(server.port, "/orders", field, token=f"{token}-{name}-too"),
+            ask(server.port, token=token + name),
+        ]
+        got = {dict(answer.json["headers"])["authorization"] for answer in answers}
+        assert ({200}, {f"Bearer {JWT}{name}"}) == ({answer.status for answer in answers}, got)
+
+
+NO_TEXT = (b"\xe9", b"\xff", b"\xc3\xa9", b"\xef\xbf\xbd")
+"""njs reads the first two as one letter, U+FFFD. phantomgate lets none of them in, but that is another's rule."""
+
+
+def raw(port, path, credential):
+    """The status that comes of a request of these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as peer, peer.makefile("rb") as heard:
+        peer.sendall(b"GET %b HTTP/1.1\r\nHost: one\r\nAuthorization: Bearer %b\r\n\r\n" % (path, credential))
+        return int(heard.readline().split()[1])
+
+
+def test_tokens_that_are_no_text_are_not_taken_for_each_other(server, stub, token):
+    assert [200] * 4 == [raw(server.port, b"/orders", token.encode() + byte) for byte in NO_TEXT]
+    assert 4 == len(stub.seen)
+
+
+def test_paths_that_are_no_text_are_not_taken_for_each_other(by_request, stub, token):
+    assert [200] * 4 == [raw(by_request.port, b"/" + byte, token.encode()) for byte in NO_TEXT]
+    assert 4 == len(stub.seen)
 
 
 @pytest.mark.parametrize("seconds", [None, 0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 
@@ -75,6 +76,8 @@ SEEN_AT_ONCE = {
     "a redirect": {"says": variables(status=302, authorization=JWT, location="/elsewhere")},
     "nonsense for a status": {"says": variables(status="OK", authorization=JWT)},
 }
+CONNECTIONS_A_SECOND = 50
+"""As the backend of haproxy.cfg has it."""
 WAITED_FOR = {
     "garbage to HELLO": greeted(b"\xff" * 64, closes=True),
     "an older version": greeted(hello(version="1.0")),
@@ -137,6 +140,15 @@ def test_an_agent_that_gets_to_no_answer_lets_nothing_in_and_one_that_is_late_no
     stream, frame = silent.seen[-1]
     silent.says = lambda *ids: allow(stream, frame) + answer(*ids, status=401, body="{}")
     assert (401, []) == (ask(ports["silent"], token="another").status, api.requests)
+
+
+def test_an_agent_that_greets_wrongly_is_not_tried_thousands_of_times(started):
+    _, start = started
+    stub, port = start("one")
+    stub.becomes(**WAITED_FOR["an older version"])
+    began = time.monotonic()
+    assert 503 == ask(port, token="opaque").status
+    assert 1 < stub.greeted <= 2 * CONNECTIONS_A_SECOND * (time.monotonic() - began + 1)
 
 
 def test_nothing_of_one_request_is_left_for_the_next_on_its_connection(started):

@@ -280,6 +280,9 @@ MUTATIONS = [
     Mutation("the limits on a head by SPOP", "servers/spoe.py", "request.problem = request.problem or large", "pass", ("tests/servers/test_spoe.py",)),
     Mutation("the limits on a head by gRPC", "servers/grpc.py", "request.problem = request.problem or large", "pass", ("tests/servers/test_grpc.py",)),
     Mutation("nothing after an upgrade", CONNECTION, "            # What follows is not HTTP/1.1 any more; the request itself was whole and is answered.\n            self.ending = True\n", "", FWD + ("tests/servers/test_listener.py",)),
+    Mutation("a head's answer alone", CONNECTION, 'b"" if method == b"HEAD" else body', "body", ("tests/servers/test_listener.py",)),
+    Mutation("who has reset is nobody", "servers/listening.py", 'if own is not None and own.family == socket.AF_UNIX else ""', 'if True else ""', ("tests/servers/test_listener.py",)),
+    Mutation("a chunked request is the last", "servers/proxy.py", ' or "Transfer-Encoding" in fields', "", ("tests/servers/test_proxy.py",)),
     # -- the wire to the authorization server
     Mutation("an encoded body", REPLY, 'raise _bad("the body is encoded, although we asked for identity")', "pass", WIRE),
     Mutation("a length over the bound", REPLY, 'raise _bad(f"a body of {self._left} bytes, want at most {self._max_bytes}")', "pass", WIRE),
@@ -454,7 +457,7 @@ MUTATIONS = [
     Mutation("parts that parts need", "config/keeping.py", "self._carry(need)", "pass", RELOAD),
     Mutation("all or nobody", "servers/reloading.py", "            if any(answers):", "            if False:", RELOAD),
     Mutation("a server that refuses", "servers/reloading.py", "            if found is not None:", "            if False:", RELOAD),
-    Mutation("a file that is gone", "cli/serve.py", 'if sources.toml_text is None and first.start["sources"]["toml_text"] is not None:', "if False:", RELOAD),
+    Mutation("a file that is gone", "cli/serve.py", 'if not (sources.toml_text or "").strip() and (first.start["sources"]["toml_text"] or "").strip():', "if False:", RELOAD),
     Mutation("pipes instead of files", "cli/serve.py", "_raise(pipes(files_of(settings)))", "pass", RELOAD),
     Mutation("a mark for as long as we remember", "resolvers/hearing.py", "seconds = max(mark.seconds, self.seconds)", "seconds = mark.seconds", ("tests/resolvers/test_hearing.py",)),
     Mutation("a note whose name is no time", "resolvers/hearing.py", "except (ValueError, OverflowError):", "except ValueError:", ("tests/resolvers/test_hearing.py",)),

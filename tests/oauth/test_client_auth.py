@@ -8,6 +8,7 @@ from phantomgate.oauth.client_auth import (
     client_assertion,
     client_id_only,
     client_secret_basic,
+    client_secret_basic_raw,
     client_secret_post,
 )
 from tokens import NOW
@@ -22,6 +23,15 @@ def test_basic_encodes_both_parts_before_joining_them():
     assert auth.params == ()
 
 
+def test_raw_basic_joins_both_parts_as_they_are():
+    auth = client_secret_basic_raw("gateway", "p%ss w+rd:é$!")
+
+    scheme, _, encoded = dict(auth.headers)["Authorization"].partition(" ")
+    assert scheme == "Basic"
+    assert base64.b64decode(encoded) == "gateway:p%ss w+rd:é$!".encode()
+    assert auth.params == ()
+
+
 def test_post_sends_parameters_and_no_header():
     auth = client_secret_post("gateway", "s3cret")
 
@@ -30,7 +40,8 @@ def test_post_sends_parameters_and_no_header():
 
 
 def test_a_secret_never_prints():
-    for auth in (client_secret_basic("gateway", "s3cret"), client_secret_post("gateway", "s3cret")):
+    for shown in (client_secret_basic, client_secret_basic_raw, client_secret_post):
+        auth = shown("gateway", "s3cret")
         assert "s3cret" not in repr(auth)
         assert "czNjcmV0" not in repr(auth)
 

@@ -180,13 +180,18 @@ def test_a_token_that_stands_alone(text):
 @given(near("a", "-", ".", "[", "]", "::1", "Ff", "_"), near("1", "443", "65536", "123456"))
 @example("[]", "")
 @example("a\n", "443\n")
+@example(".", "443")
+@example("[::1].", "443")
+@example("::1", " 443 ")
 def test_the_host_and_port_of_a_drop_in(host, port):
     found = DropIn()
     _phantom({"HOST": host, "PORT": port, "INTROSPECTION_PATH": "/i"}, found)
     said = {one.setting for one in found.problems}
 
-    assert bool(re.fullmatch(r"[A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\]", host)) is ("HOST" not in said)
-    assert bool(re.fullmatch(r"[0-9]{1,5}", port or "443")) is ("PORT" not in said)
+    named = r"(?!\.\Z)[A-Za-z0-9._-]+"
+    address = r"\[[0-9A-Fa-f:.]+\]|(?=(?:[^:]*:){2})[0-9A-Fa-f:.]+"
+    assert bool(re.fullmatch(f"{named}|{address}", host)) is ("HOST" not in said)
+    assert bool(re.fullmatch(r"[0-9]{1,5}", port.strip() or "443")) is ("PORT" not in said)
 
 
 @given(near("GET", "x-a", "!#$%&'*+.^_`|~", "(", "a b"))

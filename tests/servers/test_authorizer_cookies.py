@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 
 import pytest
 
@@ -167,6 +168,25 @@ def test_a_request_without_proof_is_denied(method, fields):
 
     assert {"Deny": [f"{STAGE}/*"]} == resources(function(rest(method, **fields)))
     assert [] == function.http.calls
+
+
+@pytest.mark.parametrize("prefix", ["my_app", "MyApp", "a"])
+def test_the_csrf_header_is_called_as_the_prefix_is(prefix):
+    function = Lambda(environ={**PROXY, "COOKIE_NAME_PREFIX": prefix})
+    pair = f"{prefix}-at={sealed(TOKEN)}; {prefix}-csrf={sealed(CSRF)}"
+    proof = {"X-Example-Csrf": None, f"x-{prefix}-csrf": CSRF}
+
+    assert "Allow" in resources(function(rest("POST", Cookie=pair, **proof)))
+    for wrong in ({f"x-{prefix}-csrf": "d" * 64}, {f"x-{prefix}-csrf": None, "x-my-app-csrf": CSRF}):
+        assert "Deny" in resources(function(rest("POST", Cookie=pair, **{**proof, **wrong})))
+
+
+def test_the_server_is_shown_the_secret_as_the_old_authorizer_showed_it():
+    function = Lambda(environ={**PROXY, "CLIENT_SECRET": "Pa$$w0rd1!+%é"})
+    function(rest())
+
+    (call,) = function.http.calls
+    assert f"Basic {b64encode('gateway:Pa$$w0rd1!+%é'.encode()).decode()}" == dict(call.headers)["Authorization"]
 
 
 def test_a_csrf_cookie_of_another_key_is_denied():

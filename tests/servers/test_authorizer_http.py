@@ -8,6 +8,7 @@ import json
 import pytest
 
 from lambdas import INACTIVE, SECRET, TOKEN, Lambda, answers, routes, sample
+from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.core.errors import Unavailable
 from phantomgate.testing import reply
 from tokens import jwt
@@ -182,6 +183,14 @@ def test_with_a_shared_secret_nobody_else_can_try_tokens():
     assert calls == len(function.http.calls)
     assert "open_function_url" not in function.log
     assert SECRET not in function.log
+
+
+def test_a_shared_secret_that_could_be_guessed_is_none():
+    function = Lambda(PHANTOMGATE__AWS__SHARED_SECRET="env:SHARED", SHARED="canary-15-chars")
+    with pytest.raises(Trouble):
+        function(url("/exchange"))
+    assert "shorter than 16 characters" in function.log
+    assert "canary-15" not in function.log
 
 
 def test_a_load_balancer_gets_its_own_form_of_an_answer():

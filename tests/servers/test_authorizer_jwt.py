@@ -30,6 +30,17 @@ def test_a_jwt_that_verifies_is_let_in_and_forwarded(typ):
     assert ("ann", f"Bearer {token}") == (answer["principalId"], answer["context"]["Authorization"])
 
 
+@pytest.mark.parametrize("named", ["jku", "x5u", "x5c"])
+def test_a_header_that_says_where_a_key_is_is_believed_in_nothing(named):
+    header = {**JWT_HEADER, named: ["MIIB"] if named == "x5c" else "https://evil.example/jwks"}
+    servers = function()
+
+    assert "ann" == servers(rest("GET", "/x", signed(header=header)))["principalId"]
+    with pytest.raises(Unauthorized):
+        servers(rest("GET", "/x", signed("k2", header)))
+    assert {ENVIRON["JWKS_URI"]} == {call.url for call in servers.http.calls}
+
+
 def test_a_bare_jwt_is_one_too():
     token = signed()
     assert "ann" == function()(rest("GET", "/x") | {"authorizationToken": token})["principalId"]
@@ -53,6 +64,7 @@ def test_a_bare_jwt_is_one_too():
         signed(iat=NOW + 60),
         signed("k2", {"alg": "ES256", "kid": "k1"}),
         signed("k2", {"alg": "ES256", "kid": "k2"}),
+        signed(header={**JWT_HEADER, "jwk": {}}),
         signed(header={"alg": "none"}),
         signed(header={"alg": "HS256", "kid": "k1"}),
         jwt(),

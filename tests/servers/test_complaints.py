@@ -8,7 +8,7 @@ import logging
 import pytest
 
 from phantomgate.config.log import Level
-from phantomgate.servers.complaints import log_what_others_say
+from phantomgate.servers.complaints import QUIET_SECONDS, log_what_others_say
 
 
 class Told:
@@ -97,3 +97,35 @@ def test_what_nobody_caught_is_a_bug(told):
     assert (Level.ERROR, "bug", "RuntimeError") == (level, event, fields["cause"])
     assert fields["what"].startswith("Exception in callback")
     assert "canary" not in str(fields)
+
+
+def test_what_the_loop_says_again_at_once_is_told_once(told):
+    async def story():
+        loop = asyncio.get_running_loop()
+        for _ in range(100):
+            loop.call_exception_handler({"message": "socket.accept() out of system resource"})
+        loop.call_exception_handler({"message": "another matter"})
+
+    listening(told, story)
+
+    assert ["socket.accept", "another matter"] == [fields["what"] for _, _, fields in told.lines]
+
+
+def test_what_the_loop_says_again_later_is_told_again(told):
+    class Later(asyncio.SelectorEventLoop):
+        later = 0.0
+
+        def time(self):
+            return super().time() + self.later
+
+    async def story():
+        loop = asyncio.get_running_loop()
+        log_what_others_say(told, loop)
+        for _ in range(3):
+            loop.call_exception_handler({"message": "once more"})
+            loop.later += QUIET_SECONDS
+
+    with asyncio.Runner(loop_factory=Later) as runner:
+        runner.run(story())
+
+    assert 3 == len(told.lines)

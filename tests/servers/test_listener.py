@@ -400,6 +400,32 @@ def test_a_head_request_gets_no_body(on_loop):
     on_loop(story())
 
 
+@pytest.mark.parametrize(("path", "status"), [("/nothing", 404), ("/exchange", 405), ("/decide", 400)])
+def test_no_answer_to_a_head_request_has_a_body(on_loop, path, status):
+    """The client would read it as the answer to its next request."""
+
+    async def story():
+        async with Service() as service:
+            client = await service.connect()
+            client.send(f"HEAD {path} HTTP/1.1\r\nHost: x\r\nX-Original-URI: /a\r\n\r\n" + bearer("now"))
+            assert status == (await client.answer(head=True))[0]
+            assert 200 == (await client.answer())[0]
+
+    on_loop(story())
+
+
+def test_a_chunked_body_in_http_1_0_is_no_body_that_anybody_agrees_on(on_loop):
+    async def story():
+        async with Service() as service:
+            ask = ASK.replace("GET", "POST", 1).replace("1.1", "1.0") + "Connection: keep-alive\r\n"
+            client = await service.connect()
+            client.send(bearer("now", ask + "Transfer-Encoding: chunked\r\n") + "0\r\n\r\n" + bearer("now"))
+            assert 400 == (await client.answer())[0]
+            assert b"" == await client.ended()
+
+    on_loop(story())
+
+
 def test_an_upgrade_is_answered_as_a_question_and_the_connection_ends(on_loop):
     async def story():
         async with Service() as service:
@@ -498,6 +524,62 @@ def test_a_bug_in_reading_closes_without_an_answer(on_loop):
             client = await service.connect()
             client.send(bearer("now"))
             assert await client.ended() == b""
+
+    on_loop(story())
+
+
+def test_a_bug_in_taking_what_waited_closes_before_a_later_request_gets_its_answer(on_loop):
+    async def story():
+        async with Service() as service:
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: None)
+
+            def broken(*_):
+                raise RuntimeError("a bug")
+
+            client = await service.connect()
+            client.send(bearer("slow") + bearer("bad") + bearer("bad"))
+            future = await service.resolver.asked("slow")
+            service.listener.read_decide = broken
+            future.set_result(None)
+            assert b"HTTP/1.1 200 OK" == (await client.ended())[:15]
+            assert 1 == len(service.decisions)
+            assert not service.listener.connections
+
+    on_loop(story())
+
+
+def test_a_client_that_does_not_read_is_not_listened_to_again_because_a_decision_is_made(on_loop):
+    async def story():
+        async with Service() as service:
+            client = await service.connect()
+            client.send(bearer("slow"))
+            future = await service.resolver.asked("slow")
+            (connection,) = service.listener.connections
+            connection.pause_writing()  # as the loop does when answers pile up
+            future.set_result(None)
+            await until(lambda: service.decisions and not service.in_flight)
+            assert not connection.transport.is_reading()
+            connection.resume_writing()
+            assert connection.transport.is_reading()
+            client.send(bearer("now"))
+            assert [200, 200] == [(await client.answer())[0] for _ in range(2)]
+
+    on_loop(story())
+
+
+def test_who_has_reset_the_connection_before_we_look_is_nobody_we_trust(on_loop):
+    async def story():
+        service, peers = Service(), []
+        service.listener.trusts = peers.append
+        with socket.create_server(("127.0.0.1", 0)) as listening:
+            with socket.create_connection(listening.getsockname()) as client:
+                client.sendall(bearer("now").encode())
+                client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            loop = asyncio.get_running_loop()
+            server = await loop.create_server(service.listener.protocol, sock=listening)
+            await until(lambda: peers)
+            server.close()
+        assert "unix" not in peers
 
     on_loop(story())
 

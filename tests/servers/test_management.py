@@ -12,7 +12,7 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from phantomgate.config.observe import UPSTREAM_FAILURES, Metrics
 from phantomgate.core.errors import Reason
-from phantomgate.servers.management import management
+from phantomgate.servers.management import is_misdirected, management
 
 ROOT = Path(__file__).parents[2]
 METRICS = (ROOT / "docs/reference/metrics.md").read_text()
@@ -105,3 +105,37 @@ def test_the_reference_names_every_event():
     assert {"started", "stopped", "worker_died", "library"} <= said
     for event in said:
         assert f"`{event}`" in LOG, event
+
+
+@pytest.mark.parametrize(
+    ("host", "own", "expected"),
+    [
+        ("localhost:9091", ("127.0.0.1", 9091), False),
+        ("LOCALHOST.", ("127.0.0.1", 9091), False),
+        ("gate.localhost", ("127.0.0.1", 9091), False),
+        ("127.0.0.1:9091", ("127.0.0.1", 9091), False),
+        ("[::1]:9091", ("::1", 9091, 0, 0), False),
+        ("", ("127.0.0.1", 9091), False),
+        ("rebound.example:9091", ("127.0.0.1", 9091), True),
+        ("rebound.example", ("::1", 9091, 0, 0), True),
+        ("localhost.example", ("127.0.0.1", 9091), True),
+        ("notlocalhost", ("127.0.0.1", 9091), True),
+        ("[rebound.example]", ("127.0.0.1", 9091), True),
+        ("gate.example:9091", ("192.0.2.1", 9091), False),
+        ("gate.example", "", False),
+        ("gate.example", None, False),
+    ],
+)
+def test_whose_name_a_loopback_address_has(host, own, expected):
+    assert expected == is_misdirected(host, own)
+
+
+@pytest.mark.parametrize("path", ["/", "/status", "/metrics", "/operator.js"])
+def test_a_page_of_another_site_reads_nothing_here_by_a_name_of_its_own(path):
+    assert 421 == asked(State(), path, Host="rebound.example")[0]
+    assert 200 == asked(State(), path)[0]
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_health_is_told_whatever_name_we_are_asked_by(path):
+    assert 200 == asked(State(), path, Host="gate.example")[0]

@@ -375,6 +375,39 @@ def test_a_chunked_body_goes_on_chunked():
     through(story)
 
 
+@pytest.mark.parametrize("together", [True, False])
+def test_a_field_after_a_body_is_none_of_the_next_request_on_the_connection(together):
+    """Which may be another client's, where a gateway before us shares its connections, and ask with no token at all."""
+
+    async def story(front):
+        client = await front.connect()
+        body = "1\r\na\r\n0\r\nAuthorization: Bearer good\r\n\r\n"
+        first = get("/", "Transfer-Encoding: chunked", method="POST") + body
+        second = "GET /another HTTP/1.1\r\nHost: api.example\r\nX-Own: 1\r\n\r\n"
+        client.send(first + second if together else first)
+        assert 200 == (await client.answer())[0]
+        client.send("" if together else second)
+        assert b"" == await client.ended()
+        assert ["POST"] == [head.partition(b" ")[0].decode() for head in front.api.heads]
+
+    through(story)
+
+
+@pytest.mark.parametrize("field", ["Set-Cookie: session=alice", "X-Internal: 1"])
+def test_a_field_after_an_answer_is_none_of_the_next_answer(field):
+    async def story(front):
+        front.api.answer = (
+            f"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n{field}\r\n\r\n".encode()
+        )
+        assert 200 == (await front.ask(get("/")))[0]
+        front.api.answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nX-Own: 1\r\n\r\nok"
+        status, fields, _ = await front.ask(get("/"))
+        assert (200, "1") == (status, fields["x-own"])
+        assert field.partition(":")[0].lower() not in fields
+
+    through(story)
+
+
 def test_an_empty_body_stays_empty():
     async def story(front):
         await front.ask(get("/", "Content-Length: 0", method="POST"))

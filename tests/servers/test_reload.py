@@ -159,7 +159,8 @@ def test_settings_that_cant_be_used_change_nothing_and_are_said(case, broken, tm
         assert "" == json.loads(service.get("/status", listener="manage")[2])["reloads"]["trouble"]
 
 
-def test_a_file_of_settings_that_is_gone_changes_nothing(tmp_path):
+@pytest.mark.parametrize("how", ["gone", "empty"])
+def test_a_file_of_settings_that_is_gone_or_empty_changes_nothing(how, tmp_path):
     """With the rest in variables, what would be left without it may be good settings that let anybody in."""
     also = {
         "PHANTOMGATE__INTROSPECTION__CLIENT_ID": "gateway",
@@ -171,9 +172,9 @@ def test_a_file_of_settings_that_is_gone_changes_nothing(tmp_path):
         also["PHANTOMGATE__INTROSPECTION__ENDPOINT"] = endpoint
         with served(tmp_path, '[policy]\nscopes = ["admin"]\n', 1, **also) as service:
             (tmp_path / "phantomgate.toml").unlink()
-            event, line = reloaded(service)
+            event, line = reloaded(service, *([" \n"] if how == "empty" else []))
             everywhere(service, 403, 4)
-            assert ("reload_failed", True) == (event, "is gone" in line["detail"])
+            assert ("reload_failed", True) == (event, f"is {how}" in line["detail"])
             assert "reloaded" == reloaded(service, '[policy]\nscopes = ["read"]\n')[0]
             everywhere(service, 200, 4)
 

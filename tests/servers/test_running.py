@@ -76,7 +76,14 @@ def test_a_probe_that_breaks_is_no_success_and_not_the_end():
     one = probed(run(ValueError("canary"), None))
 
     (unseen,) = one.plan.log.of("authorization_server_unseen")
-    assert {"reason": "server_error", "detail": "ValueError"} == unseen
+    assert ("server_error", "ValueError") == (unseen["reason"], unseen["detail"])
+
+
+def test_what_is_wrong_comes_with_what_to_do_about_it():
+    one = probed(run(Refused(Reason.CLIENT_REFUSED, "401"), None))
+
+    (unseen,) = one.plan.log.of("authorization_server_unseen")
+    assert "Check introspection.client_id" in unseen["remedy"]
 
 
 def test_what_is_wrong_is_said_once_until_it_changes():

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from phantomgate.servers.crew import worker_command
+from phantomgate.servers.crew import Crew, worker_command
 from phantomgate.servers.sockets import bind_tcp, bind_unix
 from phantomgate.servers.supervisor import Supervisor
 
@@ -259,6 +259,29 @@ def test_a_drain_during_the_start_lets_the_workers_start_and_end():
             await supervisor.running
             assert [] == supervisor.log.of("worker_died")
             writer.close()
+
+    asyncio.run(story())
+
+
+@pytest.mark.parametrize("gone", [False, True])
+def test_a_drain_while_some_relieve_others_keeps_no_socket_that_nobody_looks_at(gone):
+    """Whoever connected there would wait until we end, and be reset."""
+
+    async def story():
+        async with supervised(workers=1) as supervisor:
+            await until(lambda: supervisor.ready)
+            before = supervisor.crew
+            crew = Crew(before.bound.beside(1, listens=True), before.command, before.start)
+            (newer,) = supervisor.enlist(crew, 1)
+            await until(lambda: newer.built is not None)
+            if gone:
+                supervisor.crew = crew
+                newer.go()
+                await until(lambda: newer.ready)
+            supervisor.drain(1.0)
+            assert [-1, -1] == [one.fileno() for one in (*before.bound.sockets, *crew.bound.sockets)]
+            async with asyncio.timeout(10):
+                await supervisor.running
 
     asyncio.run(story())
 

@@ -51,6 +51,9 @@ def test_a_key_that_repeats_itself_is_refused(text):
     "text",
     [
         "4e4636356d65563e4c73233847503e3b21436e6f7629724950526f4b5e2e4e50",
+        "cc26d51be30dd69f11369c6a7af214ef5fce70a6f6ef19f02ab55d4cff4bce5d",
+        "fda91643fce9af565bdc34cd965b48da75d1f5bd8846bf0910dd6d7b10f06dfe",
+        "7b99279ab87533d3c238db874a842a91ee26a76027f3c03c317504963d2c9926",
         bytes(range(32)).hex(),
         bytes(range(1, 33)).hex(),
         bytes(range(31, -1, -1)).hex(),

@@ -25,9 +25,12 @@ local DROPPED = {
     "X-Rewrite-Url",
     "X-Envoy-Original-Path",
     "Forwarded",
+    "X-Forwarded-Client-Cert",
     "X-Forwarded-Method",
     "X-Forwarded-Prefix",
+    "X-Forwarded-Scheme",
     "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
     "X-Forwarded-Uri",
     "X-Forwarded-User",
     "X-Original-Host",
@@ -73,6 +76,10 @@ local function answer(r, status, fields, body)
 end
 
 function judge(r)
+    -- TRACE has the API say back what it got, the JWT too, and CONNECT is a tunnel.
+    if r.method == "TRACE" or r.method == "CONNECT" then
+        return 405
+    end
     local given = r.headers_in
     local question = {}
     for _, name in ipairs(JUDGED) do

@@ -13,7 +13,7 @@ function plain(name, items, form) {
   return items
 }
 
-const TOKEN = /^[A-Za-z0-9-]+$/
+const TOKEN = /^[A-Za-z0-9_-]+$/
 const origins = () => {
   const found = plain('TRUSTED_WEB_ORIGINS', list('TRUSTED_WEB_ORIGINS'), /^https?:\/\/[a-z0-9.-]+(:[0-9]+)?$/)
   if (!found.length) throw new Error('TRUSTED_WEB_ORIGINS is missing; write the origin of your page')
@@ -30,8 +30,8 @@ function headers() {
 
 function maxAge() {
   const seconds = Number(process.env.CORS_MAX_AGE || 86400)
-  if (!Number.isInteger(seconds) || seconds < 1) throw new Error('CORS_MAX_AGE is no number of seconds over 0')
-  return seconds
+  if (!Number.isInteger(seconds)) throw new Error('CORS_MAX_AGE is no number of seconds')
+  return Math.max(1, seconds) // 0 and -1 are for "don't remember it", and Serverless takes nothing below 1
 }
 
 module.exports.preflight = () => ({

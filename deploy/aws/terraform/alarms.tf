@@ -2,14 +2,16 @@
 
 locals {
   lines = {
-    Trouble = "{ $.level = \"error\" }"
-    Ended   = "?\"Task timed out\" ?\"Runtime exited\" ?\"Runtime.ImportModuleError\""
+    Trouble     = "{ $.level = \"error\" }"
+    Unavailable = "{ $.event = \"decision\" && $.status = 503 }"
+    Ended       = "?\"Task timed out\" ?\"Runtime exited\" ?\"Runtime.ImportModuleError\""
   }
   own = "phantomgate/${var.name}"
   alarms = {
-    Trouble   = { namespace = local.own, dimensions = {}, says = "The authorizer could not decide; its log says why (runbook, look for level error)" }
-    Ended     = { namespace = local.own, dimensions = {}, says = "The authorizer was ended by Lambda, or can not be imported" }
-    Throttles = { namespace = "AWS/Lambda", dimensions = { FunctionName = var.name }, says = "The authorizer is throttled, so callers get 500 or 503" }
+    Trouble     = { namespace = local.own, dimensions = {}, says = "The authorizer could not decide; its log says why (runbook, look for level error)" }
+    Ended       = { namespace = local.own, dimensions = {}, says = "The authorizer was ended by Lambda, or can not be imported" }
+    Unavailable = { namespace = local.own, dimensions = {}, says = "The authorization server can not be asked, so new tokens are refused; the log says why" }
+    Throttles   = { namespace = "AWS/Lambda", dimensions = { FunctionName = var.name }, says = "The authorizer is throttled, so callers get 500 or 503" }
   }
 }
 
@@ -34,8 +36,8 @@ resource "aws_cloudwatch_metric_alarm" "alarm" {
   dimensions          = each.value.dimensions
   statistic           = "Sum"
   period              = 60
-  evaluation_periods  = 1
-  threshold           = 1
+  evaluation_periods  = each.key == "Unavailable" ? 2 : 1 # a warning each: callers try again, and it may be over by then
+  threshold           = each.key == "Unavailable" ? 3 : 1
   comparison_operator = "GreaterThanOrEqualToThreshold"
   treat_missing_data  = "notBreaching"
   alarm_actions       = var.alarm_topic_arn == "" ? [] : [var.alarm_topic_arn]

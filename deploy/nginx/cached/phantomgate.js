@@ -11,6 +11,10 @@ function key(r) {
     const uri = v.request_uri;
     const mark = uri.indexOf('?');
     const query = mark < 0 ? '' : uri.slice(mark + 1);
+    // Bytes that are no text are all one letter here, and what differs in them would have one key.
+    if (/[^ -~]/.test(`${authorization}${uri}${v.host}`)) {
+        return '';
+    }
     // A token in the query is refused beside one in the header, so that is judged each time. A name that is
     // percent-encoded may be that name.
     if (!authorization || /(^|[&;])[^=&;]*(%|access_token)/.test(query)) {

@@ -13,9 +13,6 @@ include "phantomgate.vcl"; # (*)
 
 sub vcl_recv {
     set req.backend_hint = api;
-    if (req.http.Upgrade) { # leave it out where there is no WebSocket
-        return (pipe);
-    }
     return (pass); # answers that are for one token alone aren't for a cache
 }
 

@@ -15,6 +15,14 @@ backend phantomgate {
 sub vcl_recv {
     # A request comes here twice: to be judged, and, when it was let in, to go where it wants.
     if (req.restarts == 0) {
+        # TRACE has the API say back what it got, the JWT too, and CONNECT is a tunnel.
+        if (req.method == "TRACE" || req.method == "CONNECT") {
+            return (synth(405));
+        }
+        # A Host that is more than a name: whoever puts a URL together of it finds another path there than was judged.
+        if (req.http.Host ~ "[^A-Za-z0-9._:\[\]-]") {
+            return (synth(400));
+        }
         # Our own notes, which no client may write.
         unset req.http.X-Phantomgate-Asked;
         unset req.http.X-Phantomgate-JWT;
@@ -37,9 +45,12 @@ sub vcl_recv {
         unset req.http.X-Rewrite-Url;
         unset req.http.X-Envoy-Original-Path;
         unset req.http.Forwarded;
+        unset req.http.X-Forwarded-Client-Cert;
         unset req.http.X-Forwarded-Method;
         unset req.http.X-Forwarded-Prefix;
+        unset req.http.X-Forwarded-Scheme;
         unset req.http.X-Forwarded-Server;
+        unset req.http.X-Forwarded-Ssl;
         unset req.http.X-Forwarded-Uri;
         unset req.http.X-Forwarded-User;
         unset req.http.X-Original-Host;
@@ -166,6 +177,32 @@ sub vcl_recv {
         unset req.http."X.Envoy.Original-Path";
         unset req.http."X.Envoy.Original_Path";
         unset req.http."X.Envoy.Original.Path";
+        unset req.http.X-Forwarded-Client_Cert;
+        unset req.http."X-Forwarded-Client.Cert";
+        unset req.http.X-Forwarded_Client-Cert;
+        unset req.http.X-Forwarded_Client_Cert;
+        unset req.http."X-Forwarded_Client.Cert";
+        unset req.http."X-Forwarded.Client-Cert";
+        unset req.http."X-Forwarded.Client_Cert";
+        unset req.http."X-Forwarded.Client.Cert";
+        unset req.http.X_Forwarded-Client-Cert;
+        unset req.http.X_Forwarded-Client_Cert;
+        unset req.http."X_Forwarded-Client.Cert";
+        unset req.http.X_Forwarded_Client-Cert;
+        unset req.http.X_Forwarded_Client_Cert;
+        unset req.http."X_Forwarded_Client.Cert";
+        unset req.http."X_Forwarded.Client-Cert";
+        unset req.http."X_Forwarded.Client_Cert";
+        unset req.http."X_Forwarded.Client.Cert";
+        unset req.http."X.Forwarded-Client-Cert";
+        unset req.http."X.Forwarded-Client_Cert";
+        unset req.http."X.Forwarded-Client.Cert";
+        unset req.http."X.Forwarded_Client-Cert";
+        unset req.http."X.Forwarded_Client_Cert";
+        unset req.http."X.Forwarded_Client.Cert";
+        unset req.http."X.Forwarded.Client-Cert";
+        unset req.http."X.Forwarded.Client_Cert";
+        unset req.http."X.Forwarded.Client.Cert";
         unset req.http.X-Forwarded_Method;
         unset req.http."X-Forwarded.Method";
         unset req.http.X_Forwarded-Method;
@@ -182,6 +219,14 @@ sub vcl_recv {
         unset req.http."X.Forwarded-Prefix";
         unset req.http."X.Forwarded_Prefix";
         unset req.http."X.Forwarded.Prefix";
+        unset req.http.X-Forwarded_Scheme;
+        unset req.http."X-Forwarded.Scheme";
+        unset req.http.X_Forwarded-Scheme;
+        unset req.http.X_Forwarded_Scheme;
+        unset req.http."X_Forwarded.Scheme";
+        unset req.http."X.Forwarded-Scheme";
+        unset req.http."X.Forwarded_Scheme";
+        unset req.http."X.Forwarded.Scheme";
         unset req.http.X-Forwarded_Server;
         unset req.http."X-Forwarded.Server";
         unset req.http.X_Forwarded-Server;
@@ -190,6 +235,14 @@ sub vcl_recv {
         unset req.http."X.Forwarded-Server";
         unset req.http."X.Forwarded_Server";
         unset req.http."X.Forwarded.Server";
+        unset req.http.X-Forwarded_Ssl;
+        unset req.http."X-Forwarded.Ssl";
+        unset req.http.X_Forwarded-Ssl;
+        unset req.http.X_Forwarded_Ssl;
+        unset req.http."X_Forwarded.Ssl";
+        unset req.http."X.Forwarded-Ssl";
+        unset req.http."X.Forwarded_Ssl";
+        unset req.http."X.Forwarded.Ssl";
         unset req.http.X-Forwarded_Uri;
         unset req.http."X-Forwarded.Uri";
         unset req.http.X_Forwarded-Uri;
@@ -222,12 +275,51 @@ sub vcl_recv {
         unset req.http."X.Original-Proto";
         unset req.http."X.Original_Proto";
         unset req.http."X.Original.Proto";
+        unset req.http.X-Forwarded_For;
+        unset req.http."X-Forwarded.For";
+        unset req.http.X_Forwarded-For;
+        unset req.http.X_Forwarded_For;
+        unset req.http."X_Forwarded.For";
+        unset req.http."X.Forwarded-For";
+        unset req.http."X.Forwarded_For";
+        unset req.http."X.Forwarded.For";
+        unset req.http.X-Forwarded_Host;
+        unset req.http."X-Forwarded.Host";
+        unset req.http.X_Forwarded-Host;
+        unset req.http.X_Forwarded_Host;
+        unset req.http."X_Forwarded.Host";
+        unset req.http."X.Forwarded-Host";
+        unset req.http."X.Forwarded_Host";
+        unset req.http."X.Forwarded.Host";
+        unset req.http.X-Forwarded_Port;
+        unset req.http."X-Forwarded.Port";
+        unset req.http.X_Forwarded-Port;
+        unset req.http.X_Forwarded_Port;
+        unset req.http."X_Forwarded.Port";
+        unset req.http."X.Forwarded-Port";
+        unset req.http."X.Forwarded_Port";
+        unset req.http."X.Forwarded.Port";
+        unset req.http.X-Forwarded_Proto;
+        unset req.http."X-Forwarded.Proto";
+        unset req.http.X_Forwarded-Proto;
+        unset req.http.X_Forwarded_Proto;
+        unset req.http."X_Forwarded.Proto";
+        unset req.http."X.Forwarded-Proto";
+        unset req.http."X.Forwarded_Proto";
+        unset req.http."X.Forwarded.Proto";
+        unset req.http.X-Real_IP;
+        unset req.http."X-Real.IP";
+        unset req.http.X_Real-IP;
+        unset req.http.X_Real_IP;
+        unset req.http."X_Real.IP";
+        unset req.http."X.Real-IP";
+        unset req.http."X.Real_IP";
+        unset req.http."X.Real.IP";
         # A client names a field in `Connection`, and a hop drops it, what phantomgate said in it too.
         if (req.http.Upgrade ~ "(?i)^websocket$") {
-            set req.http.Connection = "Upgrade";
-            if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
-                return (synth(400));
-            }
+            # Varnish opens the tunnel before the API has said 101. `phantomgate init varnish --websocket`, where the API
+            # obeys `Connection: close` when it declines.
+            return (synth(501, "WebSocket Not Enabled"));
         } else {
             unset req.http.Connection;
             unset req.http.Upgrade;
@@ -238,6 +330,7 @@ sub vcl_recv {
         }
         # Where the request came from is what Varnish saw.
         set req.http.X-Forwarded-For = client.ip;
+        unset req.http.scheme; # what HTTP/2 has beside it
         unset req.http.X-Forwarded-Host;
         unset req.http.X-Forwarded-Proto;
         unset req.http.X-Forwarded-Port;
@@ -254,7 +347,7 @@ sub vcl_recv {
     if (!req.http.X-Phantomgate-JWT) {
         return (synth(503));
     }
-    # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
+    # From here on it is yours: say where it goes (req.backend_hint), and never `return (pipe)`.
     if (req.http.X-Phantomgate-Asked) {
         unset req.http.X-Phantomgate-Asked;
         set req.method = req.http.X-Forwarded-Method;
@@ -269,11 +362,8 @@ sub vcl_recv {
 }
 
 sub vcl_pipe {
-    unset bereq.http.X-Phantomgate-JWT;
-    set bereq.http.Upgrade = req.http.Upgrade;
-    # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
-    # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
-    set bereq.http.Connection = "Upgrade, close";
+    # A tunnel of requests that nobody judges. Varnish's own vcl_recv makes one of every method that it doesn't know.
+    return (synth(501, "Not Implemented"));
 }
 
 sub vcl_backend_fetch {

@@ -23,7 +23,8 @@ _METHOD, _HEADERS, _PATH, _HOST, _SCHEME, _HEADER_MAP = 2, 3, 4, 5, 6, 13  # Att
 _OVERWRITE = number_field(3, 2)  # HeaderValueOption.append_action: OVERWRITE_IF_EXISTS_OR_ADD
 _KEEP_EMPTY = number_field(4, 1)
 
-_WHENCE = frozenset(f"x-forwarded-{part}" for part in ("host", "method", "prefix", "server", "uri", "user")) | {
+_PARTS = ("client-cert", "host", "method", "port", "prefix", "scheme", "server", "ssl", "uri", "user")
+_WHENCE = frozenset(f"x-forwarded-{part}" for part in _PARTS) | {
     "forwarded",
     "x-original-host",
     "x-original-proto",
@@ -54,8 +55,9 @@ def _read_http(http: bytes, peer: str) -> Request:
             _add(headers, read_one(value, 1), read_one(value, 2))
         elif number == _HEADER_MAP:
             ways.add(number)
-            for _, field in read_fields(value):
-                _add(headers, read_one(field, 1), read_one(field, 3) or read_one(field, 2))
+            for of_map, field in read_fields(value):
+                if of_map == 1:  # whatever else may come to be in a HeaderMap is no field of the request
+                    _add(headers, read_one(field, 1), read_one(field, 3) or read_one(field, 2))
     if len(ways) > 1 or not texts[_METHOD] or not texts[_PATH]:
         raise Malformed("two ways of giving headers, or no method or path")
     path, _, query = texts[_PATH].partition("?")

@@ -115,6 +115,11 @@ def write_frame(kind: int, stream_id: int, frame_id: int, payload: bytes) -> byt
     return (len(head) + len(payload)).to_bytes(4) + head + payload
 
 
+def write_ack(ids: bytes, payload: bytes) -> bytes:
+    """The answer to the request of the stream and frame *ids*, which is said in the bytes that asked."""
+    return b"%b\x67\0\0\0\1%b%b" % ((5 + len(ids) + len(payload)).to_bytes(4), ids, payload)
+
+
 def write_pairs(pairs: Mapping[str, str | int]) -> bytes:
     """A KV-list of strings and unsigned 32-bit integers."""
     return b"".join(write_text(name) + write_typed(value) for name, value in pairs.items())

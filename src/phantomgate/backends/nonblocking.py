@@ -51,9 +51,14 @@ class _Exchange:
         """Whether its connection was given up before anything was written."""
 
     def may_retry(self) -> bool:
-        """True once, if the server ended an idle connection before it gave us anything, as it may (RFC 9112 §9.3.1)."""
-        once_more = self.reused and not self.reader.begun and not self.retried and (self.repeat or self.unsent)
-        self.reused = False  # the next attempt may not even come to a connection
+        """Whether the server ended an idle connection before it gave us anything, as it may (RFC 9112 §9.3.1).
+
+        True once; and whenever nothing was sent, since it may have ended all that were idle, and each is gone then.
+        """
+        reused, self.reused = self.reused, False  # the next attempt may not even come to a connection
+        if reused and self.unsent:
+            return True
+        once_more = reused and self.repeat and not self.reader.begun and not self.retried
         self.retried = True
         return once_more
 

@@ -11,15 +11,15 @@ cluster +cluster|slots, +cluster|shards, +readonly and +command.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
 from typing import Any, Literal, TypeAlias
 
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 
-from phantomgate.backends.redis_line import Lines
+from phantomgate.backends.redis_line import Lines, once_read
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
 from phantomgate.core.typed import Protocol
@@ -30,12 +30,14 @@ MOST_NOTES = 100_000
 """How many purges are kept for machines that were away, about."""
 TRIAL_SECONDS = 0.25
 """How long the first command may take, or the first after a failure: it may have to connect and find the server."""
-FIRST_PAUSE, LONGEST_PAUSE = 0.5, 10.0
-"""Seconds for which the store is left alone after a failure: doubled each time."""
+FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
+"""Seconds for which the store is left alone after a failure: doubled each time until it is counted on again."""
+PROVEN = 10
+"""It is, once it has been well for so many times as long as it was left alone: until then it has not recovered, and one
+that is now slow, now well, isn't waited for by many every time."""
 NOTES_SECONDS, NOTES_PAUSE = 1.0, 1.0
 """The same for purges, which no request waits for: how long they may take at least, and the longest pause."""
-FULL_EVERY = 60.0
-"""Seconds between two log lines about a store that has no room."""
+FULL_EVERY = 60.0  # seconds between two log lines about a store that has no room
 _GET = "local v=redis.call('STRLEN',KEYS[1])<=tonumber(ARGV[1]) and redis.call('GET',KEYS[1]) \
 return v and redis.call('PTTL',KEYS[1])..':'..v"
 """One string, since redis-py reads that with less effort than a list of two."""
@@ -104,8 +106,8 @@ class RedisStore:
         self._most = most
         self._busy = 0
         self._good = self._trying = self._lost = False
-        self._again_at = self._failed_at = self._full_at = float("-inf")
-        self._pause = FIRST_PAUSE
+        self._again_at = self._failed_at = self._good_since = self._full_at = float("-inf")
+        self._pause = 0.0
 
     async def get(self, key: bytes) -> tuple[bytes, float] | None:
         """The value under *key* and the seconds it has left, or None."""
@@ -159,7 +161,7 @@ class RedisStore:
             await self._act(("PING",), 10 * TRIAL_SECONDS)
         except Exception as no:  # noqa: BLE001 - as in `_try`
             return _why(no)
-        self._good = True
+        self._recovered()
         return ""
 
     async def close(self) -> None:
@@ -183,7 +185,9 @@ class RedisStore:
             answer = await self._act(command, seconds if good else max(TRIAL_SECONDS, seconds))
         except redis.OutOfMemoryError as no:  # nothing more is taken; what is there can be read
             self._counts.faults += 1
-            self._complain(no)
+            if self._ticks() >= self._full_at + FULL_EVERY:
+                self._full_at = self._ticks()
+                self._said("shared_cache_full", _why(no))
             raise Fault from None
         except redis.ResponseError as no:
             self._counts.faults += 1
@@ -198,27 +202,28 @@ class RedisStore:
             self._busy -= 1
             if not good:
                 self._trying = False
-        self._good, self._pause = True, FIRST_PAUSE
+        self._recovered()
         if self._lost:
             self._lost = False
             self._said("shared_cache_back", "")
         return answer
 
-    def _complain(self, no: Exception) -> None:
-        if self._ticks() >= self._full_at + FULL_EVERY:
-            self._full_at = self._ticks()
-            self._said("shared_cache_full", _why(no))
+    def _recovered(self) -> None:
+        if not self._good:
+            self._good, self._good_since = True, self._ticks()
 
     def _lose(self, no: Exception) -> None:
+        now = self._ticks()
         if self._good or not self._lost:
             self._lost = True
             self._said("shared_cache_lost", _why(no))
-        elif self._ticks() < self._again_at:
+        elif now < self._again_at:
             return  # one of several that failed together
+        if self._good and now - self._good_since >= PROVEN * self._pause:
+            self._pause = 0.0
+        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
         self._good = False
-        self._failed_at = self._ticks()
-        self._again_at = self._failed_at + self._pause
-        self._pause = min(2 * self._pause, LONGEST_PAUSE)
+        self._failed_at, self._again_at = now, now + self._pause
 
 
 def _fields(said: Any) -> dict[Any, Any]:
@@ -246,7 +251,7 @@ def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Await
                 lines.append(Lines(made[0].connection_pool))
         if lines:
             return await lines[0].act(command, seconds)
-        async with asyncio.timeout(seconds):  # and the connection is closed: a late answer is nobody's
+        async with _time(seconds):  # and the connection is closed: a late answer is nobody's
             return await made[0].execute_command(*command)
 
     async def close() -> None:
@@ -257,6 +262,23 @@ def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Await
             await one.aclose()
 
     return act, close
+
+
+@asynccontextmanager
+async def _time(seconds: float) -> AsyncIterator[None]:
+    """`asyncio.timeout`, but not for an answer that was there in time, while we were busy with something else."""
+    loop = asyncio.get_running_loop()
+    async with asyncio.timeout(None) as limit:
+
+        def is_late() -> None:
+            with suppress(RuntimeError):  # it has ended meanwhile
+                limit.reschedule(loop.time())
+
+        late = loop.call_later(seconds, once_read, is_late)
+        try:
+            yield
+        finally:
+            late.cancel()
 
 
 def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Callable[[], Awaitable[None]]]:

@@ -2,7 +2,8 @@
 
 Rule: an answer goes to whoever asked in its turn, or to nobody. Who is cancelled leaves his turn behind, so that the
 answer which comes late is not the next one's. A line on which an answer is late, or anything else goes wrong, is given
-up with all that was asked on it. What is asked in one round of the event loop is sent at once: it is the system calls
+up with all that was asked on it; not late is one that was there in time, while we were busy with something else.
+What is asked in one round of the event loop is sent at once: it is the system calls
 and redis-py's care for each command that cost. Connecting, and what is said on the wire, is redis-py's.
 """
 
@@ -15,6 +16,9 @@ from contextlib import suppress
 from typing import Any
 
 import redis
+
+_LOOKS = 4
+"""Rounds of the event loop in which what has come is read and handed out, TLS included, before an answer is late."""
 
 
 class _Line:
@@ -59,7 +63,7 @@ class Lines:
             async with asyncio.timeout(seconds):
                 line = await self._connected()
         answer = line.ask(command)
-        late = loop.call_at(until, self._is_late, line, answer)
+        late = loop.call_at(until, once_read, lambda: self._is_late(line, answer))
         try:
             return await answer
         finally:
@@ -119,6 +123,14 @@ class Lines:
             await line.connection.disconnect(nowait=True)
         with suppress(Exception):
             await self._pool.release(line.connection)
+
+
+def once_read(then: Callable[[], None], looks: int = _LOOKS) -> None:
+    """Call *then* when the loop has read all that is there now: after so many rounds."""
+    if looks:
+        asyncio.get_running_loop().call_soon(once_read, then, looks - 1)
+    else:
+        then()
 
 
 async def _send(line: _Line) -> None:

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from phantomgate.backends.blocking import finish
+from phantomgate.cli.hanging import hanging
 from phantomgate.cli.options import add_config, add_json
 from phantomgate.config.advice import warnings
 from phantomgate.config.agent_wiring import agent_problems, draft_agent, wire_agent
+from phantomgate.config.installed import not_installed
 from phantomgate.config.loading import CONFIG, draft, read_sources
 from phantomgate.config.referred import unmet
 from phantomgate.config.remedies import remedy
@@ -114,7 +116,7 @@ def _run_on_templates(options: argparse.Namespace, environ: Mapping[str, str]) -
 
 @dataclass(frozen=True, slots=True)
 class Findings:
-    """What a check found; `servers` is empty when none was asked, because the settings have problems."""
+    """What a check found; `servers` is empty when none was asked: the settings have problems, or name none."""
 
     origin: str
     problems: tuple[Problem, ...] = ()
@@ -128,7 +130,7 @@ class Findings:
     @property
     def exit_code(self) -> int:
         """0 good, 1 the authorization server, 2 settings."""
-        if self.problems or not self.servers:
+        if self.problems:
             return 2
         return 1 if any(server.trouble for server in (*self.servers, *self._stores)) else 0
 
@@ -158,8 +160,10 @@ class Findings:
             print(f"revoked tokens: {self.window}")
         for setting, text, origin in self.warnings:
             print(f"warning: {setting} {text} ({origin})", file=sys.stderr)
-        if not self.servers:
+        if self.problems:
             print("The authorization server was not asked; mend the settings first.", file=sys.stderr)
+        elif not self.servers:
+            print("authorization server: none, sealed tokens go upstream as they are")
         for server in (*self.servers, *self._stores):
             server.print()
 
@@ -182,7 +186,7 @@ class Server:
             print(f"{who}: good, {self.endpoint} answered in {self.seconds * 1000:.0f} ms")
         else:
             print(f"{who}: {self.endpoint}: {self.trouble.detail}", file=sys.stderr)
-            print(f"  {remedy(self.trouble.reason, self.trouble.detail)}", file=sys.stderr)
+            print(*hanging("  ", remedy(self.trouble.reason, self.trouble.detail)), sep="\n", file=sys.stderr)
 
     def as_json(self) -> dict[str, Any]:
         """For programs."""
@@ -206,7 +210,7 @@ def look(config: Path | None, environ: Mapping[str, str]) -> Findings:
     except SettingsError as no:
         return Findings(no.problems[0].origin, no.problems)
     settings, problems = draft(sources)
-    problems += unmet(settings, environ)
+    problems += unmet(settings, environ) + not_installed(settings)
     if problems:
         return Findings(sources.origin, tuple(problems))
     return Findings(sources.origin, (), tuple(warnings(settings)), *ask(settings, environ), window(settings))

@@ -16,7 +16,7 @@ from typing import NamedTuple
 from phantomgate.adapters.forward_auth import read_decide, read_exchange
 from phantomgate.adapters.preflight import read_preflight
 from phantomgate.backends.blocking import finish
-from phantomgate.cli.options import add_config, add_json
+from phantomgate.cli.options import add_config, add_json, standard_input
 from phantomgate.cli.story import Story, as_text, tell
 from phantomgate.config.loading import load_settings
 from phantomgate.config.settings import Settings
@@ -30,7 +30,8 @@ Decides one request as `serve` would, and prints each step: the route that match
 what the authorization server said, each policy's judgement, what is forwarded, and what the gateway is answered.
 Tokens and other secrets are masked.
 
-  phantomgate explain --method POST --path /orders/7 --header 'Authorization: Bearer 3c5f...'
+  phantomgate explain --method POST --path /orders/7 \\
+      --header 'Authorization: Bearer 3c5f...'
 
 Others on this machine can read a command line; a request on stdin they can't. It is given as it goes over the wire:
 
@@ -129,9 +130,9 @@ def _asked(options: argparse.Namespace) -> Raw:
         return _raw(options.method or "GET", target, Headers.of(fields))
     if options.method or options.header:
         raise ValueError("--method and --header need --path, such as --path /orders/7")
-    if sys.stdin.isatty():
+    if sys.stdin is None or sys.stdin.isatty():
         raise ValueError("there is none; write --path /orders/7, or give a whole request on stdin (see --help)")
-    return read_raw(sys.stdin.buffer.read(_MOST_BYTES + 1))
+    return read_raw(standard_input(_MOST_BYTES + 1))
 
 
 def read_raw(data: bytes) -> Raw:

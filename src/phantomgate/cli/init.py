@@ -13,6 +13,7 @@ from pathlib import Path
 from phantomgate.cli.gateways import GATEWAYS, kind_of
 from phantomgate.cli.gateways.kind import Kind, Places, advice, problems
 from phantomgate.cli.options import add_config
+from phantomgate.cli.teaching import Teaching
 from phantomgate.config.loading import load_settings
 from phantomgate.core.errors import Problem, SettingsError
 
@@ -25,6 +26,27 @@ examples:
   phantomgate init nginx --output /etc/nginx --check  does that nginx still fit the settings?
 
 What a gateway has besides the options of all: phantomgate init GATEWAY --help
+
+exit codes:
+  0  written, or (--check) as it should be
+  2  the settings have problems, or don't fit this gateway; a file is somebody else's; or (--check) files differ
+"""
+
+PAGES = {"kong": "kong-functions"}
+"""Whose page has another name; Kong has two ways."""
+
+OF_ONE = """\
+The files fit the settings that `serve` runs on. A file that `init` has not written is never overwritten. After a change
+of the settings, write them again, or have --check say in a pipeline that they no longer fit.
+
+  phantomgate init {name} --api 127.0.0.1:8000
+  phantomgate init {name} --output DIR --check
+
+What each line is for, and how to try it: docs/how-to/{page}.md
+
+exit codes:
+  0  written, or (--check) as it should be
+  2  the settings have problems, or don't fit this gateway; a file is somebody else's; or (--check) files differ
 """
 
 
@@ -33,7 +55,13 @@ def add(parser: argparse.ArgumentParser) -> None:
     parser.epilog = EXAMPLES
     gateways = parser.add_subparsers(title="gateways", metavar="GATEWAY", dest="gateway", required=True)
     for name, means in GATEWAYS.items():
-        gateway = gateways.add_parser(name, help=means, description=f"Writes the configuration of {name}: {means}.")
+        gateway = gateways.add_parser(
+            name,
+            help=means,
+            description=f"Writes the configuration of {name}: {means}.",
+            epilog=OF_ONE.format(name=name, page=PAGES.get(name, name)),
+            formatter_class=Teaching,
+        )
         add_config(gateway)
         _add_places(gateway, name)
         kind_of(name).add(gateway)
@@ -86,27 +114,33 @@ def _different(kind: Kind, folder: Path, wanted: Mapping[str, str]) -> Iterator[
         if name in kind.own:
             continue
         file = folder / name
-        if not file.is_file():
-            yield f"{file}: missing"
-        elif file.read_text("utf-8", errors="replace") != text:
+        try:
+            there = file.read_text("utf-8", errors="replace") if file.is_file() else None
+        except OSError as no:
+            yield f"{file}: can't be read: {no.strerror}"
+            continue
+        if there is None:
+            yield f"{file}: missing; write it with phantomgate init {kind.name}"
+        elif there != text:
             yield f"{file}: differs from what the settings ask for; write it again with phantomgate init {kind.name}"
 
 
 def _write(kind: Kind, folder: Path, wanted: Mapping[str, str]) -> None:
-    theirs = [
-        Problem("--output", f"{folder / name} is there and isn't ours; choose another folder", "command line")
-        for name in wanted
-        if (folder / name).exists() and not _ours(folder / name, kind.mark)
-    ]
-    if theirs:
-        raise SettingsError(theirs)
     try:
+        theirs = [
+            Problem("--output", f"{folder / name} is there and isn't ours; choose another folder", "command line")
+            for name in wanted
+            if (folder / name).exists() and not _ours(folder / name, kind.mark)
+        ]
+        if theirs:
+            raise SettingsError(theirs)
         for name, text in wanted.items():
             file = folder / name
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_text(text, "utf-8")
     except OSError as no:
-        raise SettingsError([Problem("--output", f"can't be written: {no.strerror}", str(folder))]) from None
+        text = f"can't be written: {no.strerror}; choose another folder"
+        raise SettingsError([Problem("--output", text, str(folder))]) from None
 
 
 def _ours(file: Path, mark: str) -> bool:

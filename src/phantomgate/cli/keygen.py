@@ -16,6 +16,9 @@ in the settings themselves:
 
 To rotate, put a new one behind the old one everywhere, and only then in front of it; the steps are in
 docs/how-to/browser-sessions.md.
+
+exit codes:
+  0  printed
 """
 
 

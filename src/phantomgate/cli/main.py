@@ -11,11 +11,14 @@ Results go to stdout and errors to stderr. A command may raise SettingsError and
 from __future__ import annotations
 
 import argparse
+import errno
+import io
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 
+from phantomgate.cli.teaching import Teaching
 from phantomgate.config.loading import process_environ
 from phantomgate.core.errors import SettingsError
 
@@ -40,6 +43,9 @@ EXTRAS = {
     "jwt": ("cryptography", "joserfc"),
     "redis": ("redis",),
     "aws": ("yaml",),
+    "agent": ("uvicorn",),
+    "grpc": ("grpc",),
+    "otel": ("opentelemetry",),
 }
 """Which extra of the package brings which library."""
 
@@ -69,10 +75,33 @@ def main(arguments: Sequence[str] | None = None, environ: Mapping[str, str] | No
 
 def exit_code(act: Callable[[], int]) -> int:
     """What *act* gives; or, when it can't go on, the code that says why, and why on stderr."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name that isn't in this locale is escaped, and stops nobody
+            stream.reconfigure(errors="backslashreplace")
     try:
-        code = act()
-        sys.stdout.flush()  # while somebody can still be told that nobody reads
+        code = _code(act)
+        _flush()  # while somebody can still be told that nobody reads
         return code
+    except BrokenPipeError:  # such as `| head`
+        _write_nowhere()
+        return 141  # 128 + SIGPIPE
+    except OSError as no:
+        if no.errno not in _UNWRITTEN or no.filename is not None:
+            raise
+        _write_nowhere()
+        print(f"the result can't be written: {no.strerror}", file=sys.stderr)
+        return SETTINGS
+
+
+_UNWRITTEN = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+
+
+def _code(act: Callable[[], int]) -> int:
+    try:
+        return act()
+    except SystemExit:  # help, or a command line of no use
+        _flush()
+        raise
     except SettingsError as wrong:
         print(wrong, file=sys.stderr)
         return SETTINGS
@@ -81,9 +110,22 @@ def exit_code(act: Callable[[], int]) -> int:
         return SETTINGS
     except KeyboardInterrupt:
         return 130  # 128 + SIGINT, as shells have it
-    except BrokenPipeError:  # such as `| head`
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for what is still to be flushed
-        return 141  # 128 + SIGPIPE
+
+
+def _flush() -> None:
+    if sys.stdout is not None:  # None: closed by whoever started us
+        sys.stdout.flush()
+
+
+def _write_nowhere() -> None:
+    """Lose what is still to be flushed to whoever doesn't read it."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(nowhere, stream.fileno())
 
 
 def _parser(wanted: str) -> argparse.ArgumentParser:
@@ -92,12 +134,12 @@ def _parser(wanted: str) -> argparse.ArgumentParser:
         prog="phantomgate",
         description="Turns opaque access tokens into JWTs your API can trust, behind any API gateway.",
         epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Teaching,
     )
     parser.add_argument("--version", action="version", version=f"phantomgate {_version()}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for name, summary in COMMANDS.items():
-        command = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter)
+        command = commands.add_parser(name, help=summary, formatter_class=Teaching)
         if name == wanted:
             module = import_module(f"phantomgate.cli.{name}")
             command.description = f"{summary[0].upper()}{summary[1:]}."

@@ -1,8 +1,9 @@
-"""Options that more than one command has, so that they are spelled and explained alike everywhere."""
+"""What more than one command is told by, so that it is spelled, explained and read alike everywhere."""
 
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 
@@ -20,3 +21,8 @@ def add_config(parser: argparse.ArgumentParser) -> None:
 def add_json(parser: argparse.ArgumentParser) -> None:
     """`--json`, as `options.json`."""
     parser.add_argument("--json", action="store_true", help="the same, for programs: one JSON object on stdout")
+
+
+def standard_input(most: int) -> bytes:
+    """What comes on standard input, *most* bytes of it; nothing where whoever started us has closed it."""
+    return b"" if sys.stdin is None else sys.stdin.buffer.read(most)

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from phantomgate.cli.options import add_json
+from phantomgate.cli.options import add_json, standard_input
 from phantomgate.cli.paint import Paint, painter
 from phantomgate.cli.probing.finding import look
 from phantomgate.cli.probing.given import MINT_KEY, TIMEOUT
@@ -36,10 +36,12 @@ minted here; signed JSON with one.
 
 examples:
   phantomgate probe https://as.example
-  phantomgate probe https://as.example --client-id api-gateway --client-secret env:GATEWAY_SECRET \\
-      --token file:/run/secrets/a-token --write phantomgate.toml
+  phantomgate probe https://as.example --client-id api-gateway \\
+      --client-secret env:GATEWAY_SECRET --token file:/run/secrets/a-token \\
+      --write phantomgate.toml
   get-a-token | phantomgate probe https://as.example --token -
-  phantomgate probe https://as.example --client-id me --client-secret env:SECRET --grant client_credentials --scope read
+  phantomgate probe https://as.example --client-id me \\
+      --client-secret env:SECRET --grant client_credentials --scope read
 
 exit codes:
   0  something works; its settings are on stdout below the line "----- phantomgate.toml", and in --write's file
@@ -100,9 +102,9 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     """Probe, print what was found, and give the exit code. Raises SettingsError for a command line of no use."""
-    if options.write is not None and options.write.exists():
-        _refuse_to_write(options.write, "is there already, and nothing is written over another file")
-    given = read_given(options, environ, lambda: sys.stdin.buffer.read(1 << 16))
+    if options.write is not None:
+        _look_whether_free(options.write)
+    given = read_given(options, environ, lambda: standard_input(1 << 16))
     progress = _Progress(painter(sys.stderr, environ))
     finding = look(given, environ, _connect, progress.tell)
     story = told(finding)
@@ -150,6 +152,16 @@ def _write(file: Path, settings: str | None) -> None:
     except OSError as no:
         _refuse_to_write(file, f"can't be written: {no.strerror}")
     print(f"{file} is written", file=sys.stderr)
+
+
+def _look_whether_free(file: Path) -> None:
+    try:
+        file.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as no:
+        _refuse_to_write(file, f"can't be written: {no.strerror}")
+    _refuse_to_write(file, "is there already, and nothing is written over another file")
 
 
 def _refuse_to_write(file: Path, why: str) -> None:

@@ -10,13 +10,16 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from phantomgate.backends.blocking import finish
-from phantomgate.cli.options import add_config
+from phantomgate.cli.options import add_config, standard_input
+from phantomgate.config.kinds import found
 from phantomgate.config.loading import draft, read_sources
 from phantomgate.config.network import read_address
 from phantomgate.config.revoking import revocation_secret
+from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, Refused, SettingsError
-from phantomgate.core.ports import HttpCall
-from phantomgate.oauth.purge_call import HEADER, purge_signature
+from phantomgate.core.ports import HttpCall, HttpReply
+from phantomgate.oauth.purge_call import HEADER, MAX_BODY, purge_signature
+from phantomgate.oauth.urls import insecure, split_url
 
 EXPLANATION = """\
 Tells the service at [revocation] listen, or at --url, that tokens are over. It answers when every worker of that
@@ -47,7 +50,7 @@ def add(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
-    """Call, say what came of it, and give the exit code."""
+    """Call, say what came of it, and give the exit code. Raises SettingsError."""
     settings, problems = draft(read_sources(options.config, environ))
     secret, more = revocation_secret(settings, environ)
     if not secret and not more:
@@ -56,17 +59,49 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
         raise SettingsError(problems + more)
     said = {name: getattr(options, name) for name in _FLAGS if getattr(options, name)}
     if options.token_file:
-        place = options.token_file
-        said["token"] = (sys.stdin.read() if place == "-" else Path(place).read_text(encoding="ascii")).strip()
+        said["token"] = _token(options.token_file)
     if not said:
         print("purge what? --sub, --sid, --client-id, --issuer or --token-file", file=sys.stderr)
         return 2
+    url = options.url or _usual(settings)
+    try:
+        split_url(url)
+    except ValueError as no:
+        raise _problem("--url", f"can't be called: {no}; want a URL such as https://gateway.example:9093") from None
+    if options.url and "token" in said and insecure(url):
+        raise _problem("--url", "is http, which would send the token in the clear; write https://, or run this there")
+    return _call(url, json.dumps(said).encode(), secret)
+
+
+def _problem(option: str, text: str) -> SettingsError:
+    return SettingsError([Problem(option, text, "command line")])
+
+
+def _token(place: str) -> str:
+    """The token in the file *place*. Raises SettingsError, which doesn't repeat it."""
+    try:
+        data = standard_input(MAX_BODY + 1) if place == "-" else Path(place).read_bytes()
+        token = data.decode("ascii").strip()
+    except UnicodeDecodeError:
+        raise _problem("--token-file", "holds no token: it is not ASCII; write the token alone") from None
+    except OSError as no:
+        raise _problem("--token-file", f"is {place}, which can't be read: {no.strerror}") from None
+    if not token or len(data) > MAX_BODY:
+        what = f"is over {MAX_BODY} bytes" if token else "is empty"
+        raise _problem("--token-file", f"holds no token: it {what}; write the token alone")
+    return token
+
+
+def _usual(settings: Settings) -> str:
+    """Where the service listens. Raises SettingsError where nothing can be called there."""
     address = read_address(settings.revocation.listen)
-    if address.unix and not options.url:
-        print("the service listens on a unix socket: write --url of what is in front of it", file=sys.stderr)
-        return 2
-    host = f"[{address.host}]" if ":" in address.host else address.host
-    return _call(options.url or f"http://{host}:{address.port}", json.dumps(said).encode(), secret)
+    if address.unix:
+        raise _problem(
+            "--url", "is missing: the service listens on a unix socket; write that of what is in front of it"
+        )
+    if not address.port:
+        raise _problem("--url", "is missing: the service listens on any port that is free; write where its log says")
+    return f"http://[{address.host}]:{address.port}" if ":" in address.host else f"http://{address.host}:{address.port}"
 
 
 def _call(url: str, body: bytes, secret: str) -> int:
@@ -84,8 +119,19 @@ def _call(url: str, body: bytes, secret: str) -> int:
     if reply.status == 200:
         print("purged")
         return 0
-    told = (
-        json.loads(reply.body or b"{}").get("error_description", "") if reply.status != 401 else "wrong secret or clock"
-    )
-    print(f"not purged: the service answered {reply.status}: {told}", file=sys.stderr)
+    print(f"not purged: the service answered {reply.status}: {_why(reply)}", file=sys.stderr)
     return 1 if reply.status >= 500 else 2
+
+
+def _why(reply: HttpReply) -> str:
+    """What a refusal says, printable; whoever answers may be somebody else."""
+    if reply.status == 401:
+        return "wrong secret or clock"
+    try:
+        said = json.loads(reply.body)
+    except (ValueError, RecursionError):
+        said = None
+    told = said.get("error_description") if isinstance(said, dict) else None
+    if not isinstance(told, str):
+        return "not in the words of phantomgate; is it at this address?"
+    return told[:200] if told.isascii() and told.isprintable() else found(told)

@@ -17,12 +17,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
-from importlib.util import find_spec
 from pathlib import Path
 
 from phantomgate.cli.options import add_config
 from phantomgate.config.advice import warnings
 from phantomgate.config.fixed import only_by_a_restart
+from phantomgate.config.installed import not_installed
 from phantomgate.config.loading import CONFIG, USUAL_FILE, draft, read_sources
 from phantomgate.config.log import Level, Log
 from phantomgate.config.observe import Metrics
@@ -71,21 +71,9 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
     return asyncio.run(_serve(read, bound, environ, lambda: _read(options, environ, read)))
 
 
-def _agent_cant_be_served(settings: Settings) -> list[Problem]:
-    """What serves the OAuth agent isn't here, or serves it already."""
-    if not settings.agent.listen:
-        return []
-    if find_spec("uvicorn"):
-        return [served_elsewhere(settings)] if is_served(settings) else []
-    text = "needs uvicorn, which isn't installed: pip install 'phantomgate[agent]'"
-    return [Problem("agent.listen", text, settings.origin("agent.listen"))]
-
-
-def _grpc_is_missing(settings: Settings) -> list[Problem]:
-    if settings.serve.protocol != "grpc" or find_spec("grpc"):
-        return []
-    text = "is \"grpc\", which needs grpcio: pip install 'phantomgate[grpc]'"
-    return [Problem("serve.protocol", text, settings.origin("serve.protocol"))]
+def _agent_is_served(settings: Settings) -> list[Problem]:
+    """That another process serves the OAuth agent already."""
+    return [served_elsewhere(settings)] if settings.agent.listen and is_served(settings) else []
 
 
 def _read(options: argparse.Namespace, environ: Mapping[str, str], first: Read | None = None) -> Read:
@@ -95,13 +83,15 @@ def _read(options: argparse.Namespace, environ: Mapping[str, str], first: Read |
     sources = read_sources(options.config, environ)
     settings, problems = draft(sources)
     if first is None:
-        problems += _agent_cant_be_served(settings)  # later it is ours already
+        problems += _agent_is_served(settings)  # later it is ours already
     else:
-        if sources.toml_text is None and first.start["sources"]["toml_text"] is not None:
+        if not (sources.toml_text or "").strip() and (first.start["sources"]["toml_text"] or "").strip():
             # What the variables say alone may be whole, and lack every scope and audience
-            problems += [Problem("file", "is gone, and was there when we started; put it back, or restart", named)]
+            how = "gone" if sources.toml_text is None else "empty"
+            text = f"is {how}, and was there when we started; put it back, or restart"
+            problems += [Problem("file", text, named)]
         _raise(pipes(files_of(settings)))
-    problems += unmet(settings, environ) + _grpc_is_missing(settings)
+    problems += unmet(settings, environ) + not_installed(settings)
     _raise(problems)
     return Read(settings, {"sources": asdict(sources)}, named)
 

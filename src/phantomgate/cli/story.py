@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 
 from phantomgate.adapters.forward_auth import write_allow, write_exchange
 from phantomgate.adapters.refusal import write_refusal
+from phantomgate.cli.hanging import hanging
 from phantomgate.config.remedies import remedy
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Refused
@@ -175,7 +176,7 @@ def as_text(story: Story) -> str:
         lines.append(_line("decision", decision["outcome"].upper()))
     else:
         lines.append(_line("decision", f"REFUSED: {decision['reason']}{_detail(decision)}"))
-        lines.append(_line("", decision["remedy"]))
+        lines += hanging(_line("", ""), decision["remedy"])
     lines.append(_line("answer", str(answer["status"])))
     lines += [_line("", f"{name}: {_plain(value)}") for name, value in answer["headers"]]
     if answer["body"] is not None:

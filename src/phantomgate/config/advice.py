@@ -63,6 +63,14 @@ def _warnings(settings: Settings) -> Iterator[tuple[str, str]]:
                 "the network in the clear; put TLS in front of it, and listen on this machine only"
             ),
         )
+    if settings.revokes and not read_address(settings.revocation.listen).local:
+        yield (
+            "revocation.listen",
+            (
+                f'is "{settings.revocation.listen}" and speaks plain http, so tokens that are purged, and '
+                "who logs out, cross the network in the clear; put TLS in front of it, and listen on this machine only"
+            ),
+        )
     if serve.upstream and insecure(serve.upstream):
         yield "serve.upstream", "is http, so JWTs cross the network in the clear; https:// if that network isn't yours"
     if settings.cache.stale_if_error > 0:

@@ -122,7 +122,10 @@ def _listens_apart(settings: Settings) -> str:
     asked, serve = settings.agent.listen, settings.serve
     if not asked or (not read_address(asked).unix and read_address(asked).port == 0):
         return ""
-    for name, other in (("serve.listen", serve.listen), ("serve.manage", serve.manage)):
+    others = [("serve.listen", serve.listen), ("serve.manage", serve.manage)]
+    others += [("split_tokens.listen", settings.split_tokens.listen)] if settings.splits else []
+    others += [("revocation.listen", settings.revocation.listen)] if settings.revokes else []
+    for name, other in others:
         if read_address(asked) == read_address(other):
             return f"is the address of {name} too; choose another"
     return ""
@@ -150,7 +153,7 @@ _CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("client_id", (), _client_is_there),
     ("redirect_uri", ("session.trusted_web_origins",), _page_is_there),
     ("listen", ("session.keys",), _cookies_are_sealed),
-    ("listen", ("serve.listen", "serve.manage"), _listens_apart),
+    ("listen", ("serve.listen", "serve.manage", "split_tokens.listen", "revocation.listen"), _listens_apart),
     ("processes", ("state",), _one_process),
     ("state", ("redis.nodes",), _redis_is_there),
     ("refresh_window", ("state",), _others_get_the_answer),

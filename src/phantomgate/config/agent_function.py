@@ -10,7 +10,14 @@ from collections.abc import Collection, Mapping
 
 from phantomgate.config.agent_checks import shares_state
 from phantomgate.config.agent_wiring import NAME, draft_agent
-from phantomgate.config.function import UNREADABLE, Function, about_known, bundled_secrets, bundled_sources
+from phantomgate.config.function import (
+    UNREADABLE,
+    Function,
+    about_known,
+    bundled_secrets,
+    bundled_sources,
+    emptied,
+)
 from phantomgate.config.loading import variable
 from phantomgate.core.errors import Problem, SettingsError
 
@@ -27,6 +34,7 @@ def draft_agent_function(environ: Mapping[str, str], unknown: Collection[str] = 
     """The settings as far as they can be read, and every problem; *unknown* as for `function.draft_function`."""
     bundled, merged, sources = bundled_sources({**environ, **dict.fromkeys(unknown, UNREADABLE)})
     settings, problems = draft_agent(sources)
+    problems += emptied(bundled, environ)
     about = {name: any(one.startswith(variable(name)) for one in unknown) for name in (NAME, "agent.state")}
     if not settings.has_agent and not about[NAME]:
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))

@@ -81,13 +81,18 @@ def name_of(settings: Settings) -> str:
 
 def agent_problems(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
     """What is wrong with the settings for an agent. That there is no gateway beside it isn't."""
+    of_keys, of_client = session_keys(settings, environ)[1], _client(settings, environ, time.time, os.urandom)[1]
+    return [*_problems(settings, environ), *of_keys, *of_client]
+
+
+def _problems(settings: Settings, environ: Mapping[str, str]) -> list[Problem]:
+    """The same, but for the keys of cookies and how we show who we are, which whoever needs them reads once."""
     problems = [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if not settings.has_agent:
         problems.append(Problem(NAME, "is missing; write issuer and the others under [agent]", settings.origin("")))
     problems = [one for one in problems if not of_a_gateway(one, settings)]
-    problems += session_keys(settings, environ)[1] + certificates(settings) + state_problems(settings, environ)
-    problems += shared_secrets(settings, environ)[1] if settings.redis.nodes else []
-    return problems + _client(settings, environ, time.time, os.urandom)[1]
+    problems += certificates(settings) + state_problems(settings, environ)
+    return problems + (shared_secrets(settings, environ)[1] if settings.redis.nodes else [])
 
 
 def draft_agent(sources: Sources) -> tuple[Settings, list[Problem]]:
@@ -125,9 +130,9 @@ def wire_agent(
     agent remembers is always taken from *keeping*, where there is one.
     """
     environ = process_environ() if environ is None else environ
-    ring, _ = session_keys(settings, environ)
-    authenticate, _ = _client(settings, environ, now, random)
-    problems = agent_problems(settings, environ)
+    ring, of_keys = session_keys(settings, environ)
+    authenticate, of_client = _client(settings, environ, now, random)
+    problems = [*_problems(settings, environ), *of_keys, *of_client]
     if problems or ring is None:
         raise SettingsError(problems)
     metrics = Metrics() if metrics is None else metrics

@@ -14,7 +14,12 @@ ALGORITHMS = ("RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES
 
 
 def any_issuer_rules(clock_skew: float) -> Rules:
-    """`typ` is `at+jwt`, `JWT` or absent; `exp` and `sub` are there; all else as for every access token."""
+    """`typ` is `at+jwt`, `JWT` or absent; `exp` and `sub` are there; all else as for every access token.
+
+    Who puts the address of a key or a certificate into headers isn't known, and some do: nothing there is ever used.
+    A key itself (`jwk`) is in no access token.
+    """
     checks = tuple(check for check in ACCESS_TOKEN if check not in (check_issuer, check_audience))
     types = frozenset((AT_JWT, "jwt", ABSENT))
-    return Rules("", frozenset(), types, ("exp", "sub"), checks, clock_skew=clock_skew)
+    tolerated = frozenset(("jku", "x5u", "x5c"))
+    return Rules("", frozenset(), types, ("exp", "sub"), checks, clock_skew=clock_skew, tolerated=tolerated)

@@ -110,6 +110,13 @@ def _signatures_have_algorithms(at: str, asked: Introspection) -> str:  # noqa: 
     return "" if asked.algorithms else 'is empty; write algorithms = ["RS256"]'
 
 
+def _id_can_be_raw(at: str, asked: AsClient) -> str:  # noqa: ARG001 - the shape of a check
+    if asked.client_auth != "basic_raw" or ":" not in asked.client_id:
+        return ""
+    return 'has a colon, behind which a server takes all for the secret (RFC 7617 §2); write client_auth = "basic", \
+which encodes it, or "post"'
+
+
 def _certificate_is_there(at: str, asked: AsClient) -> str:
     wanted = asked.client_auth == "tls_client_auth" or asked.client_certificate_key_file
     if asked.client_certificate_file or not wanted:
@@ -132,6 +139,7 @@ have another address for certificates (RFC 8705 §5); write endpoint'
 
 _CLIENT_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[str, AsClient], str]], ...] = (
     ("client_key", ("client_auth",), _client_key_is_of_use),
+    ("client_id", ("client_auth",), _id_can_be_raw),
     ("client_certificate_file", ("client_auth",), _certificate_is_there),
     ("endpoint", ("client_auth", "issuer"), _certificate_is_shown),
 )

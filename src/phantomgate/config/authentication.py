@@ -15,11 +15,17 @@ from phantomgate.oauth.client_auth import (
     bearer_token,
     client_id_only,
     client_secret_basic,
+    client_secret_basic_raw,
     client_secret_post,
 )
 from phantomgate.resolvers.client import Authenticate, asserting
 
-_BY_SECRET = {"basic": client_secret_basic, "post": client_secret_post, "bearer": bearer_token}
+_BY_SECRET = {
+    "basic": client_secret_basic,
+    "basic_raw": client_secret_basic_raw,
+    "post": client_secret_post,
+    "bearer": bearer_token,
+}
 
 
 def authentication(

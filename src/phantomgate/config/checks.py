@@ -22,6 +22,7 @@ from phantomgate.config.settings import (
     Settings,
     SplitTokens,
 )
+from phantomgate.config.settings_aws import Aws
 from phantomgate.config.settings_session import Session
 from phantomgate.core.model import Route
 from phantomgate.gateway.rule import Rule
@@ -55,7 +56,7 @@ def problems_between(settings: Settings, unread: Collection[str] = ()) -> Iterat
         from phantomgate.config.issuer_checks import problems_of_issuers  # and with it the verifier
 
         yield from problems_of_issuers(settings, unread)
-    if any(name.startswith("aws.") for name in settings.origins):
+    if settings.aws != Aws() or any(name.startswith("aws.") for name in settings.origins):
         from phantomgate.config.aws_checks import problems_on_aws
 
         yield from problems_on_aws(settings, unread)
@@ -136,9 +137,11 @@ write trusted_proxies = ["10.0.0.0/8"] with your gateway\'s network (or, where s
 allow_any_caller = true)'
 
 
-def _grpc_can_serve_this(settings: Settings) -> str:
-    """grpcio binds its own socket, and its workers serve checks and nothing else."""
+def _protocol_can_serve_this(settings: Settings) -> str:
+    """What proxies speaks http; grpcio binds its own socket, and its workers serve checks and nothing else."""
     serve = settings.serve
+    if serve.protocol == "spop" and serve.upstream:
+        return 'is "spop", and the reverse proxy of serve.upstream speaks http; leave one of them out'
     if serve.protocol != "grpc":
         return ""
     if read_address(serve.listen).unix:
@@ -180,7 +183,8 @@ def _minter_has_an_audience(settings: Settings) -> str:
 
 
 def _stale_is_allowed_somewhere(settings: Settings) -> str:
-    allowed = settings.policy.allow_stale or any(rule.allow_stale for rule in settings.routes)
+    of_policy = settings.policy.allow_stale and not settings.routes  # with them, what no rule is for is refused
+    allowed = of_policy or any(rule.allow_stale for rule in settings.routes)
     if settings.cache.stale_if_error <= 0 or allowed:
         return ""
     return (
@@ -242,5 +246,5 @@ _ALWAYS: tuple[_Check, ...] = (
 _OF_SERVE: tuple[_Check, ...] = (
     ("serve.listen", ("serve.trusted_proxies", "serve.allow_any_caller"), _callers_are_named),
     ("serve.manage", ("serve.listen",), _listeners_are_apart),
-    ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _grpc_can_serve_this),
+    ("serve.protocol", ("serve.listen", "serve.upstream", "issuers"), _protocol_can_serve_this),
 )

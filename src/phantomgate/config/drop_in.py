@@ -6,9 +6,11 @@ two families, or of one beside our own words for the same thing, contradict each
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from phantomgate.config.settings_session import ORIGIN
 from phantomgate.core.characters import DIGITS, HEX, LETTERS, is_number, only
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
@@ -79,7 +81,16 @@ def drop_in(environ: Mapping[str, str], tables: Callable[[], Mapping[str, Any]])
     elif families:
         families[0].read(environ, found)
         found.say("AWS__BARE_TOKEN", "true", "the variables of a Node authorizer")
+        _warn_of_authorities(environ, found)
     return found
+
+
+def _warn_of_authorities(environ: Mapping[str, str], found: DropIn) -> None:
+    """Node adds them to its own, and OpenSSL has no variable that adds; /var/runtime is AWS's, and only Node's."""
+    there = environ.get("NODE_EXTRA_CA_CERTS", "")
+    if there and not there.startswith("/var/runtime/") and not environ.get("SSL_CERT_FILE"):
+        text = "is read by Node alone; if the authorization server's certificate needs it, write SSL_CERT_FILE"
+        found.warn("NODE_EXTRA_CA_CERTS", text)
 
 
 def _says_who(tables: Mapping[str, Any]) -> bool:
@@ -95,11 +106,19 @@ def _table(tables: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
     """`HOST PORT INTROSPECTION_PATH SCOPE CLIENT_ID CLIENT_SECRET`: introspection, every scope required."""
     host, port, path = (environ.get(name, "") for name in ("HOST", "PORT", "INTROSPECTION_PATH"))
-    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else ""
-    if not (inside and only(inside, HEX + ":.")) and not (host and only(host, LETTERS + DIGITS + "._-")):
+    port = port.strip()
+    inside = host[1:-1] if host.startswith("[") and host.endswith("]") else host if host.count(":") > 1 else ""
+    name = host.removesuffix(".")  # the root of DNS, which is in no certificate
+    if inside and only(inside, HEX + ":."):
+        host = f"[{inside}]"  # Node takes an IPv6 address as it is
+    elif name and only(name, LETTERS + DIGITS + "._-"):
+        host = name
+    else:
         found.wrong("HOST", "is missing or no name of a host; write one such as login.example.com, without https://")
     if not is_number(port or "443", 5):
         found.wrong("PORT", "is no number; write one such as 8443, or leave it out")
+    elif port:
+        port = str(int(port))  # zeros in front are no harm
     if not path.startswith("/"):
         found.wrong("INTROSPECTION_PATH", "is missing or begins without a slash; write /oauth/v2/oauth-introspect")
     names = "HOST, PORT and INTROSPECTION_PATH"
@@ -107,7 +126,7 @@ def _phantom(environ: Mapping[str, str], found: DropIn) -> None:
     _client(environ, found)
     scopes = environ.get("SCOPE", "").split()
     if scopes:
-        found.say("POLICY__SCOPES", ",".join(scopes), "SCOPE")
+        found.say("POLICY__SCOPES", json.dumps(scopes), "SCOPE")  # a scope may have a comma
     else:
         found.warn("SCOPE", "is empty, so every active token is let in, whatever API it was made for")
     if environ.get("RESOURCE"):
@@ -120,11 +139,12 @@ def _client(environ: Mapping[str, str], found: DropIn) -> None:
             found.wrong(name, "is missing or empty; it shows the authorization server who asks")
     found.say("INTROSPECTION__CLIENT_ID", environ.get("CLIENT_ID", ""), "CLIENT_ID")
     found.say("INTROSPECTION__CLIENT_SECRET", "env:CLIENT_SECRET", "CLIENT_SECRET")
+    found.say("INTROSPECTION__CLIENT_AUTH", "basic_raw", "CLIENT_SECRET")  # as Node sent it, and the server took it
 
 
 def _jwt(environ: Mapping[str, str], found: DropIn) -> None:
     """`RESOURCE JWKS_URI`: JWTs verified by a key set, and one resource allowed."""
-    found.say("AWS__KEYS", environ["JWKS_URI"], "JWKS_URI")
+    found.say("AWS__KEYS", environ["JWKS_URI"].strip(), "JWKS_URI")
     found.say("AWS__RESOURCE", environ.get("RESOURCE", ""), "RESOURCE")
     if not environ.get("RESOURCE"):
         found.wrong(
@@ -140,14 +160,10 @@ def _proxy(environ: Mapping[str, str], found: DropIn) -> None:
 
     Who knows what a token means may also be said in words of ours, such as [aws] keys for bearer tokens.
     """
-    origins = [origin.strip() for origin in environ.get("TRUSTED_WEB_ORIGINS", "").split(",")]
-    origins = [origin for origin in origins if origin]
-    if not origins:
-        found.wrong("TRUSTED_WEB_ORIGINS", "is missing or empty; write your pages' origins: https://www.example.com")
     for name, want in (("COOKIE_NAME_PREFIX", "such as example"), ("ENCRYPTION_KEY", "the OAuth agent's")):
         if not environ.get(name):
             found.wrong(name, f"is missing or empty; write {want}")
-    found.say("SESSION__TRUSTED_WEB_ORIGINS", ",".join(origins), "TRUSTED_WEB_ORIGINS")
+    found.say("SESSION__TRUSTED_WEB_ORIGINS", ",".join(_origins(environ, found)), "TRUSTED_WEB_ORIGINS")
     found.say("SESSION__COOKIE_PREFIX", environ.get("COOKIE_NAME_PREFIX", ""), "COOKIE_NAME_PREFIX")
     found.say("SESSION__KEYS", "env:ENCRYPTION_KEY", "ENCRYPTION_KEY")
     found.say("SESSION__HOST_PREFIX", "false", _VARIABLES_OF_PROXY)
@@ -156,12 +172,45 @@ def _proxy(environ: Mapping[str, str], found: DropIn) -> None:
     found.say("AWS__BEARER_TOKENS", "true" if bearers else "false", "ALLOW_TOKEN")
     phantom = _switch(environ, found, "USE_PHANTOM_TOKEN", unset=False)
     found.say("AWS__FORWARD_SEALED", "false" if phantom else "true", "USE_PHANTOM_TOKEN")
-    if environ.get("INTROSPECTION_URL"):
-        found.say("INTROSPECTION__ENDPOINT", environ["INTROSPECTION_URL"], "INTROSPECTION_URL")
+    url = environ.get("INTROSPECTION_URL", "").strip()
+    if url and (phantom or _known(environ)):
+        found.say("INTROSPECTION__ENDPOINT", url, "INTROSPECTION_URL")
         _client(environ, found)
+        found.asks = True
     elif phantom and not found.asks:
         found.wrong("INTROSPECTION_URL", "is missing; write https://login.example.com/oauth/v2/oauth-introspect")
     _warn_of_proxy(environ, found, phantom=phantom, bearers=bearers)
+
+
+def _known(environ: Mapping[str, str]) -> bool:
+    """Whether the authorization server knows us; nobody had to be, where tokens went upstream unseen."""
+    return bool(environ.get("CLIENT_ID") and environ.get("CLIENT_SECRET"))
+
+
+def _origins(environ: Mapping[str, str], found: DropIn) -> list[str]:
+    """Those in TRUSTED_WEB_ORIGINS; without what no page ever had there, as long as some are left."""
+    listed = [origin.strip() for origin in environ.get("TRUSTED_WEB_ORIGINS", "").split(",") if origin.strip()]
+    if not listed:
+        found.wrong("TRUSTED_WEB_ORIGINS", "is missing or empty; write your pages' origins: https://www.example.com")
+    never = [origin for origin in listed if _is_no_origin(origin)]
+    if len(never) == len(listed):
+        return listed  # and told of by their kind
+    for origin in never:
+        text = f'has "{origin[:60]}", which no browser sends and so is trusted nowhere; write https://www.example.com'
+        found.warn("TRUSTED_WEB_ORIGINS", text)
+    return [origin for origin in listed if origin not in never]
+
+
+def _is_no_origin(text: str) -> bool:
+    """Whether it never worked, as `https://www.example.com/` didn't; of what did, such as `null`, `Settings` judges."""
+    scheme, there, _ = text.lower().partition("://")
+    if text == "null" or (there and scheme not in ("http", "https")):
+        return False
+    try:
+        ORIGIN.read(text)
+    except ValueError:
+        return True
+    return False
 
 
 def _warn_of_proxy(environ: Mapping[str, str], found: DropIn, *, phantom: bool, bearers: bool) -> None:
@@ -173,9 +222,9 @@ remembered answer would let forged requests pass"
     if not environ.get("USE_PHANTOM_TOKEN"):
         text = "is missing, so tokens of sessions go upstream as they are, unverified; write true or false"
         found.warn("USE_PHANTOM_TOKEN", text)
-    if bearers and not phantom and not found.asks and not environ.get("INTROSPECTION_URL"):
+    if bearers and not phantom and not found.asks:
         text = "lets bearer tokens in, but there is nobody to ask what one means, so each is refused; write \
-INTROSPECTION_URL, or PHANTOMGATE__AWS__KEYS for JWTs, or ALLOW_TOKEN=false"
+INTROSPECTION_URL with CLIENT_ID and CLIENT_SECRET, or PHANTOMGATE__AWS__KEYS for JWTs, or ALLOW_TOKEN=false"
         found.warn("ALLOW_TOKEN", text)
 
 

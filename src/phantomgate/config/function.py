@@ -50,8 +50,12 @@ def draft_function(environ: Mapping[str, str], unknown: Collection[str] = ()) ->
     theirs = drop_in(merged, lambda: _tables(sources.toml_text))
     own_ca = bundled.get("SSL_CERT_FILE", "")
     if own_ca and "SSL_CERT_FILE" not in environ and theirs.variables:  # OpenSSL reads the environment alone
-        theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
+        if f"{PREFIX}INTROSPECTION__ENDPOINT" in theirs.variables:
+            theirs.say("INTROSPECTION__CA_FILE", own_ca, "SSL_CERT_FILE")
+        else:
+            theirs.warn("SSL_CERT_FILE", "is read in .env for introspection alone; make it a variable of the function")
     settings, problems = draft(replace(sources, environ={**theirs.variables, **sources.environ}))
+    problems += emptied(bundled, environ)
     if not any(name.startswith("aws.") for name in settings.origins):  # `draft` has looked, where there are any
         known = about_known([_by_their_names(problem, theirs) for problem in problems], unknown)
         unread = {problem.setting for problem in problems} - {problem.setting for problem in known}
@@ -89,6 +93,15 @@ def bundled_secrets(bundled: Mapping[str, str], environ: Mapping[str, str]) -> l
     """Warnings about secrets that are in the zip."""
     text = 'is in the zip for everybody who can read the function; keep it in Secrets Manager ("aws-sm:NAME#key")'
     return [Problem(name, text, ".env") for name in literal_secrets(bundled) if name not in environ]
+
+
+def emptied(bundled: Mapping[str, str], environ: Mapping[str, str]) -> list[Problem]:
+    """That variables of ours in *environ* say nothing, where the bundled file says something."""
+    text = "is empty, and would take away what the bundled .env says; unset it, or take that out of the file"
+    ours = [
+        name for name in bundled if name.startswith(PREFIX) and bundled[name] and not environ.get(name, "x").strip()
+    ]
+    return [Problem(name, text, "environment") for name in ours]
 
 
 def literal_secrets(variables: Mapping[str, str]) -> list[str]:

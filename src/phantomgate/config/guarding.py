@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from phantomgate.config.family import BackEnds, Certificate, Family, HttpFor
 from phantomgate.config.issuing import DEFAULT_NAME
-from phantomgate.config.observe import Metrics
+from phantomgate.config.observe import Metrics, todo
 from phantomgate.config.settings import Settings
 from phantomgate.config.tools import anew
+from phantomgate.core.errors import Reason
 from phantomgate.core.ports import Clock, Http, Turns
 from phantomgate.core.typed import NamedTuple
 from phantomgate.resolvers.breaker import Breaker, State
@@ -110,7 +111,11 @@ def _saying(
             return  # tried in vain: what was said still holds
         from phantomgate.config.log import Level, LogLine
 
-        level, event = (Level.INFO, "breaker_closed") if new is State.CLOSED else (Level.ERROR, "breaker_opened")
-        write(LogLine(now(), level, event, {"issuer": name, "detail": breaker.why, "calls": dict(calls.by_outcome)}))
+        fields: dict[str, Any] = {"issuer": name, "detail": breaker.why, "calls": dict(calls.by_outcome)}
+        if new is State.CLOSED:
+            write(LogLine(now(), Level.INFO, "breaker_closed", fields))
+            return
+        fields["remedy"] = todo(Reason.UNAVAILABLE, breaker.why)
+        write(LogLine(now(), Level.ERROR, "breaker_opened", fields))
 
     return changed

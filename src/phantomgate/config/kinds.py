@@ -165,8 +165,22 @@ def list_of(kind: Kind[T], *, want: str) -> Kind[tuple[T, ...]]:
 def from_json(text: str) -> object:
     """What the JSON *text* of a variable holds. Raises ValueError that doesn't quote it."""
     try:
-        value: object = json.loads(text)
+        value: object = json.loads(text, object_pairs_hook=_once)
+    except _Twice as no:
+        raise ValueError(f"has {no} twice in one table; keep one") from None
     except (ValueError, RecursionError) as no:
         where = f"line {no.lineno}, column {no.colno}" if isinstance(no, json.JSONDecodeError) else "too deep or large"
         raise ValueError(f"is not JSON ({where})") from None
     return value
+
+
+class _Twice(ValueError):
+    """A name that is there twice, as TOML doesn't let it be either."""
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    table = dict(pairs)
+    if len(table) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise _Twice(found(next(name for name in names if names.count(name) > 1)))
+    return table

@@ -72,7 +72,7 @@ def read_sources(path: Path | None, environ: Mapping[str, str]) -> Sources:
 
 def read_file(named: str, said_by: str, environ: Mapping[str, str], usual: str = USUAL_FILE) -> Sources:
     """What `read_sources` reads: the file that *said_by* has *named*, or else the *usual* one, if it is there."""
-    ours = {name: text for name, text in environ.items() if name.upper().startswith(PREFIX) or _single(name) in _SINGLE}
+    ours = {name: text for name, text in environ.items() if _is_meant_for_us(name)}
     name = named or usual
     try:
         with open(name, "rb") as file:  # noqa: PTH123 - pathlib costs a cold start 10 ms
@@ -121,6 +121,20 @@ def kinds_of(section: type) -> dict[str, Kind[Any]]:
     return {one.name: one.metadata["kind"] for one in fields(section) if one.metadata}
 
 
+_EMPTIED = "is empty, and would take away what the file says; unset it, or take that out of the file"
+"""A variable that is empty is one that somebody has forgotten to fill, far more often than one that means nothing."""
+
+
+def _is_meant_for_us(name: str) -> bool:
+    """Whether a variable is ours, or looks as if it were meant to be.
+
+    Not every PHANTOMGATE_… is a slip: for a Service called "phantomgate", Kubernetes sets PHANTOMGATE_PORT and its kin,
+    which have no double underscore.
+    """
+    upper = name.upper()
+    return upper.startswith(PREFIX) or _single(name) in _SINGLE or (upper.startswith(PREFIX[:-1]) and "__" in upper)
+
+
 def _single(name: str) -> str:
     """A variable's name as somebody writes it who has forgotten that the underscores are double."""
     return name.upper().replace("__", "_")
@@ -128,7 +142,6 @@ def _single(name: str) -> str:
 
 _KNOWN = {f"{section}.{key}": kind for section, cls in SECTIONS.items() for key, kind in kinds_of(cls).items()}
 _VARIABLES = {variable(name): name for name in [*_KNOWN, *LISTS]}
-# Not every PHANTOMGATE_… is a slip: for a Service called "phantomgate", Kubernetes sets PHANTOMGATE_PORT and its kin.
 _SINGLE = {_single(name): name for name in _VARIABLES}
 
 
@@ -182,6 +195,9 @@ class _Loading:
         for name, text in sorted(environ.items()):
             if name in _VARIABLES:
                 setting = _VARIABLES[name]
+                if not text.strip() and self._given.get(setting, ("",))[0]:
+                    self._problem(setting, _EMPTIED, name)
+                    continue
                 from_text = _KNOWN[setting].from_text if setting in _KNOWN else from_json
                 try:
                     self._given[setting] = from_text(text), name
@@ -192,6 +208,11 @@ class _Loading:
                 self.problems.append(Problem(_plain(name), text, "environment"))
             elif name.upper().startswith(PREFIX):
                 self._unknown(name, _VARIABLES, "environment")
+            else:
+                meant = _meant(PREFIX + name[len(PREFIX) - 1 :], list(_VARIABLES))
+                hint = f'did you mean "{meant}"?' if meant else f"those begin with {PREFIX}"
+                self.problems.append(Problem(_plain(name), f"is not a variable we know; {hint}", "environment"))
+                self._skip(meant)
 
     def settings(self) -> Settings:
         """The tree; a setting that can't be read is a problem, and has its default meanwhile."""

@@ -163,6 +163,8 @@ def web_origin(*, want: str) -> Kind[str]:
     def read(value: object) -> str:
         text = text_of(value, want)
         parts = _WEB_ORIGIN.fullmatch(text)
+        if "@" in text:
+            raise ValueError(f"holds a user name or password, which no browser sends as Origin; want {want}")
         if not parts or int(parts["port"] or 1) > 65535 or parts["port"] == _OWN_PORTS[parts["scheme"]]:
             raise ValueError(
                 f"is {found(text)}, which no browser sends as Origin; want {want}: scheme, host and port, lower case, "

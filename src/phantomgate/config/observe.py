@@ -213,12 +213,21 @@ def _refuse_line(now: float, request: Request, refuse: Refuse) -> LogLine:
         **_request(request),
         "detail": refuse.detail,
     }
+    level = Level.INFO if abandoned else LEVELS.get(refuse.reason, Level.INFO)
+    if level is Level.ERROR:  # somebody has to mend it, and has this line
+        fields["remedy"] = todo(refuse.reason, refuse.detail)
     if refuse.cause is not None:
         fields["cause"] = kinds_of(refuse.cause)
         if refuse.reason is Reason.SERVER_ERROR and not abandoned:
             fields["trace"] = frames(refuse.cause)  # last, so that a line that is too long loses it first
-    level = Level.INFO if abandoned else LEVELS.get(refuse.reason, Level.INFO)
     return LogLine(now, level, "decision", fields)
+
+
+def todo(reason: Reason, detail: str) -> str:
+    """The remedy, as a line of the log has it. Its texts are loaded late: a function on Lambda seldom says one."""
+    from phantomgate.config.remedies import remedy
+
+    return remedy(reason, detail)
 
 
 def _request(request: Request) -> dict[str, str]:
@@ -246,7 +255,10 @@ def telling(write: Callable[[LogLine], None], now: Clock) -> Callable[[str, str]
 
     def say(event: str, why: str) -> None:
         level = Level.INFO if event == "shared_cache_back" else Level.WARNING
-        write(LogLine(now(), level, event, {"detail": why} if why else {}))
+        fields = {"detail": why} if why else {}
+        if event == "shared_cache_lost":
+            fields["remedy"] = todo(Reason.UNAVAILABLE, f"the shared store: {why}")
+        write(LogLine(now(), level, event, fields))
 
     return say
 

@@ -37,8 +37,9 @@ docs/reference`; change them there. -->
 Settings are read from a TOML file: the one that `--config` names, else `$PHANTOMGATE_CONFIG`, else `./phantomgate.toml`
 if it is there. Every setting is also a variable, `PHANTOMGATE__SECTION__KEY`, which wins over the file; lists are
 written there with commas between or as JSON, tables, `[[issuers]]` (`PHANTOMGATE__ISSUERS`) and `[[routes]]`
-(`PHANTOMGATE__ROUTES`) as JSON. What is not listed here is an error, never ignored. `phantomgate check` says everything
-that is wrong at once.
+(`PHANTOMGATE__ROUTES`) as JSON. An empty one takes nothing away from the file: it is an error, and `[]` says that a
+list is to be empty. What is not listed here is an error, never ignored. `phantomgate check` says everything that is
+wrong at once.
 
 Durations have a unit: `"500ms"`, `"2s"`, `"5m"`, `"1h"`. Sizes are bytes, or have one: `"64KiB"`, `"512MiB"`. A secret
 is never written in a setting, only where it is kept: `"env:NAME"`, `"file:/run/secrets/NAME"`, `"aws-sm:NAME#key"`

@@ -46,6 +46,14 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
                 "between?"
             ),
         ),
+        (
+            "certificate has expired",
+            (
+                "The server must be given a new certificate; nothing here can be set instead. If it is still good "
+                "elsewhere, compare this machine's clock."
+            ),
+        ),
+        ("certificate is not yet valid", "This machine's clock is behind, or the server has its certificate too soon."),
         ("wrong_version_number", "TLS is not spoken at this port: is the endpoint http, or its https on another port?"),
         (
             "no tls",
@@ -211,7 +219,10 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
     Reason.INACTIVE: (
         (
             "part of a split token",
-            "It was never pushed, was deleted, is over, or was forgotten: have the issuer push it again.",
+            (
+                "It was never pushed here (to explain nothing ever is), was deleted, is over, or was forgotten: have "
+                "the issuer push it again."
+            ),
         ),
         (
             "",
@@ -244,7 +255,9 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
         ("this route wants", "The route's issuer names the only one whose tokens it takes."),
         ("", "policy.issuers must list the iss of this token, letter by letter, if it is to be let in."),
     ),
-    Reason.WRONG_AUDIENCE: (("", "The token was made for another API: the client must ask for this one's audience."),),
+    Reason.WRONG_AUDIENCE: (
+        ("", "The token is for another API: the client must ask for this one's, or policy.audiences lacks its name."),
+    ),
     Reason.INSUFFICIENT_SCOPE: (("", "The client must ask for the missing scope when it gets its token."),),
     # the request
     Reason.MISSING_CREDENTIAL: (

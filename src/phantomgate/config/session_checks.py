@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 
 from phantomgate.config.network import insecure
 from phantomgate.config.settings import Settings
+from phantomgate.config.settings_aws import Aws
 from phantomgate.core.model import plain_name
 
 
@@ -29,16 +30,24 @@ def _pages_are_named(settings: Settings) -> str:
 
 def _csrf_header_is_not_forwarded(settings: Settings) -> str:
     """A claim in the header that we strip would be the claim of nobody."""
-    header = f"x-{settings.session.cookie_prefix}-csrf".lower()
+    header = plain_name(f"x-{settings.session.cookie_prefix}-csrf")
     if not settings.session.keys or all(plain_name(name) != header for name in settings.forward.claims):
         return ""
     return f"makes {header} a header of [forward] too; choose another prefix"
+
+
+def _csrf_header_arrives(settings: Settings) -> str:
+    """API Gateway passes `x-my_app-csrf` on; nginx, WSGI and others drop it, or take it for another."""
+    if "_" not in settings.session.cookie_prefix or settings.aws != Aws():
+        return ""
+    return f'is "{settings.session.cookie_prefix}", and nginx drops a CSRF header with "_" in its name; choose another'
 
 
 SESSION_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("session.keys", (), _keys_are_there),
     ("session.trusted_web_origins", ("session.keys",), _pages_are_named),
     ("session.cookie_prefix", ("session.keys", "forward.claims"), _csrf_header_is_not_forwarded),
+    ("session.cookie_prefix", ("aws",), _csrf_header_arrives),
 )
 
 

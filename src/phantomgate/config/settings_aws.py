@@ -21,7 +21,9 @@ _TTL = Kind(
 )  # fmt: skip
 _KEYS = url(query=True, want='a URL such as "https://as.example/jwks"')
 _RESOURCE = words(
-    "resource", r"arn:aws[a-z-]*:execute-api:[!-z|~]{1,480}|\*", 'an ARN such as "arn:aws:execute-api:eu-west-1:*:*"'
+    "resource",
+    r"arn:(?:aws[a-z-]*|\*):execute-api:[!-z|~]{1,480}|\*",
+    'an ARN such as "arn:aws:execute-api:eu-west-1:*:*"',
 )
 
 
@@ -58,7 +60,7 @@ class Aws:
     used, whose clients may rely on it."""
     shared_secret: str = setting(SECRET, "")
     """What callers of a Function URL or load balancer send in `X-Phantomgate-Secret`, unless IAM has identified them;
-    others are refused. `"env:NAME"`, `"aws-sm:NAME#key"` or `"aws-ssm:NAME"`."""
+    others are refused. `"env:NAME"`, `"aws-sm:NAME#key"` or `"aws-ssm:NAME"`, of 16 characters or more."""
     keys: str = setting(_KEYS, "")
     """Verify JWTs of any issuer by the key set at this URL, as the Node JWT authorizer does with `JWKS_URI`. Write
     `policy.issuers` and `policy.audiences` with it; better are `[[issuers]]`, which must have them."""

@@ -43,13 +43,15 @@ class AsClient:
     end is not part of the secret). Never the secret itself, in a variable neither. Required, unless `client_auth` is
     `private_key_jwt` or `tls_client_auth`."""
     client_auth: str = setting(
-        choice("basic", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer"), "basic"
+        choice("basic", "basic_raw", "post", "client_secret_jwt", "private_key_jwt", "tls_client_auth", "bearer"),
+        "basic",
     )
     """How we show who we are: `basic` (`client_secret_basic`, the secret in an Authorization header) or `post`
-    (`client_secret_post`, in the form; RFC 6749 §2.3.1); `client_secret_jwt` or `private_key_jwt`, an assertion good
-    for one minute and one call, signed with the secret (32 bytes or more) or with `client_key` (RFC 7523);
-    `tls_client_auth`, `client_certificate_file` alone (RFC 8705, self-signed or not); `bearer`, the secret as a Bearer
-    token, which is for introspection only."""
+    (`client_secret_post`, in the form; RFC 6749 §2.3.1); `basic_raw`, as `basic` for a server that doesn't decode what
+    that section has encoded, and so calls a secret with `$`, `!` or `+` wrong; `client_secret_jwt` or
+    `private_key_jwt`, an assertion good for one minute and one call, signed with the secret (32 bytes or more) or with
+    `client_key` (RFC 7523); `tls_client_auth`, `client_certificate_file` alone (RFC 8705, self-signed or not);
+    `bearer`, the secret as a Bearer token, which is for introspection only."""
     client_key: str = setting(SECRET, "")
     """The key for `private_key_jwt`, `"file:PATH"` or `"env:NAME"`, as PEM (PKCS#8) or JWK: EC P-256 (ES256), Ed25519
     (EdDSA) or RSA of 2048 bits or more (RS256). Its `kid`, or else its thumbprint (RFC 7638), is in the assertion."""

@@ -8,7 +8,8 @@ from phantomgate.config.network import web_origin
 from phantomgate.config.vocabulary import COOKIE_PREFIX, DOMAIN, HEADER_NAMES, ISSUER, METHODS, SECRETS
 from phantomgate.core.nouns import dataclass
 
-_ORIGINS = list_of(web_origin(want='an origin such as "https://www.example.com"'), want='["https://www.example.com"]')
+ORIGIN = web_origin(want='an origin such as "https://www.example.com"')
+_ORIGINS = list_of(ORIGIN, want='["https://www.example.com"]')
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,8 +65,8 @@ FILE = words("file", r"[^\0]+", "the name of a file")
 
 COOKIE_PREFIX = words(
     "name",
-    r"[A-Za-z0-9]([A-Za-z0-9-]{0,62}[A-Za-z0-9])?",
-    'letters, digits and "-", such as "example" (nginx drops a CSRF header with "_" in its name)',
+    r"[A-Za-z0-9]([A-Za-z0-9_-]{0,62}[A-Za-z0-9])?",
+    'letters, digits and "-", such as "example"',
     optional=False,
 )
 

@@ -143,6 +143,12 @@ def wire(
     installed.
     """
     environ = process_environ() if environ is None else environ
+    if not settings.origins:
+        from phantomgate.config.by_hand import problems_by_hand
+
+        by_hand = problems_by_hand(settings)
+        if by_hand:  # what follows from them helps nobody
+            raise SettingsError(by_hand)
     ours, problems = referred(settings, environ, now=now, random=random)
     problems += [Problem(name, text, settings.origin(name)) for name, text in problems_between(settings)]
     if problems:

@@ -29,6 +29,15 @@ def client_secret_basic(client_id: str, secret: str) -> ClientAuth:
     return ClientAuth(client_id, headers=(("Authorization", f"Basic {basic}"),))
 
 
+def client_secret_basic_raw(client_id: str, secret: str) -> ClientAuth:
+    """RFC 7617 §2 alone: both parts as they are, in UTF-8, for servers that don't decode them, as many don't.
+
+    *client_id* can't have a colon then: the server would take the rest for the secret.
+    """
+    basic = b2a_base64(f"{client_id}:{secret}".encode(), newline=False).decode("ascii")
+    return ClientAuth(client_id, headers=(("Authorization", f"Basic {basic}"),))
+
+
 def client_secret_post(client_id: str, secret: str) -> ClientAuth:
     """RFC 6749 §2.3.1: the same as body parameters, for servers that want it so."""
     return ClientAuth(client_id, params=(("client_id", client_id), ("client_secret", secret)))

@@ -15,6 +15,8 @@ _AS = {byte: chr(byte) if byte in _PLAIN else "+" if byte == 0x20 else f"%{byte:
 
 def form_value(text: str) -> str:
     """*text* as one encoded name or value. Raises ValueError for text that has no UTF-8 (an unpaired surrogate)."""
+    if text.isascii() and text.isalnum():
+        return text
     return "".join([_AS[byte] for byte in text.encode("utf-8")])
 
 

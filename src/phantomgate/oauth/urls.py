@@ -6,6 +6,8 @@ never repeats the URL. (`urllib.parse` would cost a cold start 8 ms; `ipaddress`
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from phantomgate.core.characters import DIGITS, HEX, LETTERS, is_number, only
 from phantomgate.core.typed import NamedTuple
 
@@ -32,6 +34,7 @@ class Origin(NamedTuple):
         return f"{self.scheme}://{self.authority}"
 
 
+@lru_cache(maxsize=64)  # the same few are called over and over, and a call takes its URL apart each time
 def split_url(url: str) -> tuple[Origin, str]:
     """The origin and the request target of *url*. Raises ValueError unless it is a plain absolute http(s) URL.
 

@@ -6,8 +6,6 @@ answered.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from typing import Any
 
 from phantomgate.adapters.aws_agent import LONGEST_FIELDS, read_agent_event, size_of_fields, write_agent_reply
@@ -17,27 +15,15 @@ from phantomgate.agent.model import AgentReply
 from phantomgate.backends.blocking import finish
 from phantomgate.config.agent_function import load_agent
 from phantomgate.config.agent_wiring import WiredAgent, wire_agent
-from phantomgate.config.log import Level, LogLine
+from phantomgate.config.log import Level
 from phantomgate.core.errors import Reason, Refused, SettingsError
-from phantomgate.core.ports import Clock, Http
-from phantomgate.servers.invocation import Invocation
+from phantomgate.servers.invocation import Invoked
 
 
-class AgentFunction:
-    """Answers events. Its state: the agent once it is wired, and the invocation."""
+class AgentFunction(Invoked):
+    """Answers events. Its state, besides what every function has: the agent once it is wired."""
 
-    def __init__(
-        self,
-        environ: Callable[[], Mapping[str, str]],
-        *,
-        write: Callable[[LogLine], None] | None = None,
-        now: Clock = time.time,
-        ticks: Clock = time.monotonic,
-        http: Http | None = None,
-    ) -> None:
-        self._now, self._ticks, self._http = now, ticks, http
-        self._wired: WiredAgent | None = None
-        self._invocation = Invocation(environ, write, now, ticks)
+    _wired: WiredAgent | None = None
 
     def answer(self, event: object, context: object = None) -> dict[str, Any]:
         """The answer to *event*. Raises Trouble when there is none. *context* as for `Authorizer.answer`."""

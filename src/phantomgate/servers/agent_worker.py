@@ -24,6 +24,7 @@ from phantomgate.config.log import Log
 from phantomgate.config.observe import Metrics
 from phantomgate.config.settings import Settings
 from phantomgate.servers.agent_alone import Alone
+from phantomgate.servers.agent_connection import Connection
 from phantomgate.servers.gateways import Gateways
 from phantomgate.servers.lifecycle import POLL_SECONDS, answering, do, obey
 from phantomgate.servers.renewing import Renewing
@@ -100,7 +101,7 @@ def _server(handle: Callable[[AgentRequest], Awaitable[AgentReply]], settings: S
     return _Server(
         uvicorn.Config(
             agent_asgi(handle),
-            http="h11",  # the one of uvicorn's parsers that bounds a request's head
+            http=Connection,  # on h11, the one of uvicorn's parsers that bounds a request's head
             ws="none",
             lifespan="off",
             log_config=None,

@@ -7,8 +7,6 @@ extension that holds secrets is not there before it.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from phantomgate.adapters.aws_answers import Trouble, Unauthorized
@@ -16,15 +14,14 @@ from phantomgate.adapters.aws_cache import check_identities, check_route_key
 from phantomgate.adapters.aws_events import UnknownEvent, read_asked
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.secrets import read_secret
-from phantomgate.config.function import load_function
-from phantomgate.config.log import Level, LogLine
+from phantomgate.config.function import Function, load_function
+from phantomgate.config.log import Level
 from phantomgate.config.table import rules_of
 from phantomgate.config.wiring import wire
 from phantomgate.core.errors import Problem, Reason, SettingsError
 from phantomgate.core.model import Allow, Answer, Refuse, Request
-from phantomgate.core.ports import Clock, Http
 from phantomgate.servers.answering import Decided, Ready, is_simple, write_answer
-from phantomgate.servers.invocation import Invocation
+from phantomgate.servers.invocation import Invoked
 
 if (
     TYPE_CHECKING
@@ -32,23 +29,15 @@ if (
     from phantomgate.adapters.aws_http import HttpAsked
     from phantomgate.gateway.iam import Table
 
+LEAST_SECRET = 16
+"""Characters of `aws.shared_secret`: who guesses it can try tokens."""
 
-class Authorizer:
-    """Answers events. Its state: what was wired at the first one, what was warned of, and the invocation."""
 
-    def __init__(
-        self,
-        environ: Callable[[], Mapping[str, str]],
-        *,
-        write: Callable[[LogLine], None] | None = None,
-        now: Clock = time.time,
-        ticks: Clock = time.monotonic,
-        http: Http | None = None,
-    ) -> None:
-        self._now, self._ticks, self._http = now, ticks, http
-        self._ready: Ready | None = None
-        self._warned_of_url = False
-        self._invocation = Invocation(environ, write, now, ticks)
+class Authorizer(Invoked):
+    """Answers events. Its state, besides what every function has: what was wired at the first, what was warned of."""
+
+    _ready: Ready | None = None
+    _warned_of_url = False
 
     def answer(self, event: object, context: object = None) -> dict[str, Any]:
         """The answer to *event*. Raises Unauthorized where AWS makes 401 of it, and Trouble when nothing is decided.
@@ -119,6 +108,7 @@ class Authorizer:
     def _get_ready(self, *, fresh: bool = False) -> Ready:
         function = load_function(self._invocation.environ(fresh=fresh))
         settings = function.settings
+        secret = _shared_secret(function)
         wired = wire(
             settings,
             environ=function.environ,
@@ -128,11 +118,6 @@ class Authorizer:
             http=self._http,
             left=self._invocation.left,
         )
-        try:
-            secret = read_secret(settings.aws.shared_secret, function.environ) if settings.aws.shared_secret else ""
-        except ValueError as no:
-            name = "aws.shared_secret"
-            raise SettingsError([Problem(name, str(no), settings.origin(name))]) from None
         if self._ready is None:
             self._invocation.warn(function.warnings)
         rules = rules_of(settings)
@@ -143,6 +128,16 @@ class Authorizer:
             table = Table(rules)
         self._ready = Ready(wired, rules, table, secret)
         return self._ready
+
+
+def _shared_secret(function: Function) -> str:
+    """What callers of a Function URL must send, or nothing. Raises SettingsError."""
+    reference = function.settings.aws.shared_secret
+    try:
+        return read_secret(reference, function.environ, least=LEAST_SECRET) if reference else ""
+    except ValueError as no:
+        name = "aws.shared_secret"
+        raise SettingsError([Problem(name, str(no), function.settings.origin(name))]) from None
 
 
 def _kept_by_aws(ready: Ready) -> bool:

@@ -18,6 +18,7 @@ from phantomgate.adapters.limits import too_large
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
 from phantomgate.core.typed import hiding
+from phantomgate.servers.listening import peer_of
 from phantomgate.servers.rendering import Endpoint, Rendering, closing
 from phantomgate.servers.trampoline import continued
 
@@ -31,12 +32,11 @@ LINGER_SECONDS = 2.0
 
 @hiding("url")
 class Asked(NamedTuple):
-    """One request off the wire, before anything has been made of it."""
+    """One request off the wire, before anything has been made of it. *goes_on*: the connection is kept for another."""
 
     url: bytes
     headers: Headers
     goes_on: bool
-    """Whether the connection is kept for another request."""
     method: bytes
     problem: Refused | None
 
@@ -45,7 +45,7 @@ class Connection(asyncio.Protocol):
     """One client connection: parses, asks for a decision, answers in order. Nothing is shared but the listener."""
 
     __slots__ = (
-        "age", "asked_headers", "body_bytes", "decide", "ending", "fields", "head_bytes", "headers", "large",
+        "age", "asked_headers", "body_bytes", "choked", "decide", "ending", "fields", "head_bytes", "headers", "large",
         "lingering", "listener", "loop", "max_header_bytes", "parser", "peer", "queue", "reading", "task",
         "transport", "trusted", "url",
     )  # fmt: skip
@@ -61,6 +61,7 @@ class Connection(asyncio.Protocol):
         self.large = False  # something came that may hold a whole header section over the limit
         self.ending = False  # no more requests; close when what is owed is answered
         self.lingering = False  # answered, and waiting for the client to stop sending
+        self.choked = False  # the client doesn't read, and answers pile up
         self.task: asyncio.Task[None] | None = None
         self.queue: deque[Asked] = deque()
         self.url = b""
@@ -75,8 +76,7 @@ class Connection(asyncio.Protocol):
         self.transport: asyncio.Transport = assert_transport
         self.loop = asyncio.get_running_loop()
         self.parser = httptools.HttpRequestParser(self)
-        address = transport.get_extra_info("peername")
-        self.peer = str(address[0]) if isinstance(address, tuple) else "unix"
+        self.peer = peer_of(transport)
         self.go_by_listener()
         self.listener.connections.add(self)
 
@@ -121,10 +121,15 @@ class Connection(asyncio.Protocol):
         return self.task is not None  # half-closed: answer what is owed, then close
 
     def pause_writing(self) -> None:
+        self.choked = True
         self.transport.pause_reading()  # a client that does not read is not listened to
 
     def resume_writing(self) -> None:
-        if len(self.queue) < MAX_WAITING:
+        self.choked = False
+        self._listen_again()
+
+    def _listen_again(self) -> None:
+        if not self.choked and len(self.queue) < MAX_WAITING and not self.transport.is_closing():
             self.transport.resume_reading()
 
     # -- httptools, in the order it calls ------------------------------------------------------------------------
@@ -165,15 +170,18 @@ class Connection(asyncio.Protocol):
         if self.ending:
             return
         headers = self.headers
+        problem = None
         if self.body_bytes or self.head_bytes or self.asked_headers is not None:
+            if self.asked_headers is not None and self.parser.get_http_version() == "1.0":
+                # RFC 9112 §6.1: whoever passed it on may have seen another end of it
+                problem = Refused(Reason.MALFORMED_REQUEST, "a chunked body in HTTP/1.0")
             headers = self.asked_headers or headers
             self.asked_headers = None
             self.body_bytes = self.head_bytes = 0
         listener = self.listener
-        problem = None
         if self.large or headers.repeated or len(headers.fields) > listener.max_headers:
             limits = listener.limits
-            problem = too_large(len(self.url), headers, limits.max_headers, limits.max_header_bytes)
+            problem = too_large(len(self.url), headers, limits.max_headers, limits.max_header_bytes) or problem
         goes_on = self.parser.should_keep_alive() and problem is None
         if self.task is not None:
             self.queue.append(Asked(self.url, headers, goes_on, self.parser.get_method(), problem))
@@ -198,7 +206,7 @@ class Connection(asyncio.Protocol):
         elif url != b"/exchange" and not url.startswith(b"/exchange?"):
             return self._publish(url, method, goes_on)
         elif method not in (b"GET", b"POST"):
-            return self._write(*listener.rendering.plain(405), goes_on)
+            return self._say(*listener.rendering.plain(405), method, goes_on)
         else:
             asked = "exchange"
             request = listener.read_exchange(method, b"", headers, self.trusted, self.peer)
@@ -227,11 +235,10 @@ class Connection(asyncio.Protocol):
         listener = self.listener
         document = listener.published.get(url.decode("latin-1"))
         if document is None:
-            return self._write(*listener.rendering.plain(404), goes_on)
+            return self._say(*listener.rendering.plain(404), method, goes_on)
         if method not in (b"GET", b"HEAD"):
-            return self._write(*listener.rendering.plain(405, "GET, HEAD"), goes_on)
-        head, body = listener.rendering.published(document)
-        return self._write(head, b"" if method == b"HEAD" else body, goes_on)
+            return self._say(*listener.rendering.plain(405, "GET, HEAD"), method, goes_on)
+        return self._say(*listener.rendering.published(document), method, goes_on)
 
     async def _wait(self, deciding: Coroutine[Any, Any, Decision], future: Any, *how: Any) -> None:
         """Answer what *deciding* comes to; *how* is what `_answer` needs besides."""
@@ -245,21 +252,25 @@ class Connection(asyncio.Protocol):
         finally:
             self.listener.waiting(-1)
             self.task = None
-        while self.queue and self.task is None:
-            self._take(*self.queue.popleft())
+        try:
+            while self.queue and self.task is None:
+                self._take(*self.queue.popleft())
+        except BaseException:
+            self.abort()  # else whoever asks next would get an answer before those who are left
+            raise
         self.age = 0.0
-        if len(self.queue) < MAX_WAITING and not self.transport.is_closing():
-            self.transport.resume_reading()
+        self._listen_again()
         if self.ending or self.listener.draining:
             self._close_when_done()
 
     def _answer(
         self, decision: Decision, rendering: Rendering, method: bytes, goes_on: bool, asked: Endpoint, headers: Headers
     ) -> None:
-        head, body = rendering.answer(decision, asked, headers)
-        if method == b"HEAD":
-            body = b""
-        self._write(head, body, goes_on)
+        self._say(*rendering.answer(decision, asked, headers), method, goes_on)
+
+    def _say(self, head: bytes, body: bytes, method: bytes, goes_on: bool) -> None:
+        # A body behind the head of an answer to HEAD would be read as the next answer (RFC 9110 §9.3.2)
+        self._write(head, b"" if method == b"HEAD" else body, goes_on)
 
     def _write(self, head: bytes, body: bytes, goes_on: bool) -> None:
         if goes_on and not self.ending and not self.listener.draining:

@@ -5,6 +5,7 @@ Rule: nothing is waited for so long that no time is left to say so, and of what 
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Mapping
 from math import inf, isnan
 from typing import Any
@@ -14,7 +15,7 @@ from phantomgate.backends.secrets import UNTIL
 from phantomgate.config.log import Level, Log, LogLine, frames, kinds_of
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Problem, Reason, SettingsError, Unavailable
-from phantomgate.core.ports import Clock
+from phantomgate.core.ports import Clock, Http
 
 RENEWAL_SECONDS = 60.0
 """Secrets are read anew for an authorization server that refuses them, no more often than this."""
@@ -97,6 +98,22 @@ authorization server slow, or is the function's Timeout short?"
             return Trouble("server_error: the settings of this function can't be used; its log says why")
         self.say(Level.ERROR, "not_answered", cause=kinds_of(no), trace=frames(no))  # a message may quote what it found
         return Trouble(f"server_error: {what}; the function's log says why")
+
+
+class Invoked:
+    """What answers events, an authorizer or an agent. Its state: the invocation; what it tells time and calls by."""
+
+    def __init__(
+        self,
+        environ: Callable[[], Mapping[str, str]],
+        *,
+        write: Callable[[LogLine], None] | None = None,
+        now: Clock = time.time,
+        ticks: Clock = time.monotonic,
+        http: Http | None = None,
+    ) -> None:
+        self._now, self._ticks, self._http = now, ticks, http
+        self._invocation = Invocation(environ, write, now, ticks)
 
 
 def _seconds(context: object) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from contextlib import suppress
 from typing import Protocol
 
@@ -66,3 +67,15 @@ class Listening:
         for connection in left:
             connection.abort()
         return not left
+
+
+def peer_of(transport: asyncio.BaseTransport) -> str:
+    """The address of who is connected by *transport*: "unix" on a socket file, empty when nobody can know it.
+
+    Whoever resets a TCP connection before we look has no address any more, and may have sent something first.
+    """
+    address = transport.get_extra_info("peername")
+    if isinstance(address, tuple):
+        return str(address[0])
+    own = transport.get_extra_info("socket")
+    return "unix" if own is not None and own.family == socket.AF_UNIX else ""

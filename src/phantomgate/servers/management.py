@@ -1,16 +1,19 @@
 """The management listener: is it up, is it ready, what has it counted. Never a decision.
 
 Rule: nothing here waits for the authorization server or for a worker longer than a second, and nothing tells more than
-a monitoring system needs: labels come from closed lists.
+a monitoring system needs: labels come from closed lists. On a loopback address it is for who is on this machine, not
+for pages of other sites in his browser.
 """
 
 from __future__ import annotations
 
 import platform
 from collections.abc import Iterator
+from ipaddress import ip_address
 from typing import Any, Protocol
 
 from aiohttp import web
+from aiohttp.typedefs import Handler
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector, CollectorRegistry
@@ -57,6 +60,24 @@ class State(Protocol):
         ...
 
 
+_FOR_ANYBODY = ("/healthz", "/readyz")
+
+
+def is_misdirected(host: str, own: object) -> bool:
+    """Whether a request to *own*, a loopback address, names a *host* that somebody else could have given that address.
+
+    A site that does (DNS rebinding) may read our answers: to a browser they are its own.
+    """
+    if not isinstance(own, tuple) or not ip_address(own[0]).is_loopback or not host:
+        return False
+    name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
+    try:
+        ip_address(name)
+    except ValueError:
+        return not f".{name.lower().rstrip('.')}".endswith(".localhost")
+    return False
+
+
 def management(state: State) -> web.Application:
     """The application with `/healthz`, `/readyz`, `/metrics` and, at `/`, the page for who runs this."""
 
@@ -87,7 +108,14 @@ def management(state: State) -> web.Application:
         )
         return web.json_response(said, headers=HEADERS)
 
-    app = side_app(1024)
+    @web.middleware
+    async def by_our_name(request: web.Request, handler: Handler) -> web.StreamResponse:
+        own = None if request.transport is None else request.transport.get_extra_info("sockname")
+        if request.path not in _FOR_ANYBODY and is_misdirected(request.headers.get("Host", ""), own):
+            raise web.HTTPMisdirectedRequest
+        return await handler(request)
+
+    app = side_app(1024, by_our_name)
     app.router.add_get("/healthz", healthz)
     app.router.add_get("/readyz", readyz)
     app.router.add_get("/metrics", metrics)

@@ -228,7 +228,9 @@ class Proxy:
         """*answer*, which ends its connection where nothing good can follow it there."""
         answer.headers.setdefault("Server", "phantomgate")  # aiohttp would tell its version
         # Nobody will read the rest of a body, and aiohttp loses what comes right behind an upgrade that was declined.
-        if self.ending or request.can_read_body or "Upgrade" in request.headers:
+        # And it takes the last field after a chunked body for the first of the next request, whoever's that may be.
+        fields = request.headers
+        if self.ending or request.can_read_body or "Upgrade" in fields or "Transfer-Encoding" in fields:
             answer.force_close()
         return answer
 

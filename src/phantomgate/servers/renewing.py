@@ -7,6 +7,7 @@ is read once for all: had any of them changed meanwhile, nothing is offered.
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
@@ -69,12 +70,19 @@ class Renewing(Generic[W]):
         return None if self._prepared is None else self._prepared[0]
 
     async def first(self, message: Message) -> W:
-        """What is served by from the start. Raises SettingsError."""
+        """What is served by from the start. Raises SettingsError.
+
+        It and the modules that it needed stay, and the garbage collector is told so: it would walk through all of them
+        over and over, and no request is decided meanwhile (20 ms, twice a second, while tokens are new). What later
+        settings replace may then stay, too, but once and not with each reload.
+        """
         await self.prepare(message)
         made = self.prepared
         self.swap()
         if made is None:
             raise RuntimeError("prepared, and nothing is there")
+        gc.collect()
+        gc.freeze()
         return made
 
     async def prepare(self, message: Message) -> str:

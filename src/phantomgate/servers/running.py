@@ -17,7 +17,7 @@ from aiohttp import web
 
 from phantomgate import __version__
 from phantomgate.config.log import Level, Log, kinds_of
-from phantomgate.config.observe import Snapshot, merge
+from phantomgate.config.observe import Snapshot, merge, todo
 from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
@@ -28,7 +28,7 @@ from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
 from phantomgate.servers.moving import Moving
 from phantomgate.servers.reloading import Read
-from phantomgate.servers.side_listener import side_runner
+from phantomgate.servers.side_listener import answer_at, side_runner
 from phantomgate.servers.sockets import Bound
 from phantomgate.servers.supervisor import Supervisor
 
@@ -141,7 +141,7 @@ class Run:
             self.agent = self._supervisor(plan.agent_listen, 1, plan.agent_command)
         self.reloading = None if plan.reloads is None else plan.reloads(self)
         self._managed = plan.manage
-        self._site: web.SockSite | None = None
+        self._answering: asyncio.AbstractServer | None = None
         self.seen = False
         self.trouble = "not asked yet"
         self.hearing: Hearing | None = None
@@ -244,6 +244,8 @@ class Run:
             await asyncio.gather(*beside, *self._tasks, return_exceptions=True)
             if self.hearing is not None:
                 await self.hearing.stop()
+            if self._answering is not None:
+                self._answering.close()
             await self._runner.cleanup()
             self._managed.close()
         plan.log.say(Level.INFO, "stopped")
@@ -251,11 +253,9 @@ class Run:
 
     async def _manage_at(self, bound: Bound) -> None:
         """Have the management listener answer at *bound*, and no longer where it does."""
-        site = web.SockSite(self._runner, bound.sockets[0])
-        await site.start()
-        before, self._site = self._site, site
+        before, self._answering = self._answering, await answer_at(self._runner, bound.sockets[0])
         if before is not None:
-            await before.stop()
+            before.close()
             self._managed.close()
         self._managed = bound
 
@@ -304,7 +304,8 @@ class Run:
         while (no := await self._probe()) is not None:
             self.trouble = str(no)
             if self.trouble != told:
-                log.say(Level.WARNING, "authorization_server_unseen", reason=no.reason.label, detail=no.detail)
+                said = {"reason": no.reason.label, "detail": no.detail, "remedy": todo(no.reason, no.detail)}
+                log.say(Level.WARNING, "authorization_server_unseen", **said)
                 told = self.trouble
             await asyncio.sleep(delay * (0.5 + 0.5 * self.plan.jitter()))
             delay = min(delay * 2, LONGEST_PROBE)

@@ -15,16 +15,21 @@ from collections.abc import Callable, Coroutine
 from typing import Any
 
 from phantomgate.adapters import haproxy, spop
+from phantomgate.adapters.haproxy_frame import read_usual
 from phantomgate.adapters.limits import too_large
 from phantomgate.adapters.spop_data import Malformed, Value
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Answer, Decision, HeaderChange, Headers, Refuse, Request
 from phantomgate.gateway.gateway import Gateway
 from phantomgate.servers.listener import Limits
-from phantomgate.servers.listening import Listening
+from phantomgate.servers.listening import Listening, peer_of
 from phantomgate.servers.trampoline import continued
 
 REMEMBERED_ANSWERS = 4096
+USUAL = {
+    haproxy.PLAIN: read_usual(haproxy.PLAIN, b"authorization"),
+    haproxy.WHOLE: read_usual(haproxy.WHOLE, b"headers"),
+}
 
 
 class Agent(Listening):
@@ -58,8 +63,11 @@ class Agent(Listening):
         self.max_frame = self.limits.max_header_bytes + 1024
         self.max_waiting = max_waiting
         self.readers = {haproxy.WHOLE: haproxy.read_message}
+        self.usual = haproxy.WHOLE
         if not sessions:
             self.readers[haproxy.PLAIN] = haproxy.read_plain
+            self.usual = haproxy.PLAIN
+        self.read_usual = USUAL[self.usual]
         self.waiting = waiting
         self.complain = complain
         self._allowed: OrderedDict[HeaderChange, bytes] = OrderedDict()
@@ -79,6 +87,7 @@ class Agent(Listening):
         self.limits = newer.limits
         self.max_frame = newer.max_frame
         self.readers = newer.readers
+        self.usual, self.read_usual = newer.usual, newer.read_usual
         for connection in list(self.connections):
             if isinstance(connection, Connection):
                 connection.go_by_agent()
@@ -127,8 +136,7 @@ class Connection(asyncio.Protocol):
         as_transport: Any = transport
         self.transport: asyncio.Transport = as_transport
         self.loop = asyncio.get_running_loop()
-        address = transport.get_extra_info("peername")
-        self.peer = str(address[0]) if isinstance(address, tuple) else "unix"
+        self.peer = peer_of(transport)
         self.agent.connections.add(self)
         self.go_by_agent()
 
@@ -160,7 +168,10 @@ class Connection(asyncio.Protocol):
                 end = at + 4 + length
                 if end > size:
                     break
-                if not self._frame(data[at + 4 : end]):
+                usual = self.agent.read_usual(data, at + 4, end) if self.max_frame else None
+                if usual is not None:
+                    self._notified(usual[0], self.agent.usual, usual[1], length)
+                elif not self._frame(data[at + 4 : end]):
                     return
                 at = end
                 most = self.max_frame
@@ -185,20 +196,11 @@ class Connection(asyncio.Protocol):
 
     def _frame(self, data: bytes) -> bool:
         """Do what a frame says; whether another may follow it."""
-        kind, stream_id, frame_id, at = spop.read_frame(data)
+        kind, _, _, at = spop.read_frame(data)
         if kind == spop.NOTIFY and self.max_frame:
-            name, arguments = spop.read_message(data, at)
-            read = self.agent.readers.get(name)
-            if read is None:
-                raise Malformed("a message that is not ours, or has too little in it for sessions")
-            request = read(arguments, self.peer)
-            limits, headers = self.agent.limits, request.headers
-            # A head is never twice as long as the frame that brings it, so few have to be measured
-            if len(data) * 2 > limits.max_header_bytes or headers.repeated or len(headers.fields) > limits.max_headers:
-                line = len(request.path) + len(request.query)
-                large = too_large(line, headers, limits.max_headers, limits.max_header_bytes)
-                request.problem = request.problem or large
-            return self._take(stream_id, frame_id, request)
+            # The two numbers before the payload go back as they came
+            self._notified(data[5:at], *spop.read_message(data, at), len(data))
+            return True
         if kind == spop.HAPROXY_HELLO and not self.max_frame:
             return self._greet(spop.read_pairs(data, at))
         if kind == spop.HAPROXY_DISCONNECT:
@@ -228,30 +230,42 @@ class Connection(asyncio.Protocol):
             self.transport.close()
         return not self.ending
 
-    def _take(self, stream_id: int, frame_id: int, request: Request) -> bool:
+    def _notified(self, ids: bytes, name: bytes, arguments: dict[bytes, Value], size: int) -> None:
+        """NOTIFY (§3.2.6): the request in a frame of *size* bytes, which *ids* name."""
+        agent = self.agent
+        read = agent.readers.get(name)
+        if read is None:
+            raise Malformed("a message that is not ours, or has too little in it for sessions")
+        request = read(arguments, self.peer)
+        limits, headers = agent.limits, request.headers
+        # A head is never twice as long as the frame that brings it, so few have to be measured
+        if size * 2 > limits.max_header_bytes or headers.repeated or len(headers.fields) > limits.max_headers:
+            line = len(request.path) + len(request.query)
+            large = too_large(line, headers, limits.max_headers, limits.max_header_bytes)
+            request.problem = request.problem or large
+        self._take(ids, request)
+
+    def _take(self, ids: bytes, request: Request) -> None:
         """Decide what was asked: at once if nothing has to be waited for, else in a task."""
         deciding = self.decide(request)
         try:
             future = deciding.send(None)
         except StopIteration as done:
-            self._answer(stream_id, frame_id, done.value, request.headers)
-            return True
+            self._answer(ids, done.value, request.headers)
+            return
         if len(self.tasks) >= self.agent.max_waiting:
             deciding.close()
             raise Malformed("too many requests that wait", spop.OUT_OF_ROOM)
         self.agent.waiting(1)
-        task = self.loop.create_task(self._wait(stream_id, frame_id, request.headers, deciding, future))
+        task = self.loop.create_task(self._wait(ids, request.headers, deciding, future))
         self.tasks.add(task)
         task.add_done_callback(self._waited)
-        return True
 
-    async def _wait(
-        self, stream_id: int, frame_id: int, headers: Headers, deciding: Coroutine[Any, Any, Decision], future: Any
-    ) -> None:
+    async def _wait(self, ids: bytes, headers: Headers, deciding: Coroutine[Any, Any, Decision], future: Any) -> None:
         try:
             decision = await continued(deciding, future)
             if not self.transport.is_closing():
-                self._answer(stream_id, frame_id, decision, headers)
+                self._answer(ids, decision, headers)
         except BaseException:
             self.abort()  # no answer is a refusal too
             raise
@@ -262,12 +276,11 @@ class Connection(asyncio.Protocol):
         if self.ending or self.agent.draining:
             self.close_if_idle()
 
-    def _answer(self, stream_id: int, frame_id: int, decision: Decision, headers: Headers) -> None:
-        frame = spop.write_frame(spop.ACK, stream_id, frame_id, self.agent.actions(decision, headers))
+    def _answer(self, ids: bytes, decision: Decision, headers: Headers) -> None:
+        frame = spop.write_ack(ids, self.agent.actions(decision, headers))
         if len(frame) - 4 > self.max_frame:
             # Silence would do, but then nobody would know why
-            payload = self.agent.too_long(len(frame) - 4, self.max_frame)
-            frame = spop.write_frame(spop.ACK, stream_id, frame_id, payload)
+            frame = spop.write_ack(ids, self.agent.too_long(len(frame) - 4, self.max_frame))
         if self.reading:
             self.answers.append(frame)
         else:

@@ -177,12 +177,13 @@ class Supervisor:
         """Stop listening and let the workers end; requests in flight have *seconds*.
 
         Our copies of the sockets go first: each worker then is the last to hold its own, so that no connection can
-        arrive after it has looked for the last time.
+        arrive after it has looked for the last time. While some relieve others, those are the sockets of both.
         """
         if self.draining.is_set():
             return
         self.draining.set()
-        self.crew.bound.close()
+        for crew in {self.crew, *(worker.crew for worker in self.workers)}:
+            crew.bound.close()
         for worker in self.workers:
             worker.leave(seconds)
 

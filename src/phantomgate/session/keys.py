@@ -22,6 +22,9 @@ _HEX = pattern(r"[0-9A-Fa-f]{64}")
 _SAMPLES = frozenset(
     (
         "21d50f1319d2d0c293c04ced3d7dd7f10ab058e81301498c7d876aebef386c88",  # of OAuth agents and proxies
+        "3988ea963e98a2042aab9ab56633f0cd95ffe8a000732c10067645411976bb13",  # of the proxies for AWS and Cloudflare
+        "3c65ab93e48174439b1b0b79a1194fb4e928c14f93b928f9689d566a06a4ae51",  # of an agent's README
+        "d7b4233a8ce0d366d71194b2a76fe8e3054c83d089203f9d89a9f719ce1124cc",  # of the tests of proxies for nginx
         "630dcd2966c4336691125448bbb25b4ff412a49c732db2c8abc1b8581bd710dd",  # 00 01 02 ... 1f
         "ae216c2ef5247a3782c135efa279a3e4cdc61094270f5d2be58c6204b7a612c9",  # 01 02 03 ... 20
         "69c55c9002eb8c7a4e75d0b49629c4cf83d12cfb56670a8cd6e2db1491a996c4",  # 1f 1e 1d ... 00

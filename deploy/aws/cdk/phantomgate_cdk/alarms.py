@@ -17,6 +17,7 @@ MINUTE = Duration.minutes(1)
 def add_alarms(scope: Construct, function: aws_lambda.Function, log: LogGroup, topic: aws_sns.ITopic | None) -> None:
     """Alarms of *function*, whose log is *log*; without a *topic* they are in the console only."""
     error = FilterPattern.string_value("$.level", "=", "error")
+    unavailable = FilterPattern.literal('{ $.event = "decision" && $.status = 503 }')
     ended = FilterPattern.any_term("Task timed out", "Runtime exited", "Runtime.ImportModuleError")
     metrics = (
         (
@@ -26,19 +27,25 @@ def add_alarms(scope: Construct, function: aws_lambda.Function, log: LogGroup, t
         ),
         ("Ended", _lines(log, "Ended", ended), "The authorizer was ended by Lambda, or can not be imported"),
         (
+            "Unavailable",
+            _lines(log, "Unavailable", unavailable),
+            "The authorization server can not be asked, so new tokens are refused; the log says why",
+        ),
+        (
             "Throttled",
             function.metric_throttles(statistic="Sum", period=MINUTE),
             "The authorizer is throttled, so callers get 500 or 503",
         ),
     )
     for name, metric, description in metrics:
+        passing = name == "Unavailable"  # a warning each: callers try again, and it may be over by then
         alarm = Alarm(
             scope,
             f"{name}Alarm",
             alarm_description=description,
             metric=metric,
-            threshold=1,
-            evaluation_periods=1,
+            threshold=3 if passing else 1,
+            evaluation_periods=2 if passing else 1,
             comparison_operator=ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=TreatMissingData.NOT_BREACHING,
         )

@@ -113,14 +113,26 @@ are cut short {KEPT_SECONDS:g} s before that"
         yield Finding(Kind.ADVICE, "secret-written", what, said.at("Environment", "Variables", name).path, change)
     if told.agent:  # it is there for everybody, and judges them itself
         return
-    url = function.url.word().upper()
-    if url == "NONE" and not settings.aws.shared_secret and told.knows("aws.shared_secret"):
-        what = "anybody who knows the function's URL can try tokens, and gets the JWT for one that is good"
-        yield Finding(Kind.UNSAFE, "url-open", what, function.url.path, "write AWS_IAM, or set aws.shared_secret")
+    if not settings.aws.shared_secret and told.knows("aws.shared_secret"):
+        yield from _urls(function)
     for one in deployed.permissions:
         target = deployed.functions.get(one.function)
         if target is not None and target.name == function.name:
             yield from _permission(one)
+
+
+def _urls(function: Function) -> Iterator[Finding]:
+    change = "write AWS_IAM, or set aws.shared_secret"
+    for url in function.urls:
+        kind = url.text()
+        if isinstance(kind, Later):
+            what = (
+                "who may call the function's URL is only known when it is deployed: with NONE, anybody can try tokens"
+            )
+            yield Finding(Kind.ADVICE, "url-not-known", what, url.path, change)
+        elif kind is not None and kind.upper() == "NONE":
+            what = "anybody who knows the function's URL can try tokens, and gets the JWT for one that is good"
+            yield Finding(Kind.UNSAFE, "url-open", what, url.path, change)
 
 
 def _runtime(function: Function) -> Iterator[Finding]:

@@ -74,6 +74,7 @@ class Guard(Enum):
     OTHER = "something of AWS's, or of another template"
     OPEN = "nothing, and it says so"
     NONE = "nothing, and it doesn't say so"
+    LATER = "what is only known when it is deployed"
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,8 +165,8 @@ class Function:
     name: str
     at: Node
     properties: Node
-    url: Node
-    """The AuthType of its Function URL."""
+    urls: tuple[Node, ...]
+    """The AuthType of each of its Function URLs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +188,14 @@ class Deployed:
     apis: dict[str, Api] = field(default_factory=dict)
     functions: dict[str, Function] = field(default_factory=dict)
     permissions: list[Permission] = field(default_factory=list)
+
+
+def response(at: Node, status: Node, parameters: Node, templates: Node) -> Response:
+    """What is said *at* a place of a gateway response, in the words of any kind of template."""
+    headers = {
+        name.lower().removeprefix("gatewayresponse.header."): value.whole() for name, value in parameters.items()
+    }
+    return Response(at, status, headers, tuple(value.whole() for value in templates.values()))
 
 
 _IDENTITIES = (

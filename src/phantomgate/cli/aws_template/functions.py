@@ -18,6 +18,7 @@ _HOLE = re.compile(r"\$\{(!?)([^{}]*)\}")
 _DYNAMIC = re.compile(r"\{\{resolve:[^{}]*\}\}")
 _NO_VALUE = "AWS::NoValue"
 _KNOWN_LATER = {"Fn::ImportValue", "Fn::GetAZs", "Fn::Cidr", "Fn::Transform", "Fn::Length", "Fn::ToJsonString"}
+_KNOWN_LATER |= {"Fn::Base64"}
 _CONDITIONS = {"Fn::And", "Fn::Or", "Fn::Not", "Fn::Equals"}
 
 
@@ -176,6 +177,11 @@ _FUNCTIONS: Mapping[str, Callable[[object, Names, int], object]] = {
     "Fn::Select": _select,
     "Fn::Split": _split,
 }
+
+
+def holds(condition: str, names: Names) -> bool | None:
+    """Whether the *condition* of that name holds; None when that isn't known."""
+    return _condition({"Condition": condition}, names, 0)
 
 
 def _condition(raw: object, names: Names, depth: int) -> bool | None:

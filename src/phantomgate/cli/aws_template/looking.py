@@ -21,6 +21,7 @@ from phantomgate.cli.aws_template.remembering import remembering
 from phantomgate.cli.aws_template.sam import read_sam
 from phantomgate.cli.aws_template.template import Template
 from phantomgate.cli.aws_template.told import Told, agents, ours, told
+from phantomgate.cli.aws_template.unseen import unseen
 from phantomgate.config.advice import warnings
 from phantomgate.core.errors import Problem, SettingsError
 
@@ -123,7 +124,7 @@ class _Looking:
             if not guarded[api.name]:
                 yield from unguarded(api, meant=not any(guarded.values()))
         yield from _odd(one.template)
-        yield from _not_looked_at(one.template)
+        yield from unseen(one)
 
     def _asking(self, one: Deployed, authorizer: Authorizer) -> Told:
         """What the function is told that *authorizer* asks."""
@@ -191,16 +192,6 @@ def _odd(template: Template) -> Iterator[Finding]:
         yield Finding(kind, "shape", text, place or "Resources", change)
 
 
-def _not_looked_at(template: Template) -> Iterator[Finding]:
-    what = "what this deploys is in another template, or made by a macro, and was not looked at"
-    change = "give what it makes to --aws as well"
-    for _, resource, _ in template.resources("AWS::CloudFormation::Stack", "AWS::Serverless::Application"):
-        yield Finding(Kind.ADVICE, "not-looked-at", what, resource.path, change)
-    for name in template.root.at("Resources").keys():  # noqa: SIM118 - a method of ours
-        if name.startswith("Fn::"):
-            yield Finding(Kind.ADVICE, "not-looked-at", what, name, change)
-
-
 def _settings_warnings(several: Iterable[Told]) -> Iterator[Finding]:
     for one in several:
         if one.problems:
@@ -220,7 +211,7 @@ def _missing(template: str, functions: Sequence[Function], looking: _Looking) ->
         change = "the function's Handler is phantomgate.aws.handler"
         yield Finding(Kind.BROKEN, "function-missing", what, "Resources", change, template)
     for function in functions:
-        if not looking.asked and not function.url:
+        if not looking.asked and not function.urls:
             what = "no authorizer of these templates asks this function"
             change = "name it as the authorizer of an API, or give the template of the API to --aws too"
             yield Finding(Kind.ADVICE, "function-unused", what, function.name, change, template)

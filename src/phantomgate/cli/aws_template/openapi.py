@@ -12,11 +12,12 @@ from phantomgate.cli.aws_template.apis import (
     Integration,
     Mapped,
     Permit,
-    Response,
     Route,
     identities,
     named,
+    response,
 )
+from phantomgate.cli.aws_template.functions import Later
 from phantomgate.cli.aws_template.template import Node
 
 ANY = "x-amazon-apigateway-any-method"
@@ -37,12 +38,12 @@ def read_definition(api: Api, body: Node, default: str | Guard) -> None:
         elif name not in api.authorizers:
             api.others.add(name)
     if body.at("security"):
-        default = _guard(body.at("security"), default, api)
+        default = _guard(body, default, api)
     for path, methods in body.at("paths").items():
         for method, said in methods.items():
             if method == ANY or method.lower() in _METHODS:
                 word = "ANY" if method == ANY else method.upper()
-                guard = _guard(said.at("security"), default, api)
+                guard = _guard(said, default, api)
                 api.routes.append(
                     Route(
                         word,
@@ -53,14 +54,20 @@ def read_definition(api: Api, body: Node, default: str | Guard) -> None:
                     )
                 )
     for kind, said in body.at("x-amazon-apigateway-gateway-responses").items():
-        api.responses[kind.upper()] = _response(said)
+        parameters, templates = said.at("responseParameters"), said.at("responseTemplates")
+        api.responses[kind.upper()] = response(said, said.at("statusCode"), parameters, templates)
 
 
 def _path(kind: ApiKind, path: str) -> str:
     return "$default" if kind is ApiKind.HTTP and path == "/$default" else path
 
 
-def _guard(security: Node, default: str | Guard, api: Api) -> str | Guard:
+def _guard(said: Node, default: str | Guard, api: Api) -> str | Guard:
+    security = said.at("security")
+    if isinstance(said.value, Later) or isinstance(security.value, Later):
+        return Guard.LATER
+    if said.at("x-amazon-apigateway-auth", "type").word().upper() == "NONE":
+        return Guard.OPEN
     if not security:
         return default
     ways = [one.keys() for one in security.each()]
@@ -118,12 +125,3 @@ def mapped(parameters: Node) -> Iterator[Mapped]:
         operation, _, target = name.partition(":")
         if target.lower().startswith("header."):
             yield Mapped(operation.lower(), target[len("header.") :].lower(), text, value)
-
-
-def _response(said: Node) -> Response:
-    headers = {
-        name.lower().removeprefix("gatewayresponse.header."): value.whole()
-        for name, value in said.at("responseParameters").items()
-    }
-    texts = tuple(value.whole() for _, value in said.at("responseTemplates").items())
-    return Response(said, said.at("statusCode"), headers, texts)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from phantomgate.cli.aws_template.apis import Api, ApiKind, Guard, Integration, Route
 from phantomgate.cli.aws_template.finding import Finding, Kind
 from phantomgate.cli.aws_template.functions import Later
+from phantomgate.cli.aws_template.template import Node
 from phantomgate.cli.aws_template.told import Told
 
 _TO_HTTP = ("http", "http_proxy")
@@ -15,6 +16,7 @@ _TO_HTTP = ("http", "http_proxy")
 def unguarded(api: Api, *, meant: bool) -> Iterator[Finding]:
     """An API without an authorizer of ours; *meant*: nothing else in its template has the function's."""
     yield from elsewhere(api)
+    yield from _known_later(api)
     if any(one.authorizer in (Guard.NONE, Guard.OPEN) for one in api.routes):
         what = f"{api.kind.value} {api.name} has routes without an authorizer, and none of its own asks the function"
         kind = Kind.UNSAFE if meant else Kind.ADVICE
@@ -24,6 +26,7 @@ def unguarded(api: Api, *, meant: bool) -> Iterator[Finding]:
 def passing(api: Api, judged: Mapping[str, Told]) -> Iterator[Finding]:
     """What is wrong with the routes of *api*; *judged* are its authorizers that are ours, with what they are told."""
     yield from _unguarded(api)
+    yield from _known_later(api)
     yield from _preflights(api, judged)
     for route in api.routes:
         if isinstance(route.authorizer, str) and route.authorizer in judged:
@@ -40,6 +43,15 @@ def elsewhere(api: Api) -> Iterator[Finding]:
         yield Finding(
             Kind.ADVICE, "routes-elsewhere", what, node.path, "write them into the template, as DefinitionBody"
         )
+
+
+def _known_later(api: Api) -> Iterator[Finding]:
+    """Routes of which nobody can say from here whether they have the authorizer."""
+    for route in api.routes:
+        if route.authorizer is Guard.LATER and (route.method != "OPTIONS" or route.path == "$default"):
+            what = f"whether {route.title} has the authorizer is only known when it is deployed"
+            change = "write it into the template, or say by --parameter what decides it"
+            yield Finding(Kind.ADVICE, "route-not-known", what, route.at.path, change)
 
 
 def _unguarded(api: Api) -> Iterator[Finding]:
@@ -83,6 +95,9 @@ def _mapping(api: Api, route: Route, told: Told) -> Iterator[Finding]:
     integration = route.integration
     if integration is None:
         return  # a function of this template, which reads the context
+    if isinstance(integration.parameters.value, Later):
+        yield _not_known(route, integration.parameters)
+        return
     if not integration.kind and api.kind is not ApiKind.WEBSOCKET:
         what = f"where {route.title} leads, and whether the JWT gets there, can't be known from here"
         change = "give the template that has its integration to --aws too, in one with the API"
@@ -111,6 +126,12 @@ def _mapping(api: Api, route: Route, told: Told) -> Iterator[Finding]:
             yield Finding(Kind.UNSAFE, "mapping-forward", what, place, change)
 
 
+def _not_known(route: Route, at: Node) -> Finding:
+    what = f"{route.title}: whether your API gets the JWT is only known when it is deployed"
+    change = "write it into the template, or say by --parameter what decides it"
+    return Finding(Kind.ADVICE, "mapping-not-known", what, at.path, change)
+
+
 def _rest(route: Route, told: Told, integration: Integration, place: str) -> Iterator[Finding]:
     key = told.settings.aws.context_key
     name = "integration.request.header.Authorization"
@@ -118,9 +139,9 @@ def _rest(route: Route, told: Told, integration: Integration, place: str) -> Ite
     if mapped is None:
         what = f"{route.title}: your API gets the client's own token, and no JWT: nothing maps Authorization"
         yield Finding(Kind.UNSAFE, "mapping-missing", what, place, f"write {name}: context.authorizer.{key}")
-    elif (
-        isinstance(mapped.value, str) and mapped.value != f"context.authorizer.{key}" and told.knows("aws.context_key")
-    ):
+    elif isinstance(mapped.value, Later):
+        yield _not_known(route, mapped.at)
+    elif mapped.value != f"context.authorizer.{key}" and told.knows("aws.context_key"):
         what = f"{route.title}: Authorization is {mapped.value[:60]}, and the JWT is in context.authorizer.{key}; a \
 client's own would get through"
         yield Finding(Kind.UNSAFE, "mapping-other", what, mapped.at.path, f"write context.authorizer.{key}")
@@ -140,9 +161,13 @@ def _http(route: Route, told: Told, integration: Integration, place: str) -> Ite
         elif one.operation == "append" and _is(one.value, wanted):
             what = f"{route.title}: append keeps the {one.header} that a client sends, before the JWT"
             yield Finding(Kind.UNSAFE, "mapping-append", what, one.at.path, change)
-    if not told.knows("aws.context_key") or any(isinstance(one.value, Later) for one in integration.mapping):
+    if not told.knows("aws.context_key") or any(
+        one.operation == "overwrite" and _is(one.value, wanted) for one in integration.mapping
+    ):
         return
-    if not any(_is(one.value, wanted) for one in integration.mapping):
+    if any(isinstance(one.value, Later) for one in integration.mapping):
+        yield _not_known(route, integration.parameters)
+    elif not any(one.operation == "append" and _is(one.value, wanted) for one in integration.mapping):
         what = f"{route.title}: your API gets the client's own token, and no JWT: nothing maps {wanted} to a header"
         yield Finding(Kind.UNSAFE, "mapping-missing", what, place, change)
 

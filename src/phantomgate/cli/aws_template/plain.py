@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from phantomgate.cli.aws_template.apis import (
@@ -14,10 +15,10 @@ from phantomgate.cli.aws_template.apis import (
     Integration,
     Permission,
     Permit,
-    Response,
     Route,
     identities,
     named,
+    response,
 )
 from phantomgate.cli.aws_template.functions import Later
 from phantomgate.cli.aws_template.openapi import mapped, read_definition
@@ -40,17 +41,22 @@ def read_plain(deployed: Deployed) -> None:
     for _, _, said in template.resources(f"{_REST}RestApi", f"{_V2}Api"):
         api = deployed.apis[said.path.split(".")[0]]
         read_definition(api, said.at("Body"), Guard.NONE)
-        if said.at("BodyS3Location"):
-            api.elsewhere.append(said.at("BodyS3Location"))
+        api.elsewhere += [one for one in (said.at("BodyS3Location"), said.at("CloneFrom")) if one]
         if said.at("Target"):  # a quick-created API: $default, and no authorizer
             api.routes.append(Route("ANY", "$default", said.at("Target"), Guard.NONE, None))
     _rest_routes(deployed)
     _http_routes(deployed)
     for _, _, said in template.resources(f"{_REST}GatewayResponse"):
         api = _api_of(deployed, said.at("RestApiId"), ApiKind.REST)
-        api.responses[said.at("ResponseType").word().upper()] = _response(said)
+        parameters, templates = said.at("ResponseParameters"), said.at("ResponseTemplates")
+        title = said.at("ResponseType").word().upper()
+        api.responses[title] = response(said, said.at("StatusCode"), parameters, templates)
     for _, _, said in template.resources(f"{_REST}Stage"):
         _api_of(deployed, said.at("RestApiId"), ApiKind.REST).logs += said.at("AccessLogSetting", "Format").each()
+    for _, _, said in template.resources(f"{_REST}Deployment"):
+        logs = said.at("StageDescription", "AccessLogSetting", "Format").each()
+        if logs:
+            _api_of(deployed, said.at("RestApiId"), ApiKind.REST).logs += logs
     for _, _, said in template.resources(f"{_V2}Stage"):
         _api_of(deployed, said.at("ApiId"), ApiKind.HTTP).logs += said.at("AccessLogSettings", "Format").each()
 
@@ -58,32 +64,46 @@ def read_plain(deployed: Deployed) -> None:
 def _functions(deployed: Deployed) -> None:
     template = deployed.template
     aliases = {
-        name: named(said.at("FunctionName").whole())
+        name: said.at("FunctionName")
         for name, _, said in template.resources("AWS::Lambda::Alias", "AWS::Lambda::Version")
     }
-    urls: dict[str, Node] = {}
-    for _, _, said in template.resources("AWS::Lambda::Url"):
-        urls[named(said.at("TargetFunctionArn").whole())] = said.at("AuthType")
     for name, resource, said in template.resources("AWS::Lambda::Function"):
-        deployed.functions[name] = Function(name, resource, said, said.at("FunctionUrlConfig"))
-    for name, url in urls.items():
-        if name in deployed.functions:
-            deployed.functions[name] = replace(deployed.functions[name], url=url)
-    for alias, name in aliases.items():
-        if name in deployed.functions:
-            deployed.functions[alias] = deployed.functions[name]
+        deployed.functions[name] = Function(name, resource, said, ())
+    for alias, target in aliases.items():
+        function = _function(deployed, target)
+        if function in deployed.functions:
+            deployed.functions[alias] = deployed.functions[function]
+    for _, _, said in template.resources("AWS::Lambda::Url"):
+        function = _function(deployed, said.at("TargetFunctionArn"))
+        if function in deployed.functions:
+            _add_url(deployed, deployed.functions[function].name, said.at("AuthType"))
     for _, _, said in template.resources("AWS::Lambda::Permission"):
-        function = named(said.at("FunctionName").whole()) or _by_name(deployed, said.at("FunctionName").word())
-        of_url = bool(said.at("FunctionUrlAuthType") or said.at("InvokedViaFunctionUrl"))
+        function = _function(deployed, said.at("FunctionName"))
+        of_url = bool(said.at("FunctionUrlAuthType")) or said.at("InvokedViaFunctionUrl").switch() not in (None, False)
         deployed.permissions.append(
             Permission(said, function, said.at("Principal").whole(), said.at("SourceArn"), of_url)
         )
 
 
-def _by_name(deployed: Deployed, name: str) -> str:
+def _add_url(deployed: Deployed, name: str, url: Node) -> None:
+    """The function called *name*, and whatever else leads to it, has one *url* more."""
+    for key, one in deployed.functions.items():
+        if one.name == name:
+            deployed.functions[key] = replace(one, urls=(*one.urls, url))
+
+
+_FUNCTION_NAME = re.compile(r"(?:.*:function:)?((?:\$\{[^}]*\}|[^:])+)(?::.*)?", re.DOTALL)
+
+
+def _function(deployed: Deployed, reference: Node) -> str:
+    """The logical id of the function that *reference* means: itself, or by its name or ARN; or of what isn't here."""
+    text = reference.whole()
+    if named(text) in deployed.functions:
+        return named(text)
+    name = _FUNCTION_NAME.fullmatch(text)
+    known = deployed.functions.values() if name else ()
     return next(
-        (one.name for one in deployed.functions.values() if name and one.properties.at("FunctionName").word() == name),
-        "",
+        (one.name for one in known if name and one.properties.at("FunctionName").whole() == name[1]), named(text)
     )
 
 
@@ -124,7 +144,9 @@ def _authorizers(deployed: Deployed) -> None:
 
 def _guard(api: Api, resource: Node, said: Node) -> str | Guard:
     kind = said.at("AuthorizationType").text()
-    if kind in (None, "NONE"):  # the CDK writes NONE also where nobody thought of it
+    if isinstance(kind, Later) or (kind == "CUSTOM" and said.at("AuthorizerId").is_chosen_later):
+        return Guard.LATER
+    if kind is None or kind.upper() == "NONE":  # the CDK writes NONE also where nobody thought of it
         return Guard.OPEN if resource.at("Metadata", "phantomgate", "open").switch() is True else Guard.NONE
     name = named(said.at("AuthorizerId").whole())
     return name if kind == "CUSTOM" and name in api.authorizers else Guard.OTHER
@@ -176,12 +198,3 @@ def _http_routes(deployed: Deployed) -> None:
 def _integration(said: Node, kind: str) -> Integration:
     parameters = said.at("RequestParameters")
     return Integration(said.at(kind).word().lower(), said, parameters, tuple(mapped(parameters)))
-
-
-def _response(said: Node) -> Response:
-    headers = {
-        name.lower().removeprefix("gatewayresponse.header."): value.whole()
-        for name, value in said.at("ResponseParameters").items()
-    }
-    texts = tuple(value.whole() for _, value in said.at("ResponseTemplates").items())
-    return Response(said, said.at("StatusCode"), headers, texts)

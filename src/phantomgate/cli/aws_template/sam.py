@@ -11,11 +11,11 @@ from phantomgate.cli.aws_template.apis import (
     Guard,
     Identity,
     Permit,
-    Response,
     Route,
     Source,
     identities,
     named,
+    response,
 )
 from phantomgate.cli.aws_template.functions import Later
 from phantomgate.cli.aws_template.openapi import guard_named, read_definition
@@ -43,9 +43,13 @@ def read_sam(deployed: Deployed) -> None:
             deployed.apis[name] = _api(of, name, resource, properties.over(globally.at(section)))
     for name, resource, properties in template.resources("AWS::Serverless::Function"):
         said = properties.over(globally.at("Function"))
-        deployed.functions[name] = Function(name, resource, said, said.at("FunctionUrlConfig", "AuthType"))
+        url = said.at("FunctionUrlConfig", "AuthType")
+        deployed.functions[name] = Function(name, resource, said, (url,) if url else ())
         for event in said.at("Events").values():
             _add_event(deployed, globally, event, name)
+    for _, _, said in template.resources("AWS::Serverless::StateMachine"):
+        for event in said.at("Events").values():
+            _add_event(deployed, globally, event, "")
 
 
 def _api(kind: ApiKind, name: str, resource: Node, said: Node) -> Api:
@@ -64,8 +68,9 @@ def _api(kind: ApiKind, name: str, resource: Node, said: Node) -> Api:
     read_definition(api, said.at("DefinitionBody"), _default(api, auth))
     if said.at("DefinitionUri"):
         api.elsewhere.append(said.at("DefinitionUri"))
-    for title, response in said.at("GatewayResponses").items():
-        api.responses[title.upper()] = _response(response)
+    for title, one in said.at("GatewayResponses").items():
+        parameters, templates = one.at("ResponseParameters", "Headers"), one.at("ResponseTemplates")
+        api.responses[title.upper()] = response(one, one.at("StatusCode"), parameters, templates)
     api.cors = bool(said.at("Cors") or said.at("CorsConfiguration"))
     switch = auth.at("AddDefaultAuthorizerToCorsPreflight")
     if kind is ApiKind.REST and api.cors and auth.at("DefaultAuthorizer") and switch.switch() is not False:
@@ -81,7 +86,7 @@ def _named(api: Api, auth: Node, said: Node) -> str | Guard:
     """What stands before a route that has the authorizer that is *said*."""
     name = said.text()
     if isinstance(name, Later) or isinstance(auth.at("Authorizers").value, Later):
-        return Guard.OTHER  # nobody knows
+        return Guard.LATER
     return Guard.NONE if name is None else guard_named(api, [name])
 
 
@@ -165,15 +170,9 @@ def _of_websocket(api: Api, auth: Node, said: Node) -> None:
             api.routes.append(Route("GET", key, route, guard, None))
 
 
-def _response(said: Node) -> Response:
-    parameters = said.at("ResponseParameters", "Headers")
-    headers = {name.lower(): value.whole() for name, value in parameters.items()}
-    texts = tuple(value.whole() for _, value in said.at("ResponseTemplates").items())
-    return Response(said, said.at("StatusCode"), headers, texts)
-
-
 def _add_event(deployed: Deployed, globally: Node, event: Node, function: str) -> None:
     """A function's event that is a route of an API."""
+    event.unseen_if_later()
     known = _EVENTS.get(event.at("Type").word())
     if known is None:
         return

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
-from phantomgate.cli.aws_template.functions import Later, Names, resolve
+from phantomgate.cli.aws_template.functions import Later, Names, holds, resolve
 from phantomgate.config.kinds import found
 
 
@@ -22,11 +22,15 @@ class Oddity(NamedTuple):
 
 
 class Template:
-    """One template, and the values that its parameters are *given*. State: what was odd about it so far, each once."""
+    """One template, and the values that its parameters are *given*. State: what was odd about it so far, each once.
+
+    And where something is that was looked for, and is only known when it is deployed.
+    """
 
     def __init__(self, name: str, raw: Mapping[str, Any], given: Mapping[str, str] | None = None) -> None:
         self.name = name
         self.odd: dict[Oddity, None] = {}
+        self.unseen: dict[str, None] = {}
         self.names = Names(raw, self._unknown, given or {})
         self.root = Node(self, "", raw)
 
@@ -34,10 +38,11 @@ class Template:
         self.odd[Oddity("", text)] = None
 
     def resources(self, *types: str) -> Iterator[tuple[str, Node, Node]]:
-        """(logical id, the resource, its properties) of those that are of *types*."""
+        """(logical id, the resource, its properties) of those that are of *types*, and may be deployed."""
         for name, resource in self.root.at("Resources").items():
-            kind = resource.at("Type").value
-            if isinstance(kind, str) and kind in types:
+            kind, condition = resource.at("Type").value, resource.at("Condition").value
+            deployed = not isinstance(condition, str) or holds(condition, self.names) is not False
+            if isinstance(kind, str) and kind in types and deployed:
                 yield name, resource, resource.at("Properties")
 
 
@@ -82,6 +87,7 @@ class Node:
         """The names below this place; none where there is no mapping."""
         if self.value is not None and not isinstance(self.value, (dict, Later)):
             self.note("a mapping")
+        self.unseen_if_later()
         own = list(self.value) if isinstance(self.value, dict) else []
         more = [] if self._fallback is None else self._fallback.keys()
         return list(dict.fromkeys(str(key) for key in [*own, *more]))
@@ -148,6 +154,16 @@ class Node:
         if self:
             self.note(want)
         return None
+
+    @property
+    def is_chosen_later(self) -> bool:
+        """Whether a condition decides this when it is deployed."""
+        return isinstance(self.value, Later) and self.value.text[2:-1] in self._template.names.conditions
+
+    def unseen_if_later(self) -> None:
+        """Nobody looks at what is here, where it is only known when it is deployed: that is to be said."""
+        if isinstance(self.value, Later):
+            self._template.unseen[self.path] = None
 
     def note(self, want: str) -> None:
         """This place has the wrong shape."""

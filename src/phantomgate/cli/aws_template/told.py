@@ -70,8 +70,14 @@ def agents(deployed: Deployed) -> list[Function]:
     return list({one.name: one for one in deployed.functions.values() if _is_agent(one)}.values())
 
 
+def _handler(function: Function) -> str | Later | None:
+    """What Lambda calls; in an image, its command is that."""
+    command = function.properties.at("ImageConfig", "Command").each()
+    return command[0].text() if command else function.properties.at("Handler").text()
+
+
 def _is_agent(function: Function) -> bool:
-    return function.properties.at("Handler").word() == AGENT
+    return _handler(function) == AGENT
 
 
 def ours(deployed: Deployed) -> list[Function]:
@@ -81,7 +87,7 @@ def ours(deployed: Deployed) -> list[Function]:
 
 
 def _is_ours(function: Function) -> bool:
-    handler = function.properties.at("Handler").text()
+    handler = _handler(function)
     if handler != HANDLERS[1] and not isinstance(handler, Later):
         return handler == HANDLERS[0]
     known, unknown = variables(function)

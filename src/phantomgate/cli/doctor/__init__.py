@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import secrets
 import sys
 import time
@@ -22,27 +23,32 @@ from phantomgate.cli.doctor.cases import cases, first_case
 from phantomgate.cli.doctor.judging import Finding, judged, plain
 from phantomgate.cli.doctor.upstream import Arrived, Upstream, upstream
 from phantomgate.cli.options import add_config, add_json
+from phantomgate.config.kinds import found
 from phantomgate.config.loading import draft, read_sources
 from phantomgate.config.network import read_address
-from phantomgate.core.errors import Problem, SettingsError
+from phantomgate.config.vocabulary import SECRET
+from phantomgate.core.errors import Problem, Refused, SettingsError
+from phantomgate.oauth.bearer import read_authorization
 
 GOOD, HOLES = 0, 1
 SETTLE = 0.2  # seconds in which a second request may grow out of one
 
 EXPLANATION = """\
 Stop the API behind the gateway first: doctor takes its place, so that it sees what would have reached it. Then it sends
-some seventy requests through the gateway, each a known way around one (forged identity and forwarding headers,
+more than eighty requests through the gateway, each a known way around one (forged identity and forwarding headers,
 duplicate and joined credentials, encoded paths, hop-by-hop tricks, smuggling), and says which got where they must not.
 
-  TOKEN=... phantomgate doctor http://127.0.0.1:8080 --api 127.0.0.1:8000 --token env:TOKEN
-  phantomgate doctor https://gateway.example --api 127.0.0.1:8000 --token file:token --forbidden /admin
+  phantomgate doctor http://127.0.0.1:8080 --api 127.0.0.1:8000 \\
+      --token env:TOKEN
+  phantomgate doctor https://gateway.example --api 127.0.0.1:8000 \\
+      --token file:token --allowed /orders --forbidden /admin
 
 With --forbidden, a path that this token is refused for, it tries to get there by way of --allowed.
 
 exit codes:
   0  no holes (there may be notes)
   1  holes, or the gateway lets nothing through
-  2  the command line or the settings have problems
+  2  the command line or the settings have problems, or the gateway can't be reached
 """
 
 
@@ -81,7 +87,7 @@ def run(options: argparse.Namespace, environ: Mapping[str, str]) -> int:
                 if sys.stderr.isatty():
                     print(f"\r{len(findings)} requests sent", end="", file=sys.stderr, flush=True)
     except OSError as no:
-        raise _problem("--api", f"can't listen on {options.api}: {no.strerror}; stop the API first") from None
+        raise _problem("--api", f"can't listen on {options.api}: {no.strerror or no}; stop the API first") from None
     if sys.stderr.isatty():
         print("\r", end="", file=sys.stderr)
     print(json.dumps(as_json(findings), indent=2) if options.json else as_text(findings))
@@ -162,9 +168,18 @@ def as_json(findings: Sequence[Finding]) -> dict[str, Any]:
 
 def _known(options: argparse.Namespace, environ: Mapping[str, str]) -> Known:
     try:
+        SECRET.read(options.token)
+    except ValueError:
+        text = "is not a reference, perhaps the token itself, which others could read on a command line; write \
+env:NAME or file:PATH"
+        raise _problem("--token", text) from None
+    try:
         token = read_secret(options.token, environ)
+        read_authorization(b"Bearer " + token.encode("utf-8", "surrogateescape"))
     except ValueError as no:
         raise _problem("--token", str(no)) from None
+    except Refused as no:
+        raise _problem("--token", f"can't be sent as a Bearer token: {no.detail}") from None
     for name in ("allowed", "forbidden"):
         value: str = getattr(options, name)
         if value and not (value.startswith("/") and value.isascii() and value.isprintable() and " " not in value):
@@ -172,6 +187,9 @@ def _known(options: argparse.Namespace, environ: Mapping[str, str]) -> Known:
     if options.forbidden.strip("/") == "" and options.forbidden:
         raise _problem("--forbidden", 'is "/", which all paths are below; want a path such as /admin')
     identity = options.identity
+    for header in identity or ():
+        if not re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,128}", header):  # RFC 9110 §5.6.2
+            raise _problem("--identity", f"is {found(header)}; want the name of a header such as X-User")
     if identity is None:
         settings, problems = draft(read_sources(options.config, environ))
         identity = sorted(settings.forward.claims) if not problems or options.config is None else None
@@ -186,7 +204,7 @@ def _gateway(options: argparse.Namespace) -> Gateway:
     except OSError as no:
         raise _problem("--ca-file", f"can't be read: {no.strerror or no}") from None
     except ValueError as no:
-        raise _problem("URL", f'is "{options.url}"; {no}') from None
+        raise _problem("URL", f"can't be called: {no}; want a URL such as http://127.0.0.1:8080") from None
 
 
 def _address(text: str) -> tuple[str, int]:

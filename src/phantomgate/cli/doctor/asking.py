@@ -7,6 +7,8 @@ import ssl
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
+from phantomgate.oauth.urls import split_url
+
 TIMEOUT = 10.0
 _MOST = 1 << 20
 
@@ -37,9 +39,10 @@ class Answer:
 
 def gateway_at(url: str, ca_file: str = "") -> Gateway:
     """The gateway at *url*, "http://127.0.0.1:8080". Raises ValueError, and OSError for *ca_file*."""
+    split_url(url)  # nothing that can't be a Host, or that some resolver would read otherwise
     where = urlsplit(url)
-    if where.scheme not in ("http", "https") or not where.hostname or where.username or where.query or where.fragment:
-        raise ValueError("want a URL such as http://127.0.0.1:8080")
+    if not where.hostname or where.path not in ("", "/") or where.query:
+        raise ValueError("it has more than scheme, host and port")
     trusted = ssl.create_default_context(cafile=ca_file or None) if where.scheme == "https" else None
     port = where.port or (443 if trusted else 80)
     return Gateway(where.hostname, port, where.netloc, trusted)

@@ -40,9 +40,13 @@ class Case:
     lines: tuple[str, ...] = ()
     body: bytes = b""
     version: str = "HTTP/1.1"
+    host: str = ""
+    """The Host; empty: the gateway's."""
     status: tuple[int, ...] = ()
     """One of these is to come back, where it was refused; empty: any from 400 on."""
     known_from: str = ""
+    unwanted: str = ""
+    """A field that the gateway adds where it believes what it shouldn't; the API must not get it."""
     again: int = 0
     """How many requests without a credential follow, which are part of the case."""
 
@@ -54,7 +58,7 @@ def request(case: Case, known: Known, nonce: str) -> bytes:
     """*case* as bytes; *nonce* is put into its query, and wherever `{nonce}` stands in it."""
     target = case.target or known.allowed
     target += ("&" if "?" in target else "?") + f"doctor={nonce}"
-    lines = [f"{case.method} {target} {case.version}", f"Host: {known.authority}", *case.lines]
+    lines = [f"{case.method} {target} {case.version}", f"Host: {case.host or known.authority}", *case.lines]
     if not any(line.lower().startswith("connection:") for line in case.lines):
         lines.append("Connection: close")
     head = "\r\n".join(lines) + "\r\n\r\n"

@@ -19,6 +19,8 @@ def cases(known: Known) -> Iterator[Case]:
     yield from _credentials(known, bearer)
     yield from _identity(known, bearer)
     yield from _naming(known, bearer)
+    yield _family(bearer)
+    yield from _odd(bearer)
     if known.forbidden:
         yield from _paths(known, bearer)
     yield from framing.cases(known, bearer)
@@ -140,6 +142,46 @@ def _naming(known: Known, bearer: str) -> Iterator[Case]:
             lines=(bearer, f"{name}: /{MARK}"),
             known_from="CVE-2025-29927",
         )
+
+
+def _odd(bearer: str) -> Iterator[Case]:
+    """Methods that no API is asked by, and a Host that makes another URL."""
+    for method, why in (
+        ("TRACE", "the API says back what it got, and that is the JWT, to whoever asked"),
+        ("CONNECT", "it asks for a tunnel, in which nobody judges"),
+    ):
+        yield Case(
+            f"with-token-{method.lower()}",
+            NAMING,
+            f"{method} with the good token",
+            "refused",
+            f"{why}: refuse {method} at the gateway",
+            method=method,
+            lines=(bearer,),
+        )
+    for name, host in (("path", f"gateway/{MARK}?"), ("fragment", f"gateway#{MARK}")):
+        yield Case(
+            f"host-{name}",
+            NAMING,
+            f"a Host that is more than a name ({name})",
+            "either",
+            "frameworks put URLs together of Host, and find another path there: refuse what isn't a name and a port",
+            lines=(bearer,),
+            host=host,
+        )
+
+
+def _family(bearer: str) -> Case:
+    return Case(
+        "envoy-internal",
+        NAMING,
+        "a client from a private network, whom Envoy may take for one of its own",
+        "either",
+        "Envoy obeys the x-envoy-* of such clients (retries, timeouts): name the addresses that are really its own in "
+        "internal_address_config, or one that is nobody's",
+        lines=(bearer,),
+        unwanted="X-Envoy-Internal",
+    )
 
 
 def _paths(known: Known, bearer: str) -> Iterator[Case]:

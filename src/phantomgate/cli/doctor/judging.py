@@ -81,6 +81,8 @@ def _unclean(case: Case, known: Known, one: Arrived, usual: Plain | None) -> str
             return f"a line break or zero byte within a value reached the API, in {name}"
         if MARK in name or (MARK in value and name.lower() not in _HARMLESS):
             return f"what the client made up reached the API, in {name}"
+    if case.unwanted and one.all(case.unwanted):
+        return f"the API got {case.unwanted}, by which the gateway says whom it takes the client for"
     if one.all("content-length") and one.all("transfer-encoding"):
         return "the API got Content-Length and Transfer-Encoding, and may read another request than the gateway"
     if any("h2c" in value.lower() for value in one.all("upgrade")):

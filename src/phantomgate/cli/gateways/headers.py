@@ -13,16 +13,20 @@ from phantomgate.gateway.forward import NEVER_FROM_CLIENTS
 
 WHENCE = (
     "Forwarded",
+    "X-Forwarded-Client-Cert",
     "X-Forwarded-Method",
     "X-Forwarded-Prefix",
+    "X-Forwarded-Scheme",
     "X-Forwarded-Server",
+    "X-Forwarded-Ssl",
     "X-Forwarded-Uri",
     "X-Forwarded-User",
     "X-Original-Host",
     "X-Original-Proto",
 )
-"""What a client may not say about where it comes from. X-Forwarded-For, -Host, -Proto, -Port and X-Real-IP are set by
-gateways, or each has its own way with them."""
+"""What a client may not say about where it comes from."""
+SET_BY_GATEWAYS = ("X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Port", "X-Forwarded-Proto", "X-Real-IP")
+"""What gateways say about it, or each has its own way with; the look-alikes are nobody's to send."""
 
 
 def dropped(settings: Settings) -> list[str]:

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from xml.sax.saxutils import quoteattr
 
-from phantomgate.cli.gateways.headers import dropped, look_alikes
+from phantomgate.cli.gateways.headers import SET_BY_GATEWAYS, dropped, look_alikes
 from phantomgate.cli.gateways.kind import Facts, Kind, Places, Render, Source, claim_headers, facts, patience
 from phantomgate.cli.gateways.template import rendered
 from phantomgate.config.network import read_address
@@ -47,7 +47,8 @@ def _render(package: str, files: Sequence[str], say: Say) -> Render:
         address = read_address(said.values["listen"])
         service, _, rest = address.host.partition(".")
         names = [*dropped(settings), *WHENCE]
-        spelled = [*names, *(one for name in (*names, "Authorization") for one in look_alikes(name))]
+        spelled_too = dict.fromkeys((*names, "Authorization", *SET_BY_GATEWAYS))
+        spelled = [*names, *(one for name in spelled_too for one in look_alikes(name))]
         values = {
             "host": address.host,
             "port": str(address.port),

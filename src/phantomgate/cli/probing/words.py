@@ -6,12 +6,11 @@ Rule: everything that a server said is escaped, so that none can play with the t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from textwrap import wrap
 from typing import Any
 
+from phantomgate.cli.hanging import WIDTH, hanging
 from phantomgate.cli.paint import Paint
 
-WIDTH = 80
 CUT = "----- phantomgate.toml "
 """What the line begins with below which all is settings."""
 _MARKS = {"works": ("good", "ok"), "does not": ("bad", "no"), "not tried": ("soft", "-")}
@@ -34,7 +33,7 @@ def as_text(story: Mapping[str, Any], paint: Paint) -> str:
         paint,
     )
     lines += _section("Recommended", _recommended(story), paint)
-    lines += _section("Next", [line for hint in story["next"] for line in _hanging("  ", hint)], paint)
+    lines += _section("Next", [line for hint in story["next"] for line in hanging("  ", hint)], paint)
     if story["settings"] is not None:
         lines += ["", paint("soft", f"{CUT:-<{WIDTH}}"), story["settings"].rstrip("\n")]
     return "\n".join(lines)
@@ -46,13 +45,13 @@ def _section(title: str, rows: Sequence[str], paint: Paint) -> list[str]:
 
 def _metadata(said: Mapping[str, Any]) -> list[str]:
     if not said["found"]:
-        return [*_hanging("  ", f"none: {visible(said['detail'])}"), *_hanging("    ", said["remedy"])]
+        return [*hanging("  ", f"none: {visible(said['detail'])}"), *hanging("    ", said["remedy"])]
     rows = [*_pair("metadata", said["url"])]
     for one in said["endpoints"]:
         rows += _pair(one["for"], visible(one["url"]))
         if "not_called" in one:
-            rows += _hanging(" " * 23, f"not called: {visible(one['not_called'])}")
-            rows += _hanging(" " * 23, one["remedy"])
+            rows += hanging(" " * 23, f"not called: {visible(one['not_called'])}")
+            rows += hanging(" " * 23, one["remedy"])
     for name, words in said["says"].items():
         rows += _pair(name, visible(", ".join(words)))
     for answer, name in ((True, "offers"), (False, "doesn't say it has")):
@@ -63,7 +62,7 @@ def _metadata(said: Mapping[str, Any]) -> list[str]:
 
 def _keys(keys: Mapping[str, Any], paint: Paint) -> list[str]:
     if "detail" in keys:
-        return [*_hanging("  ", f"none: {visible(keys['detail'])}"), *_hanging("    ", keys["remedy"])]
+        return [*hanging("  ", f"none: {visible(keys['detail'])}"), *hanging("    ", keys["remedy"])]
     if not keys["url"]:
         return ["  nothing says where they are"]
     rows = []
@@ -83,7 +82,7 @@ def _kid(key: Mapping[str, Any]) -> str:
 
 def _token(token: Mapping[str, Any]) -> list[str]:
     if "detail" in token:
-        return [*_hanging("  ", f"none: {visible(token['detail'])}"), *_hanging("    ", token["remedy"])]
+        return [*hanging("  ", f"none: {visible(token['detail'])}"), *hanging("    ", token["remedy"])]
     if token["kind"] != "JWT":
         return ["  none given"] if token["kind"] == "none" else ["  opaque: only the server knows what it means"]
     rows = ["  a JWT"]
@@ -107,9 +106,9 @@ def _row(title: str, told: Mapping[str, Any], paint: Paint) -> list[str]:
         if len(rows[0]) + 2 + len(said) <= WIDTH:
             rows[0] += f"{',' if told['result'] == 'works' else ':'} {said}"
         else:
-            rows += _hanging(" " * 6, said)
+            rows += hanging(" " * 6, said)
     if told.get("remedy"):
-        rows += _hanging(" " * 6, told["remedy"])
+        rows += hanging(" " * 6, told["remedy"])
     rows[0] = paint(kind, head) + rows[0][len(head) :]
     return rows
 
@@ -117,7 +116,7 @@ def _row(title: str, told: Mapping[str, Any], paint: Paint) -> list[str]:
 def _recommended(story: Mapping[str, Any]) -> list[str]:
     best = story["recommended"]
     if best is not None:
-        return _hanging("  ", f"{best['way']}: {best['why']}")
+        return hanging("  ", f"{best['way']}: {best['why']}")
     if story["works"]:
         return ["  nothing yet: nothing was given to try with"]
     return ["  nothing: no way that was tried works"]
@@ -130,11 +129,4 @@ def visible(text: str) -> str:
 
 
 def _pair(name: str, text: str) -> list[str]:
-    return _hanging(f"  {name:<21}", text)
-
-
-def _hanging(head: str, text: str) -> list[str]:
-    """*text* after *head*, wrapped below its own beginning; a word is never cut, so that it can be copied."""
-    rest = " " * len(head)
-    lines = wrap(text, WIDTH - len(head), break_long_words=False, break_on_hyphens=False) or [""]
-    return [f"{head if place == 0 else rest}{line}" for place, line in enumerate(lines)]
+    return hanging(f"  {name:<21}", text)

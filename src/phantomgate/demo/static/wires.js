@@ -6,6 +6,7 @@ const key = (name) => el("span", "key", `${name}: `);
 const http = (...parts) => el("pre", "http", ...parts);
 
 export function drawLeft(ask, authorization) {
+  const isToken = /^\S+ \S+$/.test(authorization);
   const lines = [`${ask.method} ${ask.path} HTTP/1.1`];
   if (authorization) {
     const [scheme, ...rest] = authorization.split(" ");
@@ -14,7 +15,7 @@ export function drawLeft(ask, authorization) {
     lines.push("\n", el("span", "key", "(no Authorization)"));
   }
   if (ask.forge) lines.push("\n", key("X-User"), el("span", "loud", ask.forge));
-  $("left").replaceChildren(http(...lines), note(authorization ? "Random characters. Whoever sees them learns nothing." : ""));
+  $("left").replaceChildren(http(...lines), note(isToken ? "Random characters. Whoever sees them learns nothing." : ""));
 }
 
 export function drawRight(received) {

@@ -49,6 +49,10 @@ local function answer(r, status, fields, body)
 end
 
 function judge(r)
+    -- TRACE has the API say back what it got, the JWT too, and CONNECT is a tunnel.
+    if r.method == "TRACE" or r.method == "CONNECT" then
+        return 405
+    end
     local given = r.headers_in
     local question = {}
     for _, name in ipairs(JUDGED) do

@@ -71,6 +71,7 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
         inactive=f"{max(math.ceil(settings.cache.max_age), 1)}s",
         sent_csrf=f"$http_{_plain(csrf)}",
         read_claims="\n".join(f"auth_request_set {_variable(name)} $upstream_http_{_plain(name)};" for name in headers),
+        hide_claims="\n".join(f"proxy_hide_header {name};" for name in headers),
         set_claims="\n".join(f"proxy_set_header {name} {_variable(name)};" for name in headers),
     )
     return rendered(__name__, (*_FILES, *(["phantomgate.js"] if said.words["njs"] else [])), said)

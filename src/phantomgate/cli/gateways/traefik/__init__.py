@@ -6,7 +6,7 @@ import argparse
 import json
 from collections.abc import Iterable
 
-from phantomgate.cli.gateways.headers import dropped, look_alikes, session_header
+from phantomgate.cli.gateways.headers import SET_BY_GATEWAYS, dropped, look_alikes, session_header
 from phantomgate.cli.gateways.kind import Kind, Places, claim_headers, csrf_header, facts, unsafe
 from phantomgate.cli.gateways.template import rendered
 from phantomgate.config.settings import Settings
@@ -32,7 +32,7 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
     said = facts(settings, places)
     session, judged = settings.session, session_header(settings)
     names = [one for one in dropped(settings) if one not in judged]
-    spelled = [one for name in (*names, "Authorization", *judged) for one in look_alikes(name)]
+    spelled = [one for name in (*names, "Authorization", *judged, *SET_BY_GATEWAYS) for one in look_alikes(name)]
     said.values.update(
         proof=options.proof,
         clean="\n".join(f'{name}: ""' for name in (*names, *spelled)),

@@ -6,7 +6,7 @@ import argparse
 import re
 from collections.abc import Iterable, Iterator
 
-from phantomgate.cli.gateways.headers import dropped, look_alikes, session_header
+from phantomgate.cli.gateways.headers import SET_BY_GATEWAYS, dropped, look_alikes, session_header
 from phantomgate.cli.gateways.kind import Kind, Places, claim_headers, facts
 from phantomgate.cli.gateways.template import rendered
 from phantomgate.config.network import read_address
@@ -21,9 +21,15 @@ MOST_KB = 64 * 1024
 
 
 def add(parser: argparse.ArgumentParser) -> None:
-    """How much of a body Varnish keeps while it asks."""
+    """How much of a body Varnish keeps while it asks, and whether it makes tunnels."""
     parser.add_argument(
         "--body", metavar="SIZE", default="1MB", help="the largest body of a request, kept in memory (default: 1MB)"
+    )
+    parser.add_argument(
+        "--websocket",
+        action="store_true",
+        help="pass WebSockets on, by return (pipe): for an API that obeys Connection: close when it declines one; "
+        "without it they are refused",
     )
 
 
@@ -32,9 +38,10 @@ def render(settings: Settings, places: Places, options: argparse.Namespace) -> d
     if problems := [*_problems(options)]:
         raise SettingsError(problems)
     said = facts(settings, places)
+    said.words.update(websocket=options.websocket, no_websocket=not options.websocket)
     claims, judged = claim_headers(settings), session_header(settings)
     names = [name for name in dropped(settings) if name not in judged]
-    spelled = [one for name in (*names, "Authorization", *judged) for one in look_alikes(name)]
+    spelled = [one for name in (*names, "Authorization", *judged, *SET_BY_GATEWAYS) for one in look_alikes(name)]
     said.values.update(
         decision=_backend(said.values["listen"]),
         api_backend=_backend(places.api),

@@ -12,9 +12,9 @@ include "phantomgate.vcl"; # (*)
 
 sub vcl_recv {
     set req.backend_hint = api;
-    if (req.http.Upgrade) { # leave it out where there is no WebSocket
-        return (pipe);
-    }
+%websocket     if (req.http.Upgrade) {
+%websocket         return (pipe);
+%websocket     }
     return (pass); # answers that are for one token alone aren't for a cache
 }
 

@@ -14,16 +14,28 @@ backend phantomgate {
 sub vcl_recv {
     # A request comes here twice: to be judged, and, when it was let in, to go where it wants.
     if (req.restarts == 0) {
+        # TRACE has the API say back what it got, the JWT too, and CONNECT is a tunnel.
+        if (req.method == "TRACE" || req.method == "CONNECT") {
+            return (synth(405));
+        }
+        # A Host that is more than a name: whoever puts a URL together of it finds another path there than was judged.
+        if (req.http.Host ~ "[^A-Za-z0-9._:\[\]-]") {
+            return (synth(400));
+        }
         # Our own notes, which no client may write.
         @forget@
         # What a client may not say about itself goes, in every spelling that some server takes for it.
         @clean@
         # A client names a field in `Connection`, and a hop drops it, what phantomgate said in it too.
         if (req.http.Upgrade ~ "(?i)^websocket$") {
-            set req.http.Connection = "Upgrade";
-            if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
-                return (synth(400));
-            }
+%no_websocket             # Varnish opens the tunnel before the API has said 101. `phantomgate init varnish --websocket`, where the API
+%no_websocket             # obeys `Connection: close` when it declines.
+%no_websocket             return (synth(501, "WebSocket Not Enabled"));
+%websocket             set req.http.Connection = "Upgrade";
+%websocket             set req.http.Upgrade = "websocket";
+%websocket             if (req.http.Transfer-Encoding || req.http.Content-Length ~ "[^0]") {
+%websocket                 return (synth(400));
+%websocket             }
         } else {
             unset req.http.Connection;
             unset req.http.Upgrade;
@@ -34,6 +46,7 @@ sub vcl_recv {
         }
         # Where the request came from is what Varnish saw.
         set req.http.X-Forwarded-For = client.ip;
+        unset req.http.scheme; # what HTTP/2 has beside it
         unset req.http.X-Forwarded-Host;
         unset req.http.X-Forwarded-Proto;
         unset req.http.X-Forwarded-Port;
@@ -58,7 +71,8 @@ sub vcl_recv {
     if (!req.http.X-Phantomgate-JWT) {
         return (synth(503));
     }
-    # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket.
+%no_websocket     # From here on it is yours: say where it goes (req.backend_hint), and never `return (pipe)`.
+%websocket     # From here on it is yours: say where it goes (req.backend_hint), and `return (pipe)` for WebSocket alone.
     if (req.http.X-Phantomgate-Asked) {
         unset req.http.X-Phantomgate-Asked;
         set req.method = req.http.X-Forwarded-Method;
@@ -75,11 +89,17 @@ sub vcl_recv {
 }
 
 sub vcl_pipe {
-    unset bereq.http.X-Phantomgate-JWT;
-    set bereq.http.Upgrade = req.http.Upgrade;
-    # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
-    # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
-    set bereq.http.Connection = "Upgrade, close";
+%no_websocket     # A tunnel of requests that nobody judges. Varnish's own vcl_recv makes one of every method that it doesn't know.
+%no_websocket     return (synth(501, "Not Implemented"));
+%websocket     # Varnish's own vcl_recv makes a tunnel of every method that it doesn't know: of requests that nobody judges.
+%websocket     if (req.http.Upgrade != "websocket") {
+%websocket         return (synth(501, "Not Implemented"));
+%websocket     }
+%websocket     unset bereq.http.X-Phantomgate-JWT;
+%websocket     set bereq.http.Upgrade = req.http.Upgrade;
+%websocket     # Varnish doesn't wait for a 101: whatever the client sends goes to the API, unjudged. An API that doesn't become a
+%websocket     # WebSocket is told to read nothing more (RFC 9112 section 9.6); for one that does, `close` has no meaning.
+%websocket     set bereq.http.Connection = "Upgrade, close";
 }
 
 sub vcl_backend_fetch {
