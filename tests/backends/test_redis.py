@@ -458,6 +458,28 @@ def test_a_command_makes_no_task_that_could_swallow_a_cancellation(make):
     assert [] == made
 
 
+def test_a_store_that_is_full_is_read_all_the_same_and_complained_about_now_and_then(family, single):
+    client, clock = single.client(password="canary-pass"), FakeClock()
+    store = family.store(at(single), ticks=clock.ticks)
+    family.run(store.put(KEY, b"v", 60.0))
+    client.config_set("maxmemory-policy", "noeviction")
+    client.config_set("maxmemory", 1)
+    try:
+        for _ in range(3):
+            assert family.run(store.claim(OTHER, 5.0))  # everybody asks for himself
+            family.run(store.put(OTHER, b"more", 60.0))
+            assert family.run(store.tell(b"note")) is None  # and whoever purges tells again
+            assert b"v" == family.run(store.get(KEY))[0]
+            assert family.run(store.news("0")) is not None
+        assert [("shared_cache_full", "OutOfMemoryError ResponseError")] == store.said
+        assert 9 == store.counts.faults
+        clock.advance(redis.FULL_EVERY)
+        family.run(store.put(OTHER, b"more", 60.0))
+        assert 2 == len(store.said)
+    finally:
+        client.config_set("maxmemory", 0)
+
+
 def test_what_is_not_text_evicted_or_too_large_is_a_miss(family, single):
     client = single.client(password="canary-pass")
     store = family.store(at(single))

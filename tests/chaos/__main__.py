@@ -30,6 +30,7 @@ SHORT = (
     "a phantomgate freezes",
     "the authorization server is killed, and started again",
     "the way to all of Redis is cut",
+    "settings become nonsense",
 )
 """The faults of a short run."""
 

@@ -12,6 +12,7 @@ from functools import partial
 from math import inf
 
 from chaos.facts import Mood
+from chaos.fleet import STORE_TIMEOUT
 from chaos.links import Link, Way
 from chaos.parts import Part, tree
 from chaos.scene import ALL, FAULTS, Scene, fault
@@ -239,6 +240,41 @@ async def store_reset(scene: Scene) -> AsyncIterator[None]:
         yield
 
 
+@fault("a phantomgate starts while Redis is away, and lets nobody in unheard", rests=True, known=None, new=None)
+async def started_unheard(scene: Scene) -> AsyncIterator[None]:
+    machine = scene.machine()
+    text = machine.settings.read_text()
+    machine.settings.write_text(f'{text}unheard = "refuse"\n')
+    machine.part.kill()
+    async for _ in _cut(scene, scene.fleet.store.links, "stalled"):
+        async with machine.saying("worker_ready"):
+            machine.start()
+        yield
+    await machine.part.until_ready()
+    async with machine.saying("reloaded"):
+        machine.settings.write_text(text)
+        machine.hang_up()
+
+
+@fault("Redis is full, and evicts nothing")
+async def store_full(scene: Scene) -> AsyncIterator[None]:
+    await asyncio.to_thread(scene.fleet.store.fill)
+    yield
+    await asyncio.to_thread(scene.fleet.store.empty)
+
+
+async def _store_far(scene: Scene, *, seconds: float) -> AsyncIterator[None]:
+    for link in scene.fleet.store.links:
+        link.delay = seconds / 2
+    yield
+    for link in scene.fleet.store.links:
+        link.delay = 0.0
+
+
+for _part, _what in ((0.8, "just in time"), (1.2, "just too late")):
+    fault(f"Redis answers {_what} (redis.timeout x {_part})")(partial(_store_far, seconds=_part * STORE_TIMEOUT))
+
+
 @fault("the authorization server and Redis are gone at once", rests=True, known=None, new=None, stores=("sentinel",))
 async def both_gone(scene: Scene) -> AsyncIterator[None]:
     with scene.unasked():
@@ -262,6 +298,35 @@ async def client_secret_rotated(scene: Scene) -> AsyncIterator[None]:
     await scene.fleet.write_secrets(client=scene.fleet.realm.add_secret())
     scene.fleet.realm.drop_secrets()
     yield
+
+
+@fault("settings become nonsense, and are right again with another secret")
+async def settings_nonsense(scene: Scene) -> AsyncIterator[None]:
+    fleet = scene.fleet
+    one, two, watches = machines = scene.seed.sample(fleet.machines, 3)
+    right = {machine.part.name: machine.settings.read_text() for machine in machines}
+    watching = right[watches.part.name].replace("[serve]", '[serve]\nreload = "change"', 1)
+    watches.settings.write_text(watching)
+    async with watches.saying("reloaded"):
+        watches.hang_up()
+    async with one.saying("reload_failed"):
+        one.settings.write_text(right[one.part.name][: len(watching) // 2] + "\n[[[")
+        one.hang_up()
+    async with two.saying("reload_failed"):
+        two.settings.write_text(
+            right[two.part.name].replace('scopes = ["read"]', "scopes = 7", 1) + "\n[plicy]\nscopes = []\n"
+        )
+        two.hang_up()
+    async with watches.saying("reload_failed"):
+        watches.settings.write_text(watching.replace("[introspection]", "[introspection]\nkeys = 1", 1))
+    yield
+    (fleet.folder / "client-secret").write_text(fleet.realm.add_secret())
+    for machine in machines:
+        async with machine.saying("reloaded"):
+            machine.settings.write_text(right[machine.part.name])
+            if machine is not watches:
+                machine.hang_up()
+    fleet.realm.drop_secrets()
 
 
 @fault("the secret of the shared cache is rotated", stores=("cluster", "sentinel"))

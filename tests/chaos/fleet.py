@@ -39,6 +39,8 @@ TESTS = Path(__file__).parents[1]
 CODE = {"PYTHONPATH": f"{Path(package.__file__).parents[1]}:{TESTS}"}
 MACHINES = ("one", "two", "three")
 RELOAD_SECONDS = 30.0
+STORE_TIMEOUT = 0.5
+"""The fleet's `redis.timeout`, seconds: one machine plays all of them."""
 _FIELDS = re.compile(rb"\r\nAuthorization: ([^\r\n]+)\r\n")
 
 
@@ -59,6 +61,24 @@ class Machine:
     def said(self, event: str) -> int:
         """How often it logged *event*."""
         return self.part.log.read_text(errors="replace").count(f'"event":"{event}"')
+
+    @property
+    def settings(self) -> Path:
+        """Its file."""
+        return self.part.cwd / "phantomgate.toml"
+
+    def hang_up(self) -> None:
+        """Have it read its settings again."""
+        os.kill(self.part.process.pid, signal.SIGHUP)
+
+    @asynccontextmanager
+    async def saying(self, event: str) -> AsyncIterator[None]:
+        """What the block does has it log *event*, for which this waits."""
+        seen = self.said(event)
+        yield
+        async with asyncio.timeout(RELOAD_SECONDS):
+            while self.said(event) <= seen:  # noqa: ASYNC110 - a file tells nobody
+                await asyncio.sleep(0.05)
 
     def events(self, most: int = 6) -> list[str]:
         """What it logged last, besides decisions."""
@@ -110,14 +130,11 @@ class Fleet:
 
     async def write_secrets(self, **secrets: str) -> None:
         """Give the machines other secrets, by the names of their files, while they serve: by SIGHUP, one by one."""
-        before = [machine.said("reloaded") for machine in self.machines]
         for name, value in secrets.items():
             (self.folder / f"{name}-secret").write_text(value)
-        for machine, seen in zip(self.machines, before, strict=True):
-            os.kill(machine.part.process.pid, signal.SIGHUP)
-            async with asyncio.timeout(RELOAD_SECONDS):
-                while machine.said("reloaded") <= seen:  # noqa: ASYNC110 - a file tells nobody
-                    await asyncio.sleep(0.05)
+        for machine in self.machines:
+            async with machine.saying("reloaded"):
+                machine.hang_up()
 
 
 @asynccontextmanager
@@ -241,7 +258,7 @@ claims = {{ "X-User" = "sub" }}
 {store}
 secret = "file:{folder}/redis-secret"
 other_secrets = ["file:{folder}/other-redis-secret"]
-timeout = "500ms"                          # one machine plays all of them
+timeout = "{STORE_TIMEOUT * 1000:.0f}ms"
 
 [revocation]
 secret = "file:{folder}/purge-secret"

@@ -24,7 +24,7 @@ class Link:
         self.passed = passed
         self.port = 0
         self.delay = 0.0
-        """Seconds that each piece takes."""
+        """Seconds that what comes in is under way, each way."""
         self._passes = asyncio.Event()
         self._passes.set()
         self._resets = False
@@ -88,15 +88,27 @@ class Link:
     async def _copy(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, passed: Callable[[bytes], None] | None
     ) -> None:
-        while data := await reader.read(65536):
-            if self.delay:
-                await asyncio.sleep(self.delay)
-            await self._passes.wait()
-            writer.write(data)
-            if passed is not None:
-                passed(data)
-            await writer.drain()
-        await self._passes.wait()
+        loop = asyncio.get_running_loop()
+        under_way: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(maxsize=64)
+
+        async def take() -> None:
+            while data := await reader.read(65536):
+                await under_way.put((loop.time() + self.delay, data))
+            await under_way.put((loop.time() + self.delay, b""))
+
+        async with asyncio.TaskGroup() as taking:
+            taking.create_task(take())
+            while True:
+                due, data = await under_way.get()
+                if (left := due - loop.time()) > 0:
+                    await asyncio.sleep(left)
+                await self._passes.wait()
+                if not data:
+                    break
+                writer.write(data)
+                if passed is not None:
+                    passed(data)
+                await writer.drain()
         writer.write_eof()
 
 

@@ -45,6 +45,19 @@ class Store:
                     return place
         raise AssertionError("no primary")
 
+    def fill(self) -> None:
+        """Have no room for anything more, and evict nothing; what is there can be read."""
+        for one in self.servers:
+            with redis.Redis(port=port_of(one), socket_timeout=2) as client:
+                client.config_set("maxmemory-policy", "noeviction")
+                client.config_set("maxmemory", 1)
+
+    def empty(self) -> None:
+        """Have room again."""
+        for one in self.servers:
+            with redis.Redis(port=port_of(one), socket_timeout=2) as client:
+                client.config_set("maxmemory", 0)
+
     def holder(self, key: str) -> int:
         """Which node of the cluster has *key*."""
         with redis.Redis(port=port_of(self.servers[0]), socket_timeout=2) as client:

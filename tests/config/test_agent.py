@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -14,6 +15,7 @@ from phantomgate.config.advice import warnings
 from phantomgate.config.agent_log import agent_observer
 from phantomgate.config.agent_wiring import wire_agent
 from phantomgate.config.loading import Sources, draft, load
+from phantomgate.config.settings import Redis
 from phantomgate.core.errors import SettingsError
 from phantomgate.core.model import Headers
 from phantomgate.testing import FakeHttp, reply
@@ -90,6 +92,14 @@ def test_what_would_leave_a_login_unprotected_or_a_user_without_a_session_is_a_p
 def test_several_processes_may_serve_an_agent_that_shares_its_state():
     assert {} == problems(state="dynamodb:agent-state", processes=8)
     assert {} == problems(processes=1, refresh_window="0s")
+
+
+def test_an_agent_that_tells_no_gateway_of_a_logout_is_worth_a_thought():
+    thoughtless = load(toml(state="dynamodb:agent-state"))
+    (told,) = [one for one in warnings(thoughtless) if one.setting == "agent.state"]
+    assert "no gateway hears of a logout" in told.message
+    for careful in (load(toml()), replace(thoughtless, redis=Redis(("127.0.0.1:6379",), secret="env:SHARED"))):
+        assert [] == [one for one in warnings(careful) if one.setting == "agent.state"]
 
 
 def test_par_needs_a_place_where_nothing_is_discovered():

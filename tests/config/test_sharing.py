@@ -10,7 +10,7 @@ from phantomgate.config.advice import warnings
 from phantomgate.config.checks import problems_between
 from phantomgate.config.referred import unmet
 from phantomgate.config.revoking import revocation_secret
-from phantomgate.config.settings import Introspection, Redis, Revocation, Settings
+from phantomgate.config.settings import Introspection, IssuerRule, Redis, Revocation, Settings
 from phantomgate.config.wiring import wire
 from phantomgate.core.errors import SettingsError
 from processes import python
@@ -116,3 +116,22 @@ def test_the_secret_of_purge_calls_is_read_or_told():
         secret, (problem,) = revocation_secret(replace(SETTINGS, revocation=Revocation(f"env:{name}")), ENVIRON)
         assert ("", "revocation.secret") == (secret, problem.setting)
         assert text in problem.message
+
+
+def test_what_is_done_before_purges_were_heard_needs_a_store_to_hear_them_from_and_nothing_else():
+    refusing = replace(SETTINGS, revocation=Revocation(unheard="refuse"))
+    assert {} == dict(problems_between(refusing))
+    assert ["revocation.unheard"] == [name for name, _ in problems_between(replace(refusing, redis=Redis()))]
+
+
+def test_jwts_that_a_machine_might_let_in_unheard_are_worth_a_thought():
+    verified = IssuerRule(name="main", issuer="https://as.example", audiences=("api",), mode="verify")
+    thoughtless = replace(SETTINGS, issuers=(verified,), revocation=Revocation("env:PURGE"))
+    assert ["revocation.unheard"] == [one.setting for one in warnings(thoughtless) if "unheard" in one.setting]
+    for careful in (
+        replace(thoughtless, revocation=Revocation("env:PURGE", unheard="refuse")),
+        replace(thoughtless, issuers=(replace(verified, mode="introspect"),)),
+        replace(thoughtless, redis=Redis()),
+        replace(thoughtless, revocation=Revocation()),
+    ):
+        assert [] == [one.setting for one in warnings(careful) if "unheard" in one.setting]

@@ -10,7 +10,7 @@ from phantomgate.backends.blocking import SingleFlight, finish
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Token
 from phantomgate.core.purge import Purge, mark_of, write_note
-from phantomgate.resolvers.hearing import LOOK_EVERY, Hearing
+from phantomgate.resolvers.hearing import LOOK_EVERY, Hearing, Knowing
 from phantomgate.resolvers.marks import Marks
 from phantomgate.testing import each_by_itself
 from tokens import NOW
@@ -50,11 +50,11 @@ class Remembered:
 
 
 class Process:
-    def __init__(self, clock, shelf, once=each_by_itself):
+    def __init__(self, clock, shelf, once=each_by_itself, around=lambda inner, _: inner):
         self.marks, self.forged = Marks(ticks=clock.ticks, secret=SECRET), []
         self.hearing = Hearing(
-            Remembered(self.marks), self.marks, shelf, SECRET, seconds=600.0, once=once, now=clock.now,
-            ticks=clock.ticks, forged=lambda: self.forged.append(1),
+            around(Remembered(self.marks), self.marks), self.marks, shelf, SECRET, seconds=600.0, once=once,
+            now=clock.now, ticks=clock.ticks, forged=lambda: self.forged.append(1),
         )  # fmt: skip
 
     async def __call__(self, sub="alice"):
@@ -108,6 +108,45 @@ def test_a_store_that_is_away_refuses_nobody_and_is_heard_when_it_is_back(drive,
     shelf.there = True
     clock.advance(LOOK_EVERY)
     assert "refused" == drive(process())
+
+
+def test_where_nobody_may_be_let_in_before_it_is_known_what_was_purged_nobody_is(drive, clock, shelf):
+    shelf.there = False
+    shelf.write(over())
+    process = Process(clock, shelf, around=Knowing)
+    assert Reason.PURGES_UNHEARD == drive(process("bob"))
+    assert 503 == Reason.PURGES_UNHEARD.status
+    shelf.there = True
+    clock.advance(LOOK_EVERY)
+    assert ("refused", "let in") == (drive(process()), drive(process("bob")))
+
+
+def test_nor_is_anybody_who_cant_look(drive, clock, shelf):
+    async def full(key, fill):
+        raise Unavailable("no room")
+
+    assert Reason.PURGES_UNHEARD == drive(Process(clock, shelf, once=full, around=Knowing)())
+
+
+def test_half_of_the_news_is_not_all(drive, clock):
+    class Leaving(Shelf):
+        async def news(self, since):
+            self.there = self.looks == 0
+            return await super().news(since)
+
+    shelf = Leaving()
+    for sub in ("one", "two", "alice"):
+        shelf.write(over(sub))
+    assert Reason.PURGES_UNHEARD == drive(Process(clock, shelf, around=Knowing)("bob"))
+    assert 2 == shelf.looks
+
+
+def test_a_store_that_goes_away_later_refuses_nobody(drive, clock, shelf):
+    process = Process(clock, shelf, around=Knowing)
+    assert "let in" == drive(process())
+    shelf.there = False
+    clock.advance(3600.0)
+    assert "let in" == drive(process())
 
 
 def test_whoever_cant_look_goes_on(drive, clock, shelf):

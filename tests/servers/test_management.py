@@ -20,7 +20,7 @@ LOG = (ROOT / "docs/reference/log.md").read_text()
 
 
 class State:
-    ready, restarts = 2, 1
+    ready, restarts, unheard = 2, 1, False
     reloads = {"succeeded": 2, "failed": 1, "good_since": 1_800_000_000.0, "trouble": "redis.secret is missing"}  # noqa: RUF012
 
     def __init__(self, **why):

@@ -390,6 +390,43 @@ def test_who_starts_while_the_store_is_away_waits_for_it_a_moment(clock, log, tm
     assert "purges_unheard" in (tmp_path / "log").read_text()
 
 
+def test_workers_are_told_when_everything_of_before_was_heard_and_of_all_of_it_first(clock, log, tmp_path):
+    async def play():
+        shelf, told = Shelf(), []
+        shelf.most = 1
+        for number in range(2):
+            await shelf.tell(write_note([MARK._replace(digest=bytes([number]) * 16)], b"s"))
+        shelf.there = False
+
+        async def tell(marks):
+            told.append((len(marks), fleet.unheard))
+            return True
+
+        fleet = Fleet(tell, shelf, b"s", 0.0, now=clock.now, log=log)
+        assert not await fleet.catch_up(seconds=0.0)
+        assert fleet.unheard
+        shelf.there = True
+        while await fleet.look():
+            pass
+        shelf.there = False
+        await fleet.look()
+        return told, fleet.unheard
+
+    assert ([(1, True), (1, True), (0, False)], False) == asyncio.run(play())
+    lines = (tmp_path / "log").read_text().splitlines()
+    assert ["purges_unheard", "purges_heard"] == [json.loads(line)["event"] for line in lines]
+
+
+def test_where_nothing_is_shared_there_is_nothing_to_hear(clock, log):
+    async def play():
+        alone, moved = machine(None, log, clock, []), machine(Shelf(), log, clock, [])
+        moved.adopt(None, b"s", 0.0)
+        await moved.look()
+        return alone.unheard, moved.unheard
+
+    assert (False, False) == asyncio.run(play())
+
+
 def test_listening_ends_although_a_library_swallows_a_cancellation(clock, log):
     class Swallows(Shelf):
         async def news(self, since, *, patient=False):
@@ -435,6 +472,60 @@ def test_a_machine_that_starts_lets_nobody_in_who_was_purged_before(tmp_path):
             redis.thaw()
             service.until(lambda: service.lines("worker_ready"))
             assert 401 == service.get("/decide", token)[0]
+
+
+def test_a_machine_that_starts_without_the_store_lets_nobody_in_where_that_was_asked_for(tmp_path):
+    """Not by a new worker either; a reload changes it, both ways; and it ends when the store is back."""
+    environ = {"SHARED": "x" * 40, "PURGE": SECRET}
+    now = int(time.time())
+    purged, good = (signed(iat=now, exp=now + 600, sub=sub) for sub in ("alice", "bob"))
+    (tmp_path / "keys.json").write_bytes(key_set("k1"))
+    with servers() as make:
+        redis = make()
+        text = settings().partition("[introspection]")[0] + '[policy]\nscopes = ["read"]\n'
+        text += f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\naudiences = ["api"]\nalgorithms = ["ES256"]\n'
+        text += f'keys = "file:{tmp_path}/keys.json"\n'
+        text += f'[redis]\nnodes = ["127.0.0.1:{redis.port}"]\nsecret = "env:SHARED"\ntimeout = "1s"\n'
+        text += f'[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\nunheard = "refuse"\n'
+        (tmp_path / "one").mkdir()
+        with serving(tmp_path / "one", text, also=environ) as service:
+            service.until_ready()
+            (tmp_path / "token").write_text(purged)
+            (tmp_path / "one.toml").write_text(text)
+            assert 0 == purge(environ, tmp_path / "one.toml", "--token-file", str(tmp_path / "token"))[0]
+            assert (401, 200) == (service.get("/decide", purged)[0], service.get("/decide", good)[0])
+            service.end()
+        redis.freeze()
+        (tmp_path / "two").mkdir()
+        with serving(tmp_path / "two", text, also=environ) as service:
+
+            def reloaded(unheard, times):
+                (tmp_path / "two" / "phantomgate.toml").write_text(text.replace('"refuse"', f'"{unheard}"'))
+                os.kill(service.process.pid, signal.SIGHUP)
+                service.until(lambda: len(service.lines("reloaded")) == times)
+
+            service.until(lambda: service.lines("worker_ready"))
+            status, headers, _ = service.get("/decide", good)
+            assert (503, "purges_unheard") == (status, service.lines("decision")[-1]["reason"])
+            assert headers["Retry-After"]
+            assert (503, "purges_unheard") == service.readiness()
+            assert (0, 1) == tuple(service.metrics()[f"phantomgate_{name}"] for name in ("ready", "purges_unheard"))
+            os.kill(service.workers[0], signal.SIGKILL)
+            service.until(lambda: len(service.lines("worker_ready")) == 2)
+            assert 503 == service.get("/decide", good)[0]
+            reloaded("serve", 1)
+            assert (200, 1) == (service.get("/decide", good)[0], service.metrics()["phantomgate_purges_unheard"])
+            assert (200, None) == service.readiness()
+            reloaded("refuse", 2)
+            assert 503 == service.get("/decide", good)[0]
+            redis.thaw()
+            service.until_ready()
+            assert (401, 200) == (service.get("/decide", purged)[0], service.get("/decide", good)[0])
+            assert (1, 0) == tuple(service.metrics()[f"phantomgate_{name}"] for name in ("ready", "purges_unheard"))
+            redis.freeze()
+            service.until(lambda: len(service.lines("shared_cache_lost")) > 1)
+            assert (200, (200, None)) == (service.get("/decide", good)[0], service.readiness())
+            redis.thaw()
 
 
 def test_marks_outlive_what_may_be_known():

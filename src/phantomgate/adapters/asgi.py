@@ -15,6 +15,7 @@ from phantomgate.adapters.hops import check_hops
 from phantomgate.adapters.routed import routed_path
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Fields, HeaderChange, Headers, Request
+from phantomgate.core.typed import hiding
 
 Scope: TypeAlias = MutableMapping[str, Any]
 Message: TypeAlias = MutableMapping[str, Any]
@@ -34,6 +35,7 @@ _PLAIN_NAME = bytes(
 )
 
 
+@hiding("fields")
 class Rendered(NamedTuple):
     """A `HeaderChange` in bytes: the names that a client may not send, as `plain_name` has them, and our fields."""
 

@@ -15,7 +15,7 @@ from phantomgate.adapters.aws_fields import read_fields, read_query
 from phantomgate.core.characters import CAPITALS, DIGITS, LETTERS, only
 from phantomgate.core.errors import PhantomgateError, Reason, Refused
 from phantomgate.core.model import Headers, Request
-from phantomgate.core.nouns import dataclass
+from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.pattern import pattern
 from phantomgate.core.typed import NamedTuple
 from phantomgate.oauth.bearer import is_b64token
@@ -64,7 +64,7 @@ class Asked:
     request: Request
     arn: Arn = NO_ARN
     route_key: str = ""
-    identities: tuple[str, ...] | None = None
+    identities: tuple[str, ...] | None = field(default=None, repr=False)
     """The values of the identity sources, of an HTTP API; None where the event doesn't tell."""
 
 

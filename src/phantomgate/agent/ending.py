@@ -8,9 +8,10 @@ what they remember of a session's tokens is ended by telling them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 
+from phantomgate.agent.lasting import Lasting
 from phantomgate.agent.model import AgentError, Code
 from phantomgate.agent.ports import Gateways, Store, no_gateways
 from phantomgate.agent.session import Person
@@ -34,6 +35,10 @@ class Endings:
     longest: float
     gateways: Gateways = no_gateways
     issuer: str = ""
+    lasting: Lasting = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "lasting", Lasting(self.store, self.now, self.longest))
 
     async def end_session(self, session_id: bytes, access_token: str = "") -> None:
         """This session is over, and its *access_token*. One of format v1 has no id, and only its cookies and tokens can
@@ -70,9 +75,9 @@ class Endings:
     async def check(self, person: Person) -> None:
         """Raises AgentError(SESSION_EXPIRED) when *person*'s session is over, or older than any may be."""
         age = self.now() - person.began
-        if person.session_id and age >= self.longest:
+        if person.session_id and age >= (longest := await self.lasting.limit(person.began)):
             raise AgentError(
-                Code.SESSION_EXPIRED, f"began {age:.0f} s ago, want at most {self.longest:.0f}", ends_session=True
+                Code.SESSION_EXPIRED, f"began {age:.0f} s ago, want at most {longest:.0f}", ends_session=True
             )
         if person.session_id and await self.store.get(_key(b"session", person.session_id)) is not None:
             raise _over("logged out, or replaced by a new login")

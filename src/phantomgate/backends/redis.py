@@ -37,6 +37,7 @@ PROVEN = 10
 that is now slow, now well, isn't waited for by many every time."""
 NOTES_SECONDS, NOTES_PAUSE = 1.0, 1.0
 """The same for purges, which no request waits for: how long they may take at least, and the longest pause."""
+FULL_EVERY = 60.0  # seconds between two log lines about a store that has no room
 _GET = "local v=redis.call('STRLEN',KEYS[1])<=tonumber(ARGV[1]) and redis.call('GET',KEYS[1]) \
 return v and redis.call('PTTL',KEYS[1])..':'..v"
 """One string, since redis-py reads that with less effort than a list of two."""
@@ -75,10 +76,11 @@ class Fault(Exception):
 
 
 class RedisStore:
-    """A `SharedStore`. Its state: whether the store can be counted on, since when it can't, and how many ask it now.
+    """A `SharedStore`. Its state: whether the store can be counted on, since when it can't, when it was said to be
+    full, and how many ask it now.
 
     *act* runs commands, and *close* ends its connections; *timeout*, in seconds, is for each. Names begin with
-    *prefix*. *said* hears (event, why) when the store is lost and when it is back.
+    *prefix*. *said* hears (event, why) when the store is lost, when it is back, and now and then that it is full.
     """
 
     def __init__(
@@ -104,7 +106,7 @@ class RedisStore:
         self._most = most
         self._busy = 0
         self._good = self._trying = self._lost = False
-        self._again_at = self._failed_at = self._good_since = float("-inf")
+        self._again_at = self._failed_at = self._good_since = self._full_at = float("-inf")
         self._pause = 0.0
 
     async def get(self, key: bytes) -> tuple[bytes, float] | None:
@@ -181,9 +183,15 @@ class RedisStore:
         self._trying = self._trying or not good
         try:
             answer = await self._act(command, seconds if good else max(TRIAL_SECONDS, seconds))
+        except redis.OutOfMemoryError as no:  # nothing more is taken; what is there can be read
+            self._counts.faults += 1
+            if self._ticks() >= self._full_at + FULL_EVERY:
+                self._full_at = self._ticks()
+                self._said("shared_cache_full", _why(no))
+            raise Fault from None
         except redis.ResponseError as no:
             self._counts.faults += 1
-            if type(no) is not redis.ResponseError:  # read-only, loading, out of memory: not the key's fault
+            if type(no) is not redis.ResponseError:  # read-only, loading: not the key's fault
                 self._lose(no)
             raise Fault from None
         except Exception as no:  # noqa: BLE001 - whatever a broken store makes of its library, the request goes on

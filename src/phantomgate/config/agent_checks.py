@@ -181,6 +181,15 @@ def agent_warnings(settings: Settings) -> Iterator[tuple[str, str]]:
         )
     if asked.id_token_hint:
         yield "agent.id_token_hint", "is true: pages see the ID token in the address where the browser logs out"
+    if shares_state(settings) and not settings.redis.nodes:
+        yield (
+            "agent.state",
+            (
+                f'is "{asked.state}" and there is no [redis], so no gateway hears of a logout: access tokens of a '
+                "session that has ended are let in for cache.max_age of the gateways, JWTs that they verify until "
+                "their own exp; write nodes and secret of the gateways' [redis], or keep those times short"
+            ),
+        )
     if any(one.mode == "verify" for one in settings.issuers):
         yield (
             "agent.max_age",

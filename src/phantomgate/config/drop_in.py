@@ -29,13 +29,13 @@ _OURS = (
 class DropIn:
     """What a family's variables mean: ours, and by which of theirs each was said; problems, and warnings."""
 
-    variables: dict[str, str] = field(default_factory=dict)
+    variables: dict[str, str] = field(default_factory=dict, repr=False)
     names: dict[str, str] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     warnings: list[Problem] = field(default_factory=list)
     asks: bool = False
     """Whether settings of ours say who knows what a token means."""
-    tables: Mapping[str, Any] = field(default_factory=dict)
+    tables: Mapping[str, Any] = field(default_factory=dict, repr=False)
     """What a file of ours says."""
 
     def say(self, ours: str, value: str, said_by: str) -> None:

@@ -31,6 +31,7 @@ UPSTREAM_FAILURES = ("unreachable", "timeout", "broken")
 LEVELS = {
     Reason.UNAVAILABLE: Level.WARNING,
     Reason.OVERLOADED: Level.WARNING,
+    Reason.PURGES_UNHEARD: Level.WARNING,
     Reason.BAD_ANSWER: Level.ERROR,
     Reason.CLIENT_REFUSED: Level.ERROR,
     Reason.SERVER_ERROR: Level.ERROR,

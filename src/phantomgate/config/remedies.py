@@ -102,6 +102,15 @@ _REMEDIES: Mapping[Reason, tuple[tuple[str, str], ...]] = {
         ),
         ("", "More calls are waiting than may: raise introspection.max_connections, or ask why it is slow."),
     ),
+    Reason.PURGES_UNHEARD: (
+        (
+            "",
+            (
+                "Mend the store of [redis]: nobody is let in before it says what was purged. Where that is worse than "
+                'letting a purged token in, write unheard = "serve" under [revocation], and reload.'
+            ),
+        ),
+    ),
     # it answers, but not to us
     Reason.CLIENT_REFUSED: (
         (

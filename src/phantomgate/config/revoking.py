@@ -159,7 +159,7 @@ def _issuers(settings: Settings) -> Iterator[IssuerRule]:
 
 
 def _somebody_may_tell(settings: Settings) -> str:
-    if settings.revokes or settings.revocation == Revocation():
+    if settings.revokes or settings.revocation == Revocation(unheard=settings.revocation.unheard):
         return ""
     return "is missing, and so is revocation.audiences: nobody could tell us anything; write one, or leave \
 [revocation] out"
@@ -169,6 +169,13 @@ def _somebody_signs(settings: Settings) -> str:
     if not settings.revocation.audiences or any(_issuers(settings)):
         return ""
     return 'needs an issuer whose keys we can find; write introspection.issuer = "https://as.example", or [[issuers]]'
+
+
+def _somebody_could_tell_us(settings: Settings) -> str:
+    if settings.revocation.unheard == "serve" or settings.redis.nodes:
+        return ""
+    return 'is "refuse", and there is no [redis] that could say what was purged before the start; write nodes \
+there, or leave it out'
 
 
 def _listeners_are_apart(settings: Settings) -> str:
@@ -186,5 +193,6 @@ def _listeners_are_apart(settings: Settings) -> str:
 REVOCATION_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ...] = (
     ("revocation.secret", ("revocation", "revocation.audiences"), _somebody_may_tell),
     ("revocation.audiences", ("introspection.issuer", "issuers"), _somebody_signs),
+    ("revocation.unheard", ("redis.nodes",), _somebody_could_tell_us),
     ("revocation.listen", ("serve.listen", "serve.manage", "split_tokens.listen"), _listeners_are_apart),
 )

@@ -84,7 +84,8 @@ class Agent(AsClient):
     par: str = setting(choice("auto", "always", "never"), "auto")
     """Whether login requests are pushed: `auto`, where the provider says that it takes them."""
     max_age: float = setting(duration("1m", "8760h"), "24h")
-    """The longest that a session lasts from its login, however often it is refreshed."""
+    """The longest that a session lasts from its login, however often it is refreshed. When it is raised, sessions that
+    have begun by then, or within an hour, last as long as it was."""
     refresh_window: float = setting(duration("0s", "5m"), "30s")
     """For how long a tab that comes with the refresh cookie of before is given the same new tokens. Longer forgives
     slower networks; the provider's own detection of stolen refresh tokens begins after it."""

@@ -73,3 +73,6 @@ class Revocation:
     keep: float = setting(duration("1s", "24h"), "10m")
     """How long what was purged is remembered, at least; as long as `cache.max_age` in any case. Where JWTs are verified
     here, nobody is asked again: write how long your access tokens last."""
+    unheard: str = setting(choice("serve", "refuse"), "serve")
+    """What a machine does that has just started, and can't be told by `[redis]` what was purged before: `"serve"` lets
+    tokens in without knowing, `"refuse"` nobody (503, and `/readyz` says so), until it knows."""

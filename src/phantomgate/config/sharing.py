@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from phantomgate.backends.secrets import read_secret
 from phantomgate.config.family import Family
 from phantomgate.config.network import read_address
-from phantomgate.config.settings import Settings
+from phantomgate.config.settings import Revocation, Settings
 from phantomgate.core.errors import Problem
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock, Notes, Once, Pause, Resolver, SharedFacts
@@ -79,6 +79,12 @@ class Sharing:
             counts=self.counts,
             marks=marks,
         )
+
+    def knowing(self, resolver: Resolver, marks: Marks, rule: Revocation) -> Resolver:
+        """*resolver*, which lets nobody in before it is known what was purged, where *rule* says so."""
+        from phantomgate.resolvers.hearing import Knowing
+
+        return Knowing(resolver, marks) if rule.unheard == "refuse" else resolver
 
     def heard(self, resolver: Resolver, marks: Marks, once: Once, seconds: float) -> Resolver:
         """*resolver*, which hears first what other machines have purged and nobody tells us; for *seconds* at most."""

@@ -70,6 +70,16 @@ SHARING_CHECKS: tuple[tuple[str, tuple[str, ...], Callable[[Settings], str]], ..
 def sharing_warnings(settings: Settings) -> Iterator[tuple[str, str]]:
     """(setting, what will happen and what to write instead)."""
     redis = settings.redis
+    unasked = [place for place, one in enumerate(settings.issuers, 1) if one.mode != "introspect"]
+    if redis.nodes and settings.revokes and unasked and settings.revocation.unheard == "serve":
+        yield (
+            "revocation.unheard",
+            (
+                f'is "serve": a machine that starts while the store of [redis] is away lets in JWTs of '
+                f"issuers[{unasked[0]}] that were purged, until it hears of that; where nobody may be let in then, "
+                'write unheard = "refuse"'
+            ),
+        )
     far = [node for node in redis.nodes if not read_address(node).local]
     if far and not redis.tls:
         yield (

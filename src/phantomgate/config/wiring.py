@@ -173,10 +173,12 @@ def wire(
     tools = _tools(given, ends, guarded, sharing, marks)
     made = _made(tools, ours.clients)
     resolver = made.resolver
-    if sharing is not None and not told:
-        from phantomgate.config.revoking import mark_seconds
+    if sharing is not None:
+        resolver = sharing.knowing(resolver, marks, settings.revocation)
+        if not told:
+            from phantomgate.config.revoking import mark_seconds
 
-        resolver = sharing.heard(resolver, marks, ends.once, mark_seconds(settings))
+            resolver = sharing.heard(resolver, marks, ends.once, mark_seconds(settings))
     policies = policies_of(settings, now)
     forward, forward_probes = _forward(given, tools)
     documents, resource_metadata = _published(settings, ours.mint_keys)

@@ -39,6 +39,12 @@ class Reason(Enum):
     FORGED_REQUEST = "forged_request", 403, "forged_request", "The request's origin could not be trusted"
     UNAVAILABLE = "unavailable", 503, "temporarily_unavailable", "The request can't be authorized right now; try again"
     OVERLOADED = "overloaded", 503, "temporarily_unavailable", "The request can't be authorized right now; try again"
+    PURGES_UNHEARD = (
+        "purges_unheard",
+        503,
+        "temporarily_unavailable",
+        "The request can't be authorized right now; try again",
+    )
     BAD_ANSWER = "bad_answer", 502, "bad_gateway", "The authorization server gave no usable answer"
     CLIENT_REFUSED = "client_refused", 502, "bad_gateway", "The authorization server gave no usable answer"
     SERVER_ERROR = "server_error", 500, "server_error", "The request could not be authorized"

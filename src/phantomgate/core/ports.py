@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from phantomgate.core.model import Answer, Credential, Decision, Fields, HeaderChange, Headers, Request, Route, Token
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.core.typed import NamedTuple, Protocol
+from phantomgate.core.typed import NamedTuple, Protocol, hiding
 
 T = TypeVar("T")
 
@@ -133,6 +133,7 @@ class Sign(Protocol):
         """*claims* as a signed compact JWT whose header says *typ*."""
 
 
+@hiding("jwt")
 class UpstreamJwt(NamedTuple):
     """A JWT made for an API out of a token that was judged. Times are Unix seconds.
 

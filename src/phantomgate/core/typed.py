@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-__all__ = ["NamedTuple", "Protocol"]
+__all__ = ["NamedTuple", "Protocol", "hiding"]
 
 if TYPE_CHECKING:
-    from typing import NamedTuple, Protocol
+    from collections.abc import Callable
+    from typing import NamedTuple, Protocol, TypeVar
+
+    T = TypeVar("T", bound=tuple[object, ...])
 else:
     from operator import itemgetter
 
@@ -60,3 +63,17 @@ else:
 
         def __getnewargs__(self):
             return tuple(self)
+
+
+def hiding(*names: str) -> Callable[[type[T]], type[T]]:
+    """Keeps the fields *names* of a tuple, tokens and the like, out of what it shows of itself: `field(repr=False)`."""
+
+    def quiet(kind: type[T]) -> type[T]:
+        def shown(self: T) -> str:
+            told = zip(kind._fields, self, strict=True)  # type: ignore[attr-defined]  # `T` can't say "a NamedTuple"
+            return f"{kind.__name__}({', '.join(f'{name}={value!r}' for name, value in told if name not in names)})"
+
+        kind.__repr__ = shown  # type: ignore[method-assign, assignment]
+        return kind
+
+    return quiet

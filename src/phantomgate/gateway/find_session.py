@@ -17,7 +17,7 @@ from phantomgate.core.errors import Reason, Refused, Unreadable
 from phantomgate.core.model import Credential, Headers, Request
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import Find
-from phantomgate.core.typed import NamedTuple
+from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.gateway.remembering import remembering
 from phantomgate.oauth.bearer import is_token
 from phantomgate.session.cookies import CookieNames, read_cookies, read_value
@@ -48,6 +48,7 @@ class SessionRules:
     """Methods that change nothing: they need neither an Origin nor the CSRF token."""
 
 
+@hiding("at", "csrf")
 class _Cookies(NamedTuple):
     """What the Cookie fields of a request hold of ours, sealed."""
 
@@ -55,6 +56,7 @@ class _Cookies(NamedTuple):
     csrf: str | None
 
 
+@hiding("session_id")
 class _Session(NamedTuple):
     credential: Credential
     session_id: bytes

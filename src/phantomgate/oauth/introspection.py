@@ -13,7 +13,7 @@ from typing import Any, Literal, NoReturn, TypeAlias
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import HttpCall, HttpReply
-from phantomgate.core.typed import NamedTuple
+from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.form import form_body
@@ -35,6 +35,7 @@ _ACCEPT: Mapping[str, str] = {"jwt": "application/jwt", "json": "application/jso
 _JWT_MEMBERS = frozenset(("phantom_token", "jwt"))
 
 
+@hiding("jwt", "claims", "stated")
 class Introspected(NamedTuple):
     """What the server said of an active token. `freshness` is in seconds, None when it did not say.
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
-from phantomgate.core.typed import NamedTuple
+from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.oauth.jwks import KeySet
 from phantomgate.oauth.jws import MAX_BYTES, verify_jws
 from phantomgate.oauth.jwt_rules import Rules
@@ -17,6 +17,7 @@ from phantomgate.oauth.quoting import why
 from phantomgate.oauth.strict_json import read_object
 
 
+@hiding("header", "claims")
 class Verified(NamedTuple):
     """What the issuer says, and nobody else could have."""
 

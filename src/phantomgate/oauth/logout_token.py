@@ -11,7 +11,7 @@ from typing import Any
 
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.purge import Purge
-from phantomgate.core.typed import NamedTuple
+from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.oauth.claims import read_time
 from phantomgate.oauth.jose_header import Header
 from phantomgate.oauth.jwt_rules import (
@@ -34,6 +34,7 @@ MAX_AGE = 300.0
 """Seconds: how old a logout token may be, and so for how long its `jti` must be remembered at least."""
 
 
+@hiding("sub", "sid", "jti")
 class Ended(NamedTuple):
     """Whose session is over: that of the server's session `sid`, else all of `sub` that began before `at`."""
 

@@ -15,7 +15,7 @@ from hashlib import sha256
 
 from phantomgate.core.errors import Refused
 from phantomgate.core.pattern import pattern
-from phantomgate.core.typed import NamedTuple
+from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.oauth.claims import read_time
 from phantomgate.oauth.jws import MAX_BYTES
 from phantomgate.oauth.unverified import read_unverified
@@ -25,6 +25,7 @@ _HALF = pattern(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+")
 _HASH = pattern(r"[A-Za-z0-9+/]{43}=?|[A-Za-z0-9_-]{43}=?")
 
 
+@hiding("key", "half")
 class Pushed(NamedTuple):
     """What the authorization server has pushed: under which key, which part of the JWT, and its `exp` (Unix time)."""
 

@@ -21,7 +21,10 @@ def read_object(data: bytes) -> dict[str, Any]:
     Raises ValueError for anything that is not UTF-8, not one object, has a key twice, a number that is not finite,
     an unpaired surrogate, or more than 16 levels.
     """
-    text = data.decode("utf-8")  # UnicodeDecodeError is a ValueError
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError:  # which shows all that it could not read
+        raise ValueError("not UTF-8") from None
     if text.count("[") + text.count("{") > MAX_DEPTH:
         _check_depth(text)
     try:
@@ -35,8 +38,15 @@ def read_object(data: bytes) -> dict[str, Any]:
     if not isinstance(value, dict):
         raise ValueError(f"a JSON {type(value).__name__}, want an object")
     if "\\" in text:  # "\ud800" parses, and blows up later in whoever encodes it; UTF-8 itself can't carry one
-        json.dumps(value, ensure_ascii=False).encode("utf-8")  # UnicodeEncodeError is a ValueError
+        _check_surrogates(json.dumps(value, ensure_ascii=False))
     return value
+
+
+def _check_surrogates(text: str) -> None:
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:  # as above
+        raise ValueError("half a surrogate pair in JSON") from None
 
 
 def _check_depth(text: str) -> None:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.nouns import dataclass
 from phantomgate.core.ports import HttpCall, HttpReply
-from phantomgate.core.typed import NamedTuple
+from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.oauth.claims import check_unbound, read_time
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.replies import bad_answer, read_jwt
@@ -49,6 +49,7 @@ class ExchangeRules:
         return tuple((name, value) for name, value in (("resource", placed), ("audience", named)) if value)
 
 
+@hiding("jwt")
 class Exchanged(NamedTuple):
     """The JWT that goes upstream, and until when (Unix time)."""
 

@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable
 from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Token
 from phantomgate.core.ports import Cache, Clock, Http, Once, UpstreamJwt
-from phantomgate.core.typed import NamedTuple, Protocol
+from phantomgate.core.typed import NamedTuple, Protocol, hiding
 from phantomgate.oauth.client_auth import ClientAuth
 from phantomgate.oauth.token_endpoint import TokenRefused
 from phantomgate.oauth.token_exchange import Exchanged, ExchangeRules, exchange_request, read_exchange, refusal
@@ -159,6 +159,7 @@ class Exchange:
         self._refused[key] = self.ticks() + self.refused_seconds, no
 
 
+@hiding("jwt")
 class _Kept(NamedTuple):
     """A JWT as it is kept; times are Unix seconds."""
 

@@ -2,6 +2,7 @@
 
 Rule: nothing that is remembered is believed before it was looked what others have purged in the last half second. A
 store that can't be asked is no reason to refuse; then what is remembered ends with its own time, as without purges.
+Unless it could never be asked since we started, and whoever runs this wants nobody let in before: see `Knowing`.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
-from phantomgate.core.errors import Refused
+from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Token
 from phantomgate.core.ports import Clock, Notes, Once, Resolver
 from phantomgate.core.purge import read_note
@@ -21,6 +22,7 @@ SKEW = 60.0
 """Seconds by which the store's clock and ours may differ."""
 MOST_ROUNDS = 128
 """How often the store is asked in one look, a thousand notes each: it keeps fewer, unless it is broken."""
+UNHEARD = "what was purged before the start isn't known: the store of [redis] could not be asked yet"
 _NEWS = b"what was purged"
 
 
@@ -56,6 +58,7 @@ class Hearing:
         self.forged = forged
         self._newest = f"{max(int((now() - seconds - SKEW) * 1000), 0)}-0"
         self._again_at = float("-inf")
+        marks.unheard = True
 
     async def resolve(self, credential: Credential, route: Route) -> Token:
         """As *inner* does, with what others have purged in mind. Raises Refused."""
@@ -72,6 +75,8 @@ class Hearing:
                 self._newest = name
                 self._hear(name, note)
             if not news:
+                if news is not None:
+                    self.marks.unheard = False
                 break
         self._again_at = self.ticks() + LOOK_EVERY
 
@@ -84,3 +89,21 @@ class Hearing:
                     self.marks.put(mark._replace(seconds=seconds))
         except (ValueError, OverflowError):  # a name of more digits than a time has
             self.forged()
+
+
+class Knowing:
+    """A resolver around *inner* that lets nobody in while *marks* may lack what was purged before we started.
+
+    Not even those whose server says now that they are active: a token or session that was purged stays over whatever it
+    says. A class only because both stay together.
+    """
+
+    def __init__(self, inner: Resolver, marks: Marks) -> None:
+        self.inner = inner
+        self.marks = marks
+
+    async def resolve(self, credential: Credential, route: Route) -> Token:
+        """As *inner* does. Raises Refused, and Unavailable before it is known what was purged."""
+        if self.marks.unheard:
+            raise Unavailable(UNHEARD, reason=Reason.PURGES_UNHEARD)
+        return await self.inner.resolve(credential, route)

@@ -35,6 +35,8 @@ class Marks:
     def __init__(self, *, ticks: Clock, secret: bytes = b"", others: tuple[bytes, ...] = (), most: int = MOST) -> None:
         self.live = False
         """Whether there are any; nothing else need be looked at when there are not."""
+        self.unheard = False
+        """Whether there may be others, of before we started, that we could not be told of yet."""
         self.heard = 0
         self._ticks = ticks
         self._secrets = (*others, secret)

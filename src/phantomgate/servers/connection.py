@@ -17,6 +17,7 @@ import httptools
 from phantomgate.adapters.limits import too_large
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Allow, Decision, Headers
+from phantomgate.core.typed import hiding
 from phantomgate.servers.listening import peer_of
 from phantomgate.servers.rendering import Endpoint, Rendering, closing
 from phantomgate.servers.trampoline import continued
@@ -29,13 +30,13 @@ MAX_BODY_BYTES = 64 << 20  # nobody has to send us a body; a gateway that does i
 LINGER_SECONDS = 2.0
 
 
+@hiding("url")
 class Asked(NamedTuple):
-    """One request off the wire, before anything has been made of it."""
+    """One request off the wire, before anything has been made of it. *goes_on*: the connection is kept for another."""
 
     url: bytes
     headers: Headers
     goes_on: bool
-    """Whether the connection is kept for another request."""
     method: bytes
     problem: Refused | None
 

@@ -37,8 +37,8 @@ class Heard(NamedTuple):
 
 
 class Fleet:
-    """Who has to know of purges. Its state: the newest note that was read, which are our own, the last purges, and the
-    secrets.
+    """Who has to know of purges. Its state: the newest note that was read, which are our own, the last purges, the
+    secrets, and whether there is something of before we started that we have not heard (`unheard`).
 
     *tell* tells the workers and says whether all have confirmed; *notes* is what machines share, and *secret* theirs;
     whoever goes by one of *others* is heard, too.
@@ -64,6 +64,8 @@ class Fleet:
         self._others = others
         self._now = now
         self._log = log
+        self.unheard = notes is not None
+        self._complained = False
         self._newest = "0"
         self._ours: set[str] = set()
         self._last: deque[Heard] = deque(maxlen=SHOWN)
@@ -103,6 +105,7 @@ class Fleet:
             if more is None and looks <= 0:
                 detail = "the store can't be asked; what was purged before is heard of when it can be"
                 self._log.say(Level.WARNING, "purges_unheard", detail=detail)
+                self._complained = True
                 return False
             if more is None:
                 looks -= 1
@@ -127,6 +130,8 @@ class Fleet:
         """
         notes = self._notes
         if notes is None:
+            if self.unheard:
+                await self._all_heard()
             return False
         news = await notes.news(self._newest, patient=True)
         if news is None:
@@ -146,7 +151,16 @@ class Fleet:
                 continue
             if marks:
                 self._note(marks, "machine", everywhere=await self._tell(marks))
+        if not news and self.unheard:
+            await self._all_heard()
         return bool(news)
+
+    async def _all_heard(self) -> None:
+        """Everything of before we started was heard, and each worker has been told of it; now they are told so."""
+        self.unheard = False
+        if self._complained:
+            self._log.say(Level.INFO, "purges_heard")
+        await self._tell([])
 
     def _read(self, note: bytes) -> list[Mark]:
         return read_note(note, self._secret, self._before, *self._others)

@@ -50,6 +50,16 @@ class Ears:
         self.fleet.adopt(_notes(wired), wired.digests, mark_seconds(settings), wired.other_digests)
         self.purges.adopt(_purges(settings, wired, self.fleet, self.environ, self.log))
 
+    @property
+    def unheard(self) -> bool:
+        """As `Hearing.unheard`."""
+        return self.fleet.unheard
+
+    @property
+    def refuses(self) -> bool:
+        """As `Hearing.refuses`."""
+        return self.fleet.unheard and self.settings.revocation.unheard == "refuse"
+
     def told(self) -> list[dict[str, Any]]:
         """As `Hearing.told`."""
         return self.fleet.told()

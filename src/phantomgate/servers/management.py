@@ -42,6 +42,11 @@ class State(Protocol):
         """How changes of the settings went: `succeeded`, `failed`, `good_since`, `trouble`; empty where none may be."""
         ...
 
+    @property
+    def unheard(self) -> bool:
+        """Whether what was purged before the start isn't known yet."""
+        ...
+
     def unready(self) -> dict[str, str]:
         """Why requests should go elsewhere, empty when they shouldn't: `reason`, and what to do about it."""
         ...
@@ -182,6 +187,9 @@ class _Counted(Collector):
         yield from _of_reloads(self._state.reloads)
         yield GaugeMetricFamily(
             "phantomgate_ready", "1 when /readyz says so, else 0.", 0 if self._state.unready() else 1
+        )
+        yield GaugeMetricFamily(
+            "phantomgate_purges_unheard", "1 until what was purged before the start is known.", self._state.unheard
         )
         build = GaugeMetricFamily("phantomgate_build_info", "1, with the version.", labels=("version", "python"))
         build.add_metric((__version__, platform.python_version()), 1)

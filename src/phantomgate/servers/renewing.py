@@ -129,9 +129,11 @@ def adopting(adopt: Callable[[Wired], None]) -> Callable[[Wired], None]:
 
 
 def purging(marks: Marks) -> Callable[[Message], None]:
-    """Believes nothing any more that the marks in a message are about, nor in those by the *digests* of before."""
+    """Believes nothing any more that the marks in a message are about, nor in those by the *digests* of before; and
+    knows whether there are others of before we started (*unheard*)."""
 
     def purge(message: Message) -> None:
+        marks.unheard = message.get("unheard", marks.unheard)
         for one in message.get("digests", ()):
             marks.know(bytes.fromhex(one))
         for mark in message.get("marks", ()):

@@ -22,6 +22,7 @@ from phantomgate.config.settings import Settings
 from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
 from phantomgate.core.purge import Mark, Purge
+from phantomgate.resolvers.hearing import UNHEARD
 from phantomgate.servers.addresses import LISTEN, bind_others
 from phantomgate.servers.complaints import log_what_others_say
 from phantomgate.servers.management import management
@@ -48,6 +49,16 @@ class Hearing(Protocol):
 
     async def purge(self, purges: Sequence[Purge]) -> bool:
         """Whether everybody knows of what the OAuth agent says is over, or can."""
+        ...
+
+    @property
+    def unheard(self) -> bool:
+        """Whether what was purged before we started isn't known yet."""
+        ...
+
+    @property
+    def refuses(self) -> bool:
+        """Whether nobody is let in until it is."""
         ...
 
     def told(self) -> list[dict[str, Any]]:
@@ -176,6 +187,11 @@ class Run:
         """As `management.State`."""
         return [] if self.hearing is None else self.hearing.told()
 
+    @property
+    def unheard(self) -> bool:
+        """As `management.State`."""
+        return self.hearing is not None and self.hearing.unheard
+
     def unready(self) -> dict[str, str]:
         """As `management.State`."""
         if self.supervisor.draining.is_set():
@@ -184,6 +200,8 @@ class Run:
             return {"reason": "no_worker", "detail": "no worker accepts connections; the log says why"}
         if self.agent is not None and not self.agent.ready:
             return {"reason": "no_worker", "detail": "the OAuth agent accepts no connections; the log says why"}
+        if self.hearing is not None and self.hearing.refuses:
+            return {"reason": "purges_unheard", "detail": UNHEARD}
         if not self.seen:
             return {"reason": "authorization_server", "detail": self.trouble}
         return {}
@@ -210,7 +228,8 @@ class Run:
             **({"agent": plan.agent_listen.name} if plan.agent_listen is not None else {}),
         )
         if plan.hear is not None:
-            self.hearing = await plan.hear(self.supervisor.purge)
+            hearing = self.hearing = await plan.hear(self.supervisor.purge)
+            self.supervisor.unheard = lambda: hearing.unheard
             if self.agent is not None:
                 self.agent.purged = self.hearing.purge
         beside = [loop.create_task(self._probe_until_seen())]

@@ -73,6 +73,8 @@ class Supervisor:
         self._prepared: set[Channel | None] = set()
         self.purged: Callable[[Sequence[Purge]], Awaitable[bool]] | None = None
         """Who is told of what workers say is over, and says whether everybody knows."""
+        self.unheard: Callable[[], bool] = lambda: False
+        """Whether what was purged before we started isn't known yet; workers are told with every purge."""
         self._telling: set[asyncio.Task[None]] = set()
 
     @property
@@ -167,7 +169,7 @@ class Supervisor:
         now = self._ticks()
         told = [one for one in self._purged if now < one[0]] + [(now + mark.seconds, mark) for mark in marks]
         self._purged = told[-MOST_MARKS:]
-        message = {"do": "purge", "marks": [write_mark(mark) for mark in marks]}
+        message = {"do": "purge", "marks": [write_mark(mark) for mark in marks], "unheard": self.unheard()}
         asked = [self._send(worker, worker.channel, message) for worker in self.workers if worker.channel is not None]
         return not asked or not (await asyncio.wait(asked, timeout=seconds))[1]
 
@@ -224,9 +226,8 @@ class Supervisor:
         process, channel = await worker.start(self._environ)
         now = self._ticks()
         marks = [write_mark(mark) for until, mark in self._purged if now < until]
-        channel.send(
-            {**worker.crew.start, "do": "serve", "worker": worker.number, "marks": marks, "waits": worker.waits}
-        )
+        told = {"marks": marks, "unheard": self.unheard(), "waits": worker.waits}
+        channel.send({**worker.crew.start, "do": "serve", "worker": worker.number, **told})
         if worker.leaving.is_set():
             channel.send({"do": "drain", "seconds": worker.seconds})
         overtime = asyncio.create_task(self._end_overtime(worker))
