@@ -58,7 +58,7 @@ class Phantomgate:
     def metric(self, name: str, **labels: str) -> float:
         """The sum of a metric's values over all that *labels* don't name."""
         wanted = [f'{label}="{value}"' for label, value in labels.items()]
-        lines = ask(self.manage, "/metrics").body.decode().splitlines()
+        lines = ask(self.manage, "/metrics", host="127.0.0.1").body.decode().splitlines()
         return sum(
             float(line.rpartition(" ")[2])
             for line in lines
