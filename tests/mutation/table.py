@@ -410,7 +410,7 @@ MUTATIONS = [
     Mutation("a clock that is ahead", "agent/ending.py", "person.began <= float(at) + _APART", "person.began <= float(at)", AGENT),
     Mutation("a session without its refresh cookie", "agent/login.py", "await self.endings.check(brought.person or Person(at.session_id, self.now()))", "await self.endings.check(brought.person or Person(b'', 0.0))", AGENT),
     Mutation("keys before the refresh token", "agent/refresh.py", "            await self.server.ready()\n", "            pass\n", AGENT + ON_LAMBDA),
-    Mutation("the longest a session lasts", "agent/ending.py", "if person.session_id and age >= self.longest:", "if False:", AGENT),
+    Mutation("the longest a session lasts", "agent/ending.py", "if person.session_id and age >= (longest := await self.lasting.limit(person.began)):", "if False:", AGENT),
     Mutation("later sessions of a user stay", "agent/ending.py", "if at is not None and person.began <= float(at) + _APART:", "if at is not None:", AGENT),
     Mutation("PKCE by S256", "oauth/authorization.py", 'sha256(code_verifier.encode("ascii")).digest()', 'code_verifier.encode("ascii")', AGENT),
     Mutation("parameters that protect a login", "oauth/authorization.py", "not OURS.isdisjoint(names) or ", "", AGENT),

@@ -96,6 +96,7 @@ def test_metrics_have_the_names_and_labels_that_dashboards_rely_on(service):
         "phantomgate_in_flight",
         "phantomgate_workers",
         "phantomgate_worker_restarts_total",
+        "phantomgate_purges_unheard",
         "phantomgate_ready",
         "phantomgate_reloads_total",
         "phantomgate_reload_last_success_timestamp_seconds",
