@@ -39,10 +39,10 @@ servers: $(VENV)/.dev
 test: $(VENV)/.dev servers  ## the whole test suite, on every core
 	@$(BIN)/python -m pytest -n auto $(ARGS)
 
-PYTHONS ?= $(shell { for version in 3.12 3.13 3.14; do command -v python$$version; done; ls -d "$$(pyenv root)"/versions/3.1[2-4]*/bin/python3; } 2>/dev/null)
+PYTHONS ?= $(shell { for version in 3.14 3.13 3.12; do command -v python$$version; done; ls -dr "$$(pyenv root)"/versions/3.1[2-4]*/bin/python3; } 2>/dev/null)
 ALIKE := tests --ignore=tests/interop --ignore=tests/chaos --ignore=tests/mutation --ignore=tests/demo
 
-pythons:         ## the suite without real gateways on other Pythons: PYTHONS="/path/to/python3.13 ..."; ARGS="tests/backends" for a part
+pythons:         ## the suite without real gateways on other Pythons: PYTHONS="/path/to/python3.13 ..."; ARGS="tests/backends" for a part; ONE=1: the newest
 	@for python in $(PYTHONS); do \
 	  version=$$($$python -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null) || continue; \
 	  case " $$seen " in *" $$version "*) continue;; esac; seen="$$seen $$version"; venv=.cache/python$$version; \
@@ -53,6 +53,7 @@ pythons:         ## the suite without real gateways on other Pythons: PYTHONS="/
 	    $$venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e . && \
 	    cp requirements/dev.txt $$venv/installed.txt; } || exit 1; \
 	  $$venv/bin/python -m pytest -q -n auto $(if $(ARGS),$(ARGS),$(ALIKE)) || exit 1; \
+	  $(if $(ONE),break;) \
 	done; test -n "$$seen" || echo "no Python of another version here: make pythons PYTHONS=/path/to/python3.13"
 
 interop: $(VENV)/.dev servers  ## the real servers alone, and the tables in docs/reference of what ran
