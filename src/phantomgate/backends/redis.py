@@ -32,9 +32,9 @@ TRIAL_SECONDS = 0.25
 """How long the first command may take, or the first after a failure: it may have to connect and find the server."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
 """Seconds for which the store is left alone after a failure: doubled each time until it is counted on again."""
-PROVEN = 10
-"""It is, once it has been well for so many times as long as it was left alone: until then it has not recovered, and one
-that is now slow, now well, isn't waited for by many every time."""
+PROVEN, UNPROVEN_PAUSE = 10, 0.5
+"""It is, once it has been well for so many times as long as it was left alone: one that is now slow, now well, isn't
+waited for by many every time. But it is left alone for no longer than so many seconds if it has answered in between."""
 NOTES_SECONDS, NOTES_PAUSE = 1.0, 1.0
 """The same for purges, which no request waits for: how long they may take at least, and the longest pause."""
 FULL_EVERY = 60.0  # seconds between two log lines about a store that has no room
@@ -221,7 +221,7 @@ class RedisStore:
             return  # one of several that failed together
         if self._good and now - self._good_since >= PROVEN * self._pause:
             self._pause = 0.0
-        self._pause = min(max(2 * self._pause, FIRST_PAUSE), LONGEST_PAUSE)
+        self._pause = min(max(2 * self._pause, FIRST_PAUSE), UNPROVEN_PAUSE if self._good else LONGEST_PAUSE)
         self._good = False
         self._failed_at, self._again_at = now, now + self._pause
 
