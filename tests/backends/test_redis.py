@@ -11,6 +11,7 @@ import pytest
 from certificates import Authority
 from phantomgate.backends import redis
 from phantomgate.backends.blocking import finish
+from phantomgate.backends.redis_cluster import Cluster
 from phantomgate.resolvers.shared import SharedCounts
 from phantomgate.testing import FakeClock
 from redis_servers import faulty, free_port, join, servers, until_watched, watching
@@ -190,6 +191,38 @@ def test_a_cluster_that_answers_while_we_are_busy_is_not_late(cluster):
         return found
 
     assert b"mine" == asyncio.run(busy())
+
+
+def test_a_client_with_a_connection_that_was_reset_is_given_up_for_another():
+    """uvloop raises RuntimeError for a handle that is closed, and redis-py keeps such a connection for the next."""
+
+    class Client:
+        def __init__(self, number):
+            self.number, self.closed = number, False
+
+        async def execute_command(self, *command):
+            await asyncio.sleep(0)
+            if not self.number:
+                raise RuntimeError("the handler is closed")
+            return b"%d" % self.number
+
+        async def aclose(self):
+            self.closed = True
+
+    made = []
+
+    def make():
+        made.append(Client(len(made)))
+        return made[-1]
+
+    async def used():
+        cluster = Cluster(make)
+        first = await asyncio.gather(*(cluster.act(("GET", "mine"), 5.0) for _ in range(3)), return_exceptions=True)
+        then = [await cluster.act(("GET", "mine"), 5.0) for _ in range(3)]
+        await cluster.close()
+        return [type(no).__name__ for no in first], then, [one.closed for one in made]
+
+    assert (["ConnectionError"] * 3, [b"1"] * 3, [True, True]) == asyncio.run(used())
 
 
 def test_sentinels_and_a_server_that_dies(make):

@@ -10,16 +10,17 @@ cluster +cluster|slots, +cluster|shards, +readonly and +command.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+import functools
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
 from typing import Any, Literal, TypeAlias
 
 import redis
 import redis.asyncio
 from redis.backoff import NoBackoff
 
-from phantomgate.backends.redis_line import Lines, once_read
+from phantomgate.backends.redis_cluster import Cluster
+from phantomgate.backends.redis_line import Lines
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import Clock
 from phantomgate.core.typed import Protocol
@@ -33,8 +34,8 @@ TRIAL_SECONDS = 0.25
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
 """Seconds for which the store is left alone after a failure: doubled each time until it is counted on again."""
 PROVEN, UNPROVEN_PAUSE = 10, 0.5
-"""It is, once it has been well for so many times as long as it was left alone: one that is now slow, now well, isn't
-waited for by many every time. But it is left alone for no longer than so many seconds if it has answered in between."""
+"""It is, once it has been well for so many times as long as it was left alone, so that not many wait for one that is
+now slow, now well; which is left alone for so many seconds at most."""
 NOTES_SECONDS, NOTES_PAUSE = 1.0, 1.0
 """The same for purges, which no request waits for: how long they may take at least, and the longest pause."""
 FULL_EVERY = 60.0  # seconds between two log lines about a store that has no room
@@ -240,19 +241,19 @@ def _why(no: Exception) -> str:
 def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Awaitable[None]]]:
     """What runs commands on an event loop, and what ends it. One connection carries all; to a cluster, *connections* to
     each node at the most, with one command at a time."""
+    # *seconds* are all; its own cost a task each, and on Python 3.11 swallow a cancellation now and then
+    make = functools.partial(_client, place, connections, redis.asyncio, {"socket_timeout": None})
+    if place.mode == "cluster":
+        cluster = Cluster(make)
+        return cluster.act, cluster.close
     made: list[Any] = []
     lines: list[Lines] = []
 
     async def act(command: Sequence[Any], seconds: float) -> Any:
         if not made:
-            # *seconds* are all; its own cost a task each, and on Python 3.11 swallow a cancellation now and then
-            made.append(_client(place, connections, redis.asyncio, {"socket_timeout": None}))
-            if place.mode != "cluster":
-                lines.append(Lines(made[0].connection_pool))
-        if lines:
-            return await lines[0].act(command, seconds)
-        async with _time(seconds):  # and the connection is closed: a late answer is nobody's
-            return await made[0].execute_command(*command)
+            made.append(make())
+            lines.append(Lines(made[0].connection_pool))
+        return await lines[0].act(command, seconds)
 
     async def close() -> None:
         for line in lines:
@@ -262,23 +263,6 @@ def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Await
             await one.aclose()
 
     return act, close
-
-
-@asynccontextmanager
-async def _time(seconds: float) -> AsyncIterator[None]:
-    """`asyncio.timeout`, but not for an answer that was there in time, while we were busy with something else."""
-    loop = asyncio.get_running_loop()
-    async with asyncio.timeout(None) as limit:
-
-        def is_late() -> None:
-            with suppress(RuntimeError):  # it has ended meanwhile
-                limit.reschedule(loop.time())
-
-        late = loop.call_later(seconds, once_read, is_late)
-        try:
-            yield
-        finally:
-            late.cancel()
 
 
 def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Callable[[], Awaitable[None]]]:
