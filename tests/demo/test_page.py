@@ -116,7 +116,8 @@ def test_the_page_leads_to_the_second_story(visitor):
     expect(page.locator("#who-name")).to_have_text("Ann Example")
     expect(page.locator("#upstream")).to_contain_text("Bearer eyJ")
     visitor.looks_right()
-    page.get_by_role("button", name="Log out").click()
+    with page.expect_navigation(url=visitor.demo.app_url + "/"):  # by way of the authorization server
+        page.get_by_role("button", name="Log out").click()
     expect(page.locator("#outside")).to_be_visible()
 
 

@@ -101,11 +101,12 @@ class Visitor:
     def log_out(self, page=None):
         """Here and at the authorization server, and back."""
         page = page or self.page
-        self.press("Log out", page)
-        if not self.world.server.development:
-            page.wait_for_url(f"{self.world.server.issuer}/**")
-            page.get_by_role("button", name="Yes, sign me out").click()
-        page.wait_for_url(f"{self.world.origin}/")
+        # The app says that nobody is in before it leaves, so its address alone doesn't tell that it is back.
+        with page.expect_navigation(url=f"{self.world.origin}/"):
+            self.press("Log out", page)
+            if not self.world.server.development:
+                page.wait_for_url(f"{self.world.server.issuer}/**")
+                page.get_by_role("button", name="Yes, sign me out").click()
         self.outside(page)
 
     def inside(self, page=None):
