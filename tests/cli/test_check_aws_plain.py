@@ -114,6 +114,15 @@ def test_a_weakened_copy_is_told_what_and_where(text, old, new, what, place, tmp
     assert (what, place) in [(check, place) for _, check, place in found(said)]
 
 
+@pytest.mark.parametrize("target", ['!Sub "integrations/${Other}"', "!ImportValue leads"])
+def test_an_integration_of_another_template_is_to_be_given_too(target, tmp_path, capsys):
+    _, said = check(tmp_path, capsys, HTTP.replace('!Sub "integrations/${Leads}"', target))
+
+    assert ["give the template that has its integration to --aws too, in one with the API"] * 2 == [
+        one["change"] for one in said["findings"]
+    ]
+
+
 def test_a_route_that_is_open_and_meant_says_so(tmp_path, capsys):
     meant = REST.replace("  Get:\n", "  Get:\n    Metadata: {phantomgate: {open: true}}\n")
     open_ = meant.replace("AuthorizationType: CUSTOM", "AuthorizationType: NONE")
