@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aws_templates import ALLOWED, EVENTS, FUNCTION, HTTP, REST, SWAGGER, WEBSOCKET
+from aws_templates import ALLOWED, EVENTS, FUNCTION, HTTP, REST, SAM_SOCKET, SWAGGER, WEBSOCKET
 from phantomgate.cli.main import main
 from sealed import KEY
 
@@ -28,7 +28,7 @@ def found(said: dict) -> list[tuple[str, str, str]]:
     return [(one["kind"], one["check"], one["place"]) for one in said["findings"]]
 
 
-@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS, SWAGGER])
+@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS, SWAGGER, SAM_SOCKET])
 def test_a_good_one_has_nothing_to_say(text, tmp_path, capsys):
     code, said = check(tmp_path, capsys, text)
 

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from aws_templates import ALLOWED, EVENTS, FUNCTION, HTTP, REST, SWAGGER, WEBSOCKET
+from aws_templates import ALLOWED, EVENTS, HTTP, REST, SAM_SOCKET, SWAGGER, WEBSOCKET
 from phantomgate.cli.main import main
 
 SECURE = "Parameters: {Secure: {Type: String}}\nConditions: {IsSecure: !Equals [!Ref Secure, 'yes']}\n"
@@ -60,16 +60,6 @@ REST_EVENTS = EVENTS.replace(
     "  Api: {Auth: {Authorizers: {Gate: {FunctionArn: !GetAtt Gate.Arn, Identity: {ReauthorizeEvery: 60}}}}}\n"
     "  HttpApi:\n",
 )
-SAM_SOCKET = f"""\
-Transform: AWS::Serverless-2016-10-31
-Resources:
-{FUNCTION.replace("AWS::Lambda::Function", "AWS::Serverless::Function")}\
-  Api:
-    Type: AWS::Serverless::WebSocketApi
-    Properties:
-      Auth: {{AuthType: CUSTOM, AuthArn: !GetAtt Gate.Arn, IdentitySource: [route.request.header.Authorization]}}
-      Routes: {{$connect: {{FunctionArn: !Ref Chat}}}}
-"""
 LOG = "StageDescription: {AccessLogSetting: {Format: $context.authorizer.Authorization}}"
 WEAK = [  # (template, old, new, what is found)
     (REST, LIVE, url("!Ref Live") + LIVE, ("unsafe", "url-open", "Url.Properties.AuthType")),
@@ -129,7 +119,6 @@ WEAK = [  # (template, old, new, what is found)
      ("advice", "route-not-known", "Api.Properties.Routes.$connect")),
     (SECURE + EVENTS, "    Auth:\n", "    Auth: !If\n     - IsSecure\n     - {}\n     -\n",
      ("advice", "route-not-known", "Orders.Properties.Events.List")),
-    (SAM_SOCKET, "", "", None),
     (WEBSOCKET, "RouteKey: $connect,", "RouteKey: $connect, Target: !ImportValue Chat,", None),
     (SWAGGER, "            get:\n",
      ("            post: {x-amazon-apigateway-auth: {type: none}, x-amazon-apigateway-integration: {type: mock}}\n"
