@@ -186,3 +186,13 @@ Resources:
         Any: {{Type: HttpApi}}
         Timer: {{Type: Schedule, Properties: {{Schedule: rate(1 day)}}}}
 """
+SAM_SOCKET = f"""\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+{FUNCTION.replace("AWS::Lambda::Function", "AWS::Serverless::Function")}\
+  Api:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      Auth: {{AuthType: CUSTOM, AuthArn: !GetAtt Gate.Arn, IdentitySource: [route.request.header.Authorization]}}
+      Routes: {{$connect: {{FunctionArn: !Ref Chat}}}}
+"""
