@@ -45,6 +45,7 @@ BAD_DAYS = (
 AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
 SEVERAL = ("tests/agent/test_several_processes.py",)
 STATE = ("tests/backends/test_agent_state.py",)
+MARKED = ("tests/resolvers/test_marks.py",)
 ON_LAMBDA = ("tests/adapters/test_aws_agent.py", "tests/servers/test_agent_function.py")
 
 
@@ -474,4 +475,11 @@ MUTATIONS = [
     Mutation("the same files everywhere", "servers/supervisor.py", 'if said.get("print") != wanted:', "if False:", RELOAD),
     Mutation("purges by an older secret", "servers/overseeing.py", 'return {"digests": [one.hex() for one in retired]} if retired else {}', "return {}", ("tests/servers/test_purges.py",)),
     Mutation("what is shared by all it depends on", "config/issuing.py", "context = (*context, tools.prints(one, *times, without=_OURS))", "pass", ("tests/attacks/test_cache_shared.py",)),
+    Mutation("a prefix of an issuer that takes JWTs only", "resolvers/by_issuer.py", "if one.takes_opaque and one.prefix)", "if one.prefix)", ("tests/resolvers/test_by_issuer.py",)),
+    Mutation("the first trouble of several", "resolvers/by_issuer.py", "trouble = trouble or no", "trouble = no", ("tests/resolvers/test_by_issuer.py",)),
+    Mutation("each issuer is asked once", "resolvers/by_issuer.py", " if other is not one", "", ("tests/resolvers/test_by_issuer.py",)),
+    Mutation("the one mark of all ends", "resolvers/marks.py", "        serial, until = self._all\n        if now < until and token", "        serial, until = self._all\n        if token", MARKED),
+    Mutation("marks that are over make room", "resolvers/marks.py", "            self._kinds[kind] = {name: mark", "            _ = {name: mark", MARKED),
+    Mutation("cleared tokens are bounded", "resolvers/marks.py", "if len(cleared) >= CLEARED:", "if False:", MARKED),
+    Mutation("a secret that is known only now", "resolvers/marks.py", ", secret)\n        self._cleared = set()", ", secret)", MARKED),
 ]  # fmt: skip
