@@ -14,6 +14,7 @@ from collections.abc import Callable
 from typing import NamedTuple, Self
 
 from phantomgate.core.errors import Reason
+from ports import free_port
 
 DRIP_SECONDS = 0.02
 SLOW_SECONDS = 4.0
@@ -149,8 +150,7 @@ class FaultyServer:
 
 def closed_port() -> int:
     """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    return free_port()
 
 
 # -- what it does ---------------------------------------------------------------------------------------------------

@@ -160,7 +160,7 @@ def test_optimised_python_decides_alike():
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
     optimised, plain = json.loads(done.stdout), fault_gateway.verdicts()

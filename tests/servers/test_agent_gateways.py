@@ -15,7 +15,8 @@ from agent.serving import served
 from agent.test_end_to_end import APP, ENVIRON, TOML
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.clients import Client as Registered
-from redis_servers import free_port, servers
+from ports import free_port
+from redis_servers import servers
 from servers.process import SECRET, serving, settings
 
 TIMES = 12

@@ -25,7 +25,8 @@ from phantomgate.oauth.purge_call import HEADER, purge_signature
 from phantomgate.servers.fleet import Fleet, ended
 from phantomgate.servers.purges import Purges, purges
 from phantomgate.testing import FakeHttp
-from redis_servers import free_port, servers
+from ports import free_port
+from redis_servers import servers
 from servers.authorization import authorization_server
 from servers.process import serving, settings
 from tokens import NOW
