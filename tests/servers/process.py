@@ -49,11 +49,13 @@ class Serving:
     def until(self, true, seconds=120):
         """What *true()* is when it is something."""
         deadline = time.monotonic() + seconds
-        while not (found := true()):
-            if time.monotonic() > deadline or self.process.poll() is not None:
+        while True:
+            over = time.monotonic() > deadline or self.process.poll() is not None
+            if found := true():
+                return found
+            if over:
                 raise AssertionError(f"exit code {self.process.poll()}; {self.log.read_text()}")
             time.sleep(0.01)
-        return found
 
     @property
     def started(self):
