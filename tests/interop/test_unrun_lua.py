@@ -15,11 +15,12 @@ import yaml
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.needs import HERE, MODULES, command, needs
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
 from interop.stubbed import FAULTY, JWT, settings_file
 from interop.test_contract import arrived
 from phantomgate.cli.gateways.headers import look_alikes
 from phantomgate.cli.main import main
+from ports import free_port
 
 pytestmark = pytest.mark.interop
 
