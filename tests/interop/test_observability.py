@@ -126,7 +126,7 @@ def test_each_panel_of_the_dashboard_shows_something_of_a_service_that_is_watche
 
     try:
         with traffic(service):
-            service.until(scraped, seconds=40)
+            service.until(scraped)
             empty = {title for title, expr in EXPRESSIONS if not query(expr)}
         assert set() == empty
     finally:

@@ -168,6 +168,63 @@ def test_a_request_that_waited_for_a_refresh_is_not_sent_in_another_session(visi
     assert 1 == [call for _, call in ann.calls()].count("POST /api/orders")
 
 
+def test_a_late_list_is_not_drawn_over_a_later_one(visit):
+    ann = visit()
+    ann.log_in()
+    with late(ann.page, "**/api/orders") as held:
+        ann.press("Load again")
+        held()
+        ann.page.get_by_label("Order something").fill("A late bell")
+        ann.press("Order")
+        expect(ann.page.locator("#orders li").last).to_contain_text("A late bell")
+        held().fulfill(json={"orders": [], "received": {"headers": [], "jwt": {"claims": {"exp": 0}}}})
+        ann.rests()
+        expect(ann.page.locator("#orders li").last).to_contain_text("A late bell")
+
+
+def test_what_was_asked_in_one_session_is_not_drawn_in_another(visit):
+    ann = visit()
+    ann.log_in()
+    other = ann.tab()
+    with late(ann.page, "**/oauth-agent/userInfo") as held:
+        ann.page.reload()
+        held()
+        ann.log_out(other)
+        ann.outside()
+        ann.log_in(other)
+        ann.inside()
+        held().fulfill(json={"sub": "bob", "name": "Somebody else"})
+        ann.rests()
+        ann.inside()
+
+
+def test_a_late_word_about_who_is_in_is_not_the_last(visit):
+    ann = visit()
+    ann.log_in()
+    other = ann.tab()
+    with late(ann.page, "**/oauth-agent/login/end") as held:
+        ann.log_out(other)
+        held()
+        ann.log_in(other)
+        held().fulfill(json={"isLoggedIn": False, "handled": False})
+        ann.rests()
+        ann.inside()
+
+
+@contextmanager
+def late(page, url):
+    """The first request to *url* is not answered but given to the test, which answers as the server did then."""
+    held = []
+
+    def first():
+        until(lambda: held or page.wait_for_timeout(10), "the request")
+        return held[0]
+
+    page.route(url, lambda route: route.fallback() if held else held.append(route))
+    yield first
+    page.unroute(url)
+
+
 def test_the_app_works_by_keyboard_alone(ann):
     page = ann.page
     tab_to(page, "log-in")

@@ -46,7 +46,7 @@ class Serving:
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("}\n")]
         return [line for line in lines if event in (None, line["event"])]
 
-    def until(self, true, seconds=30):
+    def until(self, true, seconds=120):
         """What *true()* is when it is something."""
         deadline = time.monotonic() + seconds
         while not (found := true()):
