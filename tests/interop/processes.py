@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+_RESERVED: list[socket.socket] = []
 START_SECONDS = 120.0
 """For whatever is waited for: a slow machine is not a failure."""
 
@@ -79,13 +80,23 @@ def free_port() -> int:
     """A port that was free a moment ago, for servers that can't choose one and tell.
 
     It is none that the system gives away by itself (on Linux from 32768), or whatever else starts on this machine could
-    have it before the server does, and answer in its place.
+    have it before the server does, and answer in its place. Nor is it one that any test got whose process still lives.
     """
-    while True:
-        with socket.socket() as one, suppress(OSError):
-            one.bind(("127.0.0.1", random.randrange(10_000, 32_768)))
-            port: int = one.getsockname()[1]
-            return port
+    while not reserve(port := random.randrange(10_000, 32_768)):
+        pass
+    return port
+
+
+def reserve(port: int) -> bool:
+    """Whether *port* was free, and is for us alone from now on: among tests, also of other processes."""
+    name = socket.socket(socket.AF_UNIX)
+    with socket.socket() as one, suppress(OSError):
+        one.bind(("127.0.0.1", port))
+        name.bind(f"\0phantomgate test port {port}")  # in no file system, and gone with this process
+        _RESERVED.append(name)
+        return True
+    name.close()
+    return False
 
 
 def mortal() -> list[str]:
