@@ -18,7 +18,8 @@ import phantomgate as package
 from demo.visiting import PATIENCE
 from interop.needs import needs
 from interop.nginx_server import running
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
+from ports import free_port
 
 pytestmark = pytest.mark.interop
 

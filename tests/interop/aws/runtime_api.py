@@ -39,7 +39,7 @@ class RuntimeApi:
     def invoke(self, event: object) -> Outcome:
         """The outcome of *event*."""
         self.events.put(json.dumps(event).encode())
-        return self.outcomes.get(timeout=30)
+        return self.outcomes.get(timeout=120)
 
 
 @contextmanager
