@@ -214,6 +214,24 @@ def test_too_many_marks_become_one_that_has_everything_asked_again(drive, clock,
     assert 1 == sum(map(len, gate.marks._kinds.values())) + len(gate.marks._cleared) or gate.marks.live
 
 
+@pytest.mark.parametrize("kind", ["token", "sid"])
+def test_a_mark_is_over_in_its_own_time_whatever_others_last(drive, clock, gate, kind):
+    gate.purge(kind, seconds=100)
+    gate.purge("sub", "somebody", seconds=300)
+    with pytest.raises(Refused):
+        drive(gate())
+    clock.advance(100)
+    assert gate.marks.live
+    drive(gate())
+
+
+def test_marks_are_bounded(clock, gate):
+    gate.marks = Marks(ticks=clock.ticks, most=3)
+    for number in range(10):
+        gate.purge("sub", f"somebody {number}")
+    assert 3 >= sum(map(len, gate.marks._kinds.values()))
+
+
 def test_what_the_one_mark_says_of_everything_is_over_in_its_time(drive, clock, gate):
     gate.marks = Marks(ticks=clock.ticks, most=3)
     gate.restart()
