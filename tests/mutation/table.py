@@ -494,4 +494,6 @@ MUTATIONS = [
     Mutation("fields that make another request of it", FORWARD, '    "x-rewrite-url",\n', "", ("tests/gateway/test_find_and_forward.py",)),
     Mutation("our own fault is trouble with every rule", "gateway/reach.py", "status >= 500:", "status > 500:", ("tests/gateway/test_reach.py",)),
     Mutation("a made JWT is renewed before it is over", "gateway/upstream_jwt.py", "min(renew_at, expires_at)", "renew_at", ("tests/gateway/test_upstream_jwt.py",)),
+    Mutation("exp of what a wrapper stands for", "resolvers/verify.py", "expires_at=min(token.expires_at, wrapper.expires_at)", "expires_at=wrapper.expires_at", ("tests/resolvers/test_verify.py",)),
+    Mutation("freshness of what a wrapper stands for", "resolvers/verify.py", "fresh_until=min(token.fresh_until, wrapper.fresh_until)", "fresh_until=wrapper.fresh_until", ("tests/resolvers/test_verify.py",)),
 ]  # fmt: skip
