@@ -87,7 +87,9 @@ def test_what_pack_did_not_write_is_refused(record):
         unpack(record, fresh_until=7.0, issuer="as", source=Source.MEMORY)
 
 
-@pytest.mark.parametrize("text", [jwt(), ""], ids=["a JWT", "claims"])
+@pytest.mark.parametrize(
+    "text", [f"{jwt().rpartition('.')[0]}.{segment(bytes(64))}", jwt(), ""], ids=["segments", "text", "claims"]
+)
 def test_a_record_that_is_cut_off_or_of_another_version_is_none(text):
     made = Token(text, {"sub": "ann"}, frozenset(), NOW + 60.0, 60.0)
     record = pack(made)
