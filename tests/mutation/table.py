@@ -105,7 +105,7 @@ MUTATIONS = [
     Mutation("the form is encoded", "oauth/form.py", 'f"%{byte:02X}" for byte in range(256)', "chr(byte) for byte in range(256)", INT),
     Mutation("plus and space are two", "oauth/form.py", '"+" if byte == 0x20 else', "", INT),
     Mutation("client id and secret are encoded first", "oauth/client_auth.py", "{form_value(client_id)}:{form_value(secret)}", "{client_id}:{secret}", INT),
-    Mutation("the question is POST", READ, '        "POST",', '        "PUT",', INT),
+    Mutation("the question is POST", "oauth/client_auth.py", 'HttpCall("POST"', 'HttpCall("PUT"', INT),
     Mutation("no encoding is asked for", "backends/http_request.py", '"identity"', '"gzip"', INT),
     # -- the answer
     Mutation("the media type", READ, '    else:\n        bad_answer(f"Content-Type', '    elif False:\n        bad_answer(f"Content-Type', INT + props("introspection")),
