@@ -45,6 +45,7 @@ BAD_DAYS = (
 AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
 SEVERAL = ("tests/agent/test_several_processes.py",)
 STATE = ("tests/backends/test_agent_state.py",)
+HOP = ("tests/adapters/test_hops.py",)
 MARKED = ("tests/resolvers/test_marks.py",)
 ON_LAMBDA = ("tests/adapters/test_aws_agent.py", "tests/servers/test_agent_function.py")
 
@@ -506,4 +507,9 @@ MUTATIONS = [
     Mutation("nbf of a session's JWT", "resolvers/sealed.py", '("exp", "nbf")', '("exp",)', ("tests/resolvers/test_sealed.py",)),
     Mutation("another part of a split token", "resolvers/split.py", "if known is not None and known[0] == half:", "if known is not None:", ("tests/resolvers/test_split.py",)),
     Mutation("a record that is cut off", "resolvers/records.py", "if len(record) <= _HEAD.size + _LENGTHS.size:", "if False:", ("tests/resolvers/test_records.py",)),
+    Mutation("a second Connection field", HOPS, ' or b"connection" in headers.repeated', "", HOP),
+    Mutation("h2c without Connection, by fields", ADAPTER, '        if b"connection" in fields or b"upgrade" in fields:', '        if b"connection" in fields:', HOP),
+    Mutation("h2c without Connection, by the path", ADAPTER, 'request.headers.fields\n    if b"connection" in fields or b"upgrade" in fields:', 'request.headers.fields\n    if b"connection" in fields:', HOP),
+    Mutation("fields of one hop", HOPS, '        b"te",\n', "", HOP),
+    Mutation("what an exchange is judged by", ADAPTER, 'read_decide("auto" if source == "path" else source)', "read_decide(source)", ("tests/adapters/test_forward_auth.py",)),
 ]  # fmt: skip
