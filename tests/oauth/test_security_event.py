@@ -87,7 +87,7 @@ def test_an_event_that_isn_t_ours_ends_nothing(uri):
     "claims",
     [event(), event(sub_id={"format": "email", "email": "a@example"}), event(told=7), event(sub_id={"user": "alice"}),
      event(sub_id={"sub": 7}), event(sub_id={"session": {"id": 7}}), {"iat": NOW, "events": {}},
-     {"iat": NOW, "events": []}],
+     {"iat": NOW, "events": []}, {"iat": NOW, "events": [REVOKED]}, {"iat": NOW, "events": REVOKED}],
 )  # fmt: skip
 def test_one_of_ours_that_names_nobody_is_an_error(claims):
     with pytest.raises(ValueError):
