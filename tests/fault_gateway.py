@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
-from faults import FAULTS, FaultyServer, closed_port, good, with_fields
+from faults import FAULTS, PATIENT, FaultyServer, HurriedOnce, closed_port, good, with_fields
 from http_clients import family
 from phantomgate.backends import blocking
 from phantomgate.backends.memory import MemoryCache
@@ -58,10 +58,13 @@ def gateway(http: Http, once: Any, *, url: str = "https://as.example/introspect"
 
 @contextmanager
 def asking(name: str, url: str, timeout: float) -> Iterator[Any]:
-    """Decides the request with the back ends of the family called *name*, again and again, on one gateway."""
+    """Decides the request with the back ends of the family called *name*, again and again, on one gateway.
+
+    *timeout* is that of the first call.
+    """
     with family(name) as (drive, make):
         once = blocking.SingleFlight() if name == "blocking" else SingleFlight()
-        made = gateway(make(), once, url=url, timeout=timeout)
+        made = gateway(HurriedOnce(make(), timeout), once, url=url, timeout=PATIENT)
         yield lambda: drive(made.decide(request()))
 
 
@@ -72,7 +75,7 @@ def faulty(name: str) -> Iterator[tuple[FaultyServer, str, float]]:
     then_good = lambda peer: peer.serve(ACTIVE)  # noqa: E731 - a behaviour, as the server wants it
     with FaultyServer(fault.behave or good, then_good) as server:
         url = server.url if fault.behave else f"http://127.0.0.1:{closed_port()}/"
-        yield server, url, 5.0 if fault.in_time else 0.3
+        yield server, url, fault.seconds
 
 
 SLOTS = ("match", "find", "resolver", "first policy", "last policy", "forward", "observe", "new_id",

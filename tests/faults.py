@@ -11,9 +11,12 @@ import ssl
 import struct
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple, Self
 
 from phantomgate.core.errors import Reason
+from phantomgate.core.ports import Http, HttpCall, HttpReply
+from ports import free_port
 
 DRIP_SECONDS = 0.02
 SLOW_SECONDS = 4.0
@@ -149,8 +152,7 @@ class FaultyServer:
 
 def closed_port() -> int:
     """A port on which nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return listener.getsockname()[1]
+    return free_port()
 
 
 # -- what it does ---------------------------------------------------------------------------------------------------
@@ -233,6 +235,21 @@ def chunked(*pieces: bytes) -> bytes:
     return with_fields(b"Transfer-Encoding: chunked", body=b"".join(pieces))
 
 
+PATIENT = 60.0
+"""Seconds that a call may take that is to be answered: on a machine that is busy it may be some of them."""
+
+
+class HurriedOnce:
+    """*http*, whose first call has *seconds*, and all others have what a busy machine may need. State: was it made?"""
+
+    def __init__(self, http: Http, seconds: float) -> None:
+        self._http, self._seconds = http, seconds
+
+    async def send(self, call: HttpCall) -> HttpReply:
+        seconds, self._seconds = self._seconds, PATIENT
+        return await self._http.send(replace(call, timeout=seconds))
+
+
 class Fault(NamedTuple):
     """What a server does, and how the client must put it."""
 
@@ -243,6 +260,11 @@ class Fault(NamedTuple):
     """A part of the detail."""
     in_time: bool = True
     """Whether it shows before the deadline does."""
+
+    @property
+    def seconds(self) -> float:
+        """How long the call that meets it may take."""
+        return PATIENT if self.in_time else 0.3
 
 
 _LENGTH = b"Content-Length: 11"

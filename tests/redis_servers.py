@@ -16,17 +16,10 @@ from pathlib import Path
 import redis
 
 from interop.needs import command, needs
+from ports import free_port
 
-
-def free_port() -> int:
-    """One that is free, and so is that of the cluster's bus, which is ten thousand above."""
-    while True:
-        with socket.socket() as probe, socket.socket() as bus:
-            probe.bind(("127.0.0.1", 0))
-            port: int = probe.getsockname()[1]
-            with suppress(OSError, OverflowError):
-                bus.bind(("127.0.0.1", port + 10_000))
-                return port
+BUS = 10_000
+"""How far above a server's port a cluster's other servers speak to it."""
 
 
 def command_line(folder: Path, port: int, *options: str, sentinel: str = "") -> list[str]:
@@ -40,12 +33,12 @@ def command_line(folder: Path, port: int, *options: str, sentinel: str = "") -> 
 
 def join(ports: Sequence[int]) -> None:
     """Make a cluster of the servers on *ports*, started with `--cluster-enabled yes`, and wait until it is one."""
-    nodes = [redis.Redis(port=port, socket_timeout=5) for port in ports]
+    nodes = [redis.Redis(port=port, socket_timeout=30) for port in ports]
     for number, node in enumerate(nodes):
         first, last = 16384 * number // len(nodes), 16384 * (number + 1) // len(nodes)
         node.execute_command("CLUSTER", "ADDSLOTSRANGE", first, last - 1)
         node.execute_command("CLUSTER", "SET-CONFIG-EPOCH", number + 1)
-        nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", ports[number], ports[number] + 10_000)
+        nodes[0].execute_command("CLUSTER", "MEET", "127.0.0.1", ports[number], ports[number] + BUS)
     for node in nodes:
         until(lambda node=node: b"cluster_state:ok" in node.execute_command("CLUSTER", "INFO", **RAW))
         until(lambda node=node: len(node.execute_command("CLUSTER", "SLOTS", **RAW)) == len(nodes))
@@ -62,20 +55,21 @@ sentinel failover-timeout m 2000"""
 def until_watched(sentinels: Sequence[int], replica: int) -> None:
     """Wait until the *sentinels* know each other and the *replica*, and it has what its master has; all are ports."""
     for port in sentinels:
-        with redis.Redis(port=port, socket_timeout=5) as one:
+        with redis.Redis(port=port, socket_timeout=30) as one:
             until(lambda one=one: len(one.sentinel_sentinels("m")) == 2 and one.sentinel_slaves("m"))
-    with redis.Redis(port=replica, socket_timeout=5) as one:
+    with redis.Redis(port=replica, socket_timeout=30) as one:
         until(lambda: one.info("replication")["master_link_status"] == "up")
 
 
-def until(true, seconds: float = 20.0) -> None:
+def until(true, seconds: float = 120.0) -> None:
     """Wait until *true()*, whatever the server says before."""
     end = time.monotonic() + seconds
     while True:
+        late = time.monotonic() > end
         with suppress(redis.RedisError, OSError):
             if true():
                 return
-        assert time.monotonic() < end, "not in time"
+        assert not late, "not in time"
         time.sleep(0.02)
 
 
@@ -86,14 +80,14 @@ class Server:
     """One redis-server process."""
 
     def __init__(self, folder: Path, *options: str, port: int = 0, sentinel: str = "") -> None:
-        self.port = port or free_port()
+        self.port = port or free_port(BUS)
         folder = folder / str(self.port)
         folder.mkdir()
         quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
         self.process = subprocess.Popen(command_line(folder, self.port, *options, sentinel=sentinel), **quiet)
 
     def client(self, **options) -> redis.Redis:
-        return redis.Redis(port=self.port, socket_timeout=5, **options)
+        return redis.Redis(port=self.port, socket_timeout=30, **options)
 
     def answers(self) -> bool:
         try:

@@ -26,7 +26,8 @@ def cors(what: str, **environ: str):
     script = f"console.log(JSON.stringify(require('{FOLDER}/cors.js').{what}()))"
     done = subprocess.run(
         [command("node") or "node", "-e", script],
-        capture_output=True, text=True, check=False, timeout=60, env={"PATH": os.environ["PATH"], **ENVIRON, **environ},
+        capture_output=True, text=True, check=False, timeout=300,
+        env={"PATH": os.environ["PATH"], **ENVIRON, **environ},
     )  # fmt: skip
     return done.stderr if done.returncode else json.loads(done.stdout)
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from faults import FAULTS, FaultyServer, closed_port, good, with_fields
+from faults import FAULTS, PATIENT, FaultyServer, HurriedOnce, closed_port, good, with_fields
 from http_clients import family
 from phantomgate.backends import blocking
 from phantomgate.backends.memory import MemoryCache
@@ -34,7 +34,7 @@ def exchanging(request, clock):
 
         def forward(url, timeout):
             exchange = Exchange(
-                make(),
+                HurriedOnce(make(), timeout),
                 url,
                 client_secret_basic("gateway", "canary-secret"),
                 ExchangeRules("orders"),
@@ -45,7 +45,7 @@ def exchanging(request, clock):
                 counts=Counts(),
                 now=clock.now,
                 ticks=clock.ticks,
-                timeout=timeout,
+                timeout=PATIENT,
             )
             made = forward_made(exchange, forward_jwt({}), now=clock.now)
             return lambda: drive(made(Route("r"), SOURCE))
@@ -58,7 +58,7 @@ def test_a_fault_of_the_token_endpoint_is_a_refusal_and_not_remembered(exchangin
     fault = FAULTS[name]
     with FaultyServer(fault.behave or good, lambda peer: peer.serve(EXCHANGED)) as server:
         url = server.url if fault.behave else f"http://127.0.0.1:{closed_port()}/"
-        forward = exchanging(url, 5.0 if fault.in_time else 0.3)
+        forward = exchanging(url, fault.seconds)
         with pytest.raises(Refused) as no:
             forward()
 

@@ -13,7 +13,7 @@ import pytest
 import fault_gateway
 import phantomgate
 from fault_gateway import ACTIVE, SECRET, SLOTS, TOKEN, asking, broken, faulty, request
-from faults import FAULTS, FaultyServer, answers, closes_at_once
+from faults import FAULTS, PATIENT, FaultyServer, answers, closes_at_once
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.backends import blocking
 from phantomgate.backends.blocking import finish
@@ -73,7 +73,7 @@ def says(status: int, *fields: bytes, body: bytes = b"") -> bytes:
 def test_an_answer_that_is_no_permission_is_a_refusal_of_the_right_status(which, answer, status, retry_after):
     with FaultyServer(closes_at_once) as elsewhere:
         answer = answer.replace(b"{elsewhere}", str(elsewhere.port).encode())
-        with FaultyServer(answers(answer)) as server, asking(which, server.url, 5.0) as ask:
+        with FaultyServer(answers(answer)) as server, asking(which, server.url, PATIENT) as ask:
             refused = ask()
 
         assert (refused.reason.status, refused.retry_after) == (status, retry_after)
@@ -83,7 +83,7 @@ def test_an_answer_that_is_no_permission_is_a_refusal_of_the_right_status(which,
 @pytest.mark.parametrize("which", BOTH)
 def test_without_a_fault_the_request_is_allowed(which):
     """So that the tests above refuse for their own reasons."""
-    with FaultyServer(answers(ACTIVE)) as server, asking(which, server.url, 5.0) as ask:
+    with FaultyServer(answers(ACTIVE)) as server, asking(which, server.url, PATIENT) as ask:
         assert isinstance(ask(), Allow)
         assert f"token={TOKEN}".encode() in server.requests[0]
 
@@ -160,7 +160,7 @@ def test_optimised_python_decides_alike():
         env={**os.environ, "PYTHONPATH": path},
         capture_output=True,
         check=True,
-        timeout=120,
+        timeout=600,
     )
 
     optimised, plain = json.loads(done.stdout), fault_gateway.verdicts()

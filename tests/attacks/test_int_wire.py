@@ -268,7 +268,7 @@ def test_no_environment_redirects_the_call_or_adds_to_it(case, family, scheme, c
         program = Path(__file__).with_name("one_decision.py")
         run = subprocess.run(
             [sys.executable, str(program), server.url, ca.ca_file, family, TOKEN],
-            env=environ, capture_output=True, text=True, timeout=60, check=True,
+            env=environ, capture_output=True, text=True, timeout=300, check=True,
         )  # fmt: skip
     finally:
         proxy.close()

@@ -127,7 +127,7 @@ def run_decisions(*command: str, **environ: str) -> dict[str, object]:
         env={"PYTHONPATH": ":".join(path), **environ},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=600,
         check=False,
     )
     assert 0 == run.returncode, run.stderr

@@ -15,7 +15,7 @@ from phantomgate.backends.blocking import finish
 from phantomgate.core.ports import HttpCall
 
 
-def question(url, *, timeout=5.0, body=b"token=secret-token", **more):
+def question(url, *, timeout=60.0, body=b"token=secret-token", **more):
     """A call as introspection makes it."""
     headers = (("Authorization", "Basic c2VjcmV0"), ("Accept", "application/jwt"))
     return HttpCall("POST", url, headers, body, timeout, **more)

@@ -21,7 +21,8 @@ from phantomgate.backends.dynamodb import DynamoDbState
 from phantomgate.backends.redis_state import RedisState
 from phantomgate.core.errors import Unavailable
 from phantomgate.testing import FakeClock, FakeHttp, reply
-from redis_servers import faulty, free_port, servers
+from ports import free_port
+from redis_servers import faulty, servers
 from sealed import Numbered
 
 ENVIRON = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKID", "AWS_SECRET_ACCESS_KEY": "canary-secret-key"}

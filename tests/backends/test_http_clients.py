@@ -467,7 +467,7 @@ def test_a_connection_that_was_in_use_at_the_close_is_closed_after_it():
         release.set()
 
         assert call.result().status == 200
-        server.threads[-1].join(5.0)
+        server.threads[-1].join(60.0)
         assert closed_after == [b""]
 
 

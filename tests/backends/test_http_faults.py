@@ -13,7 +13,7 @@ def test_every_fault_ends_in_its_refusal(client, name):
         url = server.url if fault.behave else f"http://127.0.0.1:{closed_port()}/"
 
         with pytest.raises(Refused) as refused:
-            client.post(url, timeout=5.0 if fault.in_time else 0.3)
+            client.post(url, timeout=fault.seconds)
 
         assert refused.value.reason is fault.reason
         assert fault.says in refused.value.detail

@@ -14,7 +14,8 @@ from phantomgate.backends.blocking import finish
 from phantomgate.backends.redis_cluster import Cluster
 from phantomgate.resolvers.shared import SharedCounts
 from phantomgate.testing import FakeClock
-from redis_servers import faulty, free_port, join, servers, until_watched, watching
+from ports import free_port
+from redis_servers import faulty, join, servers, until_watched, watching
 
 KEY, OTHER = b"k" * 32, b"o" * 32
 

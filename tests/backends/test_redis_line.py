@@ -9,7 +9,8 @@ import pytest
 import redis.asyncio
 
 from phantomgate.backends.redis_line import Lines
-from redis_servers import faulty, free_port, servers
+from ports import free_port
+from redis_servers import faulty, servers
 
 
 @pytest.fixture(scope="module")

@@ -23,7 +23,7 @@ def run(request):
     def runs(coroutine):
         with asyncio.Runner(loop_factory=request.param) as runner:
             runner.get_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-            result = runner.run(asyncio.wait_for(coroutine, 30.0))  # who waits for ever should fail
+            result = runner.run(asyncio.wait_for(coroutine, 60.0))  # who waits for ever should fail
             gc.collect()
             return result
 

@@ -33,7 +33,8 @@ from chaos.stores import STORES, Kind, Store
 from interop.asking import ask
 from interop.needs import FAKETIME
 from interop.nginx_server import SHARED_MEMORY, command_line, written
-from interop.processes import free_port, listens
+from interop.processes import listens
+from ports import free_port
 
 TESTS = Path(__file__).parents[1]
 CODE = {"PYTHONPATH": f"{Path(package.__file__).parents[1]}:{TESTS}"}

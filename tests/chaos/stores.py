@@ -16,7 +16,8 @@ import redis
 
 from chaos.links import Link
 from chaos.parts import Part
-from redis_servers import command_line, free_port, join, until_watched, watching
+from ports import free_port
+from redis_servers import BUS, command_line, join, until_watched, watching
 
 Kind = Literal["cluster", "sentinel"]
 _KEEPS = ("--appendonly", "yes", "--appendfsync", "always")
@@ -70,7 +71,7 @@ def port_of(part: Part) -> int:
 
 
 def _part(folder: Path, what: str, *options: str, sentinel: str = "", port: int = 0) -> Part:
-    port = port or free_port()
+    port = port or free_port(BUS)
     place = folder / str(port)
     place.mkdir()
 
@@ -86,7 +87,7 @@ def _part(folder: Path, what: str, *options: str, sentinel: str = "", port: int 
 
 
 async def _linked(folder: Path, announce: str, *options: str) -> tuple[Part, Link]:
-    port = free_port()
+    port = free_port(BUS)
     link = Link(port)
     await link.listen()
     part = _part(folder, "redis", *options, *_KEEPS, f"--{announce}-port", str(link.port), port=port)

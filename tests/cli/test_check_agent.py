@@ -8,7 +8,8 @@ from agent.test_end_to_end import APP, ENVIRON, TOML
 from phantomgate.cli.main import main
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.clients import Client
-from redis_servers import free_port, servers
+from ports import free_port
+from redis_servers import servers
 
 SHARED = '[redis]\nnodes = ["127.0.0.1:%d"]\nsecret = "env:SHARED"\n'
 

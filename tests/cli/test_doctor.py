@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from phantomgate.cli.doctor.judging import resolved
 from phantomgate.cli.main import main
+from ports import free_port
 
 TOKEN = "opaque-canary-0123456789"
 ASKED = 'endpoint = "https://as.example/"\nclient_id = "g"\nclient_secret = "env:S"\n'
@@ -26,7 +27,7 @@ def gateway(act: Callable[[bytes, int], bytes | None], api: int):
 
     def answer(client):
         with client, suppress(OSError):
-            client.settimeout(5)
+            client.settimeout(60)
             data = b""
             while b"\r\n\r\n" not in data:
                 more = client.recv(65536)
@@ -37,7 +38,7 @@ def gateway(act: Callable[[bytes, int], bytes | None], api: int):
             if sent is None:
                 client.sendall(b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nWWW-Authenticate: Bearer\r\n\r\n")
                 return
-            with socket.create_connection(("127.0.0.1", api), 5) as server:
+            with socket.create_connection(("127.0.0.1", api), 60) as server:
                 server.sendall(sent)
                 while more := server.recv(65536):
                     client.sendall(more)
@@ -57,7 +58,7 @@ def gateway(act: Callable[[bytes, int], bytes | None], api: int):
         with suppress(OSError):
             listening.shutdown(socket.SHUT_RDWR)
         listening.close()
-        thread.join(5)
+        thread.join()
 
 
 def through(data, api):
@@ -82,13 +83,8 @@ def strict(data, api):
     return f"GET {target} {version}\r\nHost: x\r\nAuthorization: Bearer {JWT}\r\nX-User: ann\r\n\r\n".encode()
 
 
-def free():
-    with closing(socket.create_server(("127.0.0.1", 0))) as one:
-        return one.getsockname()[1]
-
-
 def doctor(capsys, act, *options, url="", environ=None):
-    api = free()
+    api = free_port()
     with gateway(act, api) as port:
         where = [url or f"http://127.0.0.1:{port}", "--api", f"127.0.0.1:{api}", "--token", "env:TOKEN"]
         code = main(["doctor", *where, "--allowed", "/orders", *options], {"TOKEN": TOKEN} | (environ or {}))
@@ -213,7 +209,7 @@ def test_an_identity_is_the_name_of_a_header(capsys, name):
 
 
 def test_nobody_there_and_somebody_in_our_place_are_said(capsys):
-    code, _, err = doctor(capsys, strict, url=f"http://127.0.0.1:{free()}")
+    code, _, err = doctor(capsys, strict, url=f"http://127.0.0.1:{free_port()}")
     assert (2, True) == (code, "can't be reached" in err)
     with closing(socket.create_server(("127.0.0.1", 0))) as taken:
         code, _, err = doctor(capsys, strict, "--api", f"127.0.0.1:{taken.getsockname()[1]}")

@@ -54,7 +54,7 @@ def ask(url, form=None, *, method="", basic=(), body=None, **headers) -> Answer:
     if basic:
         pair = ":".join(quote_plus(part) for part in basic)
         fields.append(("Authorization", "Basic " + base64.b64encode(pair.encode()).decode()))
-    connection = HTTPConnection(where.hostname, where.port, timeout=10)
+    connection = HTTPConnection(where.hostname, where.port, timeout=60)
     try:
         method = method or ("GET" if body is None else "POST")
         target = f"{where.path or '/'}{'?' if where.query else ''}{where.query}"

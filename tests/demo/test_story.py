@@ -58,7 +58,7 @@ def record(demo, answer):
 def test_the_command_plays_the_story_and_all_of_it_happens():
     environ = {"PATH": os.environ["PATH"], "PYTHONPATH": str(SRC), "PYTHONWARNINGS": "error"}
     command = [sys.executable, "-m", "phantomgate", "demo", "--once"]
-    played = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60)
+    played = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=300)
     assert (played.returncode, played.stderr) == (0, "")
     for words in ("opaque token in", "JWT upstream", "status            200", "from memory", "development only"):
         assert words in played.stdout
@@ -87,7 +87,7 @@ def test_the_command_serves_until_it_is_interrupted():
         finally:
             served.send_signal(signal.SIGINT)
         try:
-            _, logged = served.communicate(timeout=20)
+            _, logged = served.communicate(timeout=120)
         finally:
             served.kill()  # which does nothing to what has ended
     assert served.returncode == 0

@@ -18,9 +18,10 @@ from pathlib import Path
 from interop.asking import ask
 from interop.needs import HERE, command, needs, version_in
 from interop.nginx_server import SHARED_MEMORY
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
 from phantomgate.cli.gateways import kind_of
 from phantomgate.cli.main import main
+from ports import free_port
 
 Start = Callable[[Path, int], Sequence[str]]
 """(its folder, the port where it listens) -> the command that runs it in the foreground."""

@@ -18,7 +18,8 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 
 from interop.authorization_server import AuthorizationServer
 from interop.needs import GLEWLWYD_TABLES, command, needs
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
+from ports import free_port
 
 RESOURCE = "https://api.example"
 """An API, and the client by which it asks: a token for it has it as `aud` (RFC 8707), and so has a signed statement

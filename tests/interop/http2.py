@@ -35,7 +35,7 @@ def raw_2(
     is reset instead. Raises TimeoutError when nothing comes.
     """
     trailers = tuple(trailers)
-    with socket.create_connection(("127.0.0.1", port), timeout=20) as peer:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as peer:
         request = [PREFACE, frame(SETTINGS)]
         request.append(frame(HEADERS, END_HEADERS | (data is None and not trailers), 1, block(fields)))
         if data is not None:

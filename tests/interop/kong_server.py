@@ -53,7 +53,7 @@ class Kong:
         self._msgpack = msgpack
         self._unpacker = msgpack.Unpacker(strict_map_key=False)
         self._socket = socket.socket(socket.AF_UNIX)
-        self._socket.settimeout(30)
+        self._socket.settimeout(60)
         self._socket.connect(str(file))
         self._number = 0
         config = json.dumps({"settings": str(settings)}).encode()

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from interop.needs import command, needs
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
 from phantomgate.cli.main import main
+from ports import free_port
 
 SHARED_MEMORY = Path("/dev/shm")
 

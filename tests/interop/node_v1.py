@@ -22,7 +22,7 @@ def _node(asked: list[dict[str, str]]) -> list[str | None]:
     needs("Node")
     said = subprocess.run(
         [command("node") or "node", str(HERE / "format_v1.mjs")],
-        input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=60,
+        input=json.dumps(asked), capture_output=True, text=True, check=True, timeout=300,
     )  # fmt: skip
     answers: list[str | None] = json.loads(said.stdout)
     return answers

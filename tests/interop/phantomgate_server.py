@@ -15,7 +15,8 @@ from typing import Any
 
 import phantomgate as package
 from interop.asking import ask
-from interop.processes import free_port, listens, process, until
+from interop.processes import listens, process, until
+from ports import free_port
 
 ENVIRON = {"GATEWAY_SECRET": "gateway-secret"}
 NGINX = 'source = "original"\nnginx = true'

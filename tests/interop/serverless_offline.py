@@ -15,7 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from interop.needs import HERE, command, needs
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
+from ports import free_port
 
 LOCAL = HERE.parents[1] / "deploy" / "aws" / "local"
 MODULES = HERE / "serverless" / "node_modules"

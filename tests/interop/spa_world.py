@@ -24,11 +24,12 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from interop.nginx_server import nginx
 from interop.oidc_provider_server import oidc_provider, refreshes, tokens_given
 from interop.phantomgate_server import ENVIRON, phantomgate
-from interop.processes import free_port, until
+from interop.processes import until
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.clients import Client
 from phantomgate.demo.sample_api import SampleApi
 from phantomgate.demo.serving import in_thread
+from ports import free_port
 
 SPA = Path(__file__).parents[2] / "examples" / "spa"
 SERVERS = ("development", "oidc-provider")

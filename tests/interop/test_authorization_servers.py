@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import base64
 import json
-import socket
 from contextlib import contextmanager
 
 import pytest
@@ -18,6 +17,7 @@ from interop.nginx_server import nginx
 from interop.oidc_provider_server import oidc_provider
 from interop.phantomgate_server import phantomgate
 from interop.processes import until
+from ports import free_port
 
 pytestmark = pytest.mark.interop
 
@@ -121,8 +121,7 @@ def test_a_wrong_client_secret_at_oidc_provider_is_a_502_and_never_a_401(tmp_pat
 
 
 def test_a_server_that_is_not_there_is_a_503(tmp_path, api, phantom):
-    with socket.create_server(("127.0.0.1", 0)) as nobody:
-        endpoint = f"http://127.0.0.1:{nobody.getsockname()[1]}/introspect"
+    endpoint = f"http://127.0.0.1:{free_port()}/introspect"
     with gateway(tmp_path, api, phantom.settings(endpoint=endpoint)) as (_, through):
         said = through(token=phantom.issue())
     assert (503, "temporarily_unavailable", []) == (said.status, said.json["error"], api.requests)

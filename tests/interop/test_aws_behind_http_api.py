@@ -10,7 +10,7 @@ from interop import echo_api
 from interop.asking import ask
 from interop.needs import needs
 from interop.nginx_server import running
-from interop.processes import free_port
+from ports import free_port
 
 pytestmark = pytest.mark.interop
 FILE = Path(__file__).parents[2] / "deploy" / "aws" / "behind-http-api" / "nginx.conf"

@@ -15,13 +15,13 @@ import pytest
 from interop.gateways import BINARIES, BY_NAME, Binary, gateway
 from interop.needs import SERVERS, needs
 from interop.phantomgate_server import ENVIRON, phantomgate
-from interop.processes import free_port
 from phantomgate.cli.doctor import examine
 from phantomgate.cli.doctor.asking import gateway_at
 from phantomgate.cli.doctor.case import Known
 from phantomgate.cli.doctor.upstream import upstream
 from phantomgate.demo.authorization_server import DevelopmentServer
 from phantomgate.demo.clients import Client
+from ports import free_port
 from sealed import KEY
 
 pytestmark = pytest.mark.interop

@@ -51,7 +51,7 @@ class Probed:
             input=token + "\n",
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=300,
             env={**os.environ, **SECRETS, **environ, "PYTHONPATH": str(Path(package.__file__).parents[1])},
         )
         self.code, self.out, self.err = done.returncode, done.stdout, done.stderr

@@ -17,7 +17,8 @@ from playwright.sync_api import expect
 import phantomgate as package
 from interop.needs import needs
 from interop.nginx_server import running
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
+from ports import free_port
 
 pytestmark = pytest.mark.interop
 

@@ -17,7 +17,8 @@ from interop import echo_api
 from interop.asking import ask
 from interop.gateways import command_of_envoy
 from interop.needs import HERE, command, needs
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
+from ports import free_port
 
 pytestmark = pytest.mark.interop
 

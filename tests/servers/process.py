@@ -20,7 +20,7 @@ SECRET = "canary-gateway-secret"
 
 class UnixConnection(http.client.HTTPConnection):
     def __init__(self, path):
-        super().__init__("localhost", timeout=10)
+        super().__init__("localhost", timeout=60)
         self.path = path
 
     def connect(self):
@@ -46,14 +46,16 @@ class Serving:
         lines = [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("}\n")]
         return [line for line in lines if event in (None, line["event"])]
 
-    def until(self, true, seconds=30):
+    def until(self, true, seconds=120):
         """What *true()* is when it is something."""
         deadline = time.monotonic() + seconds
-        while not (found := true()):
-            if time.monotonic() > deadline or self.process.poll() is not None:
+        while True:
+            over = time.monotonic() > deadline or self.process.poll() is not None
+            if found := true():
+                return found
+            if over:
                 raise AssertionError(f"exit code {self.process.poll()}; {self.log.read_text()}")
             time.sleep(0.01)
-        return found
 
     @property
     def started(self):
@@ -70,7 +72,7 @@ class Serving:
         if where.startswith("unix:"):
             return UnixConnection(where[5:])
         host, _, port = where.rpartition(":")
-        return http.client.HTTPConnection(host, int(port), timeout=10)
+        return http.client.HTTPConnection(host, int(port), timeout=60)
 
     def get(self, path, token=None, listener="listen", method="GET"):
         """(status, headers, body) of one request on a connection of its own."""
@@ -115,6 +117,7 @@ def settings(endpoint="http://127.0.0.1:1/introspect", **serve):
 endpoint = "{endpoint}"
 client_id = "gateway"
 client_secret = "env:GATEWAY_SECRET"
+timeout = "20s"
 
 [policy]
 scopes = ["read"]
@@ -150,6 +153,6 @@ def serving(folder, text, *, also=None, **popen):
     finally:
         if process.poll() is None:
             process.kill()
-        process.wait(30)
+        process.wait(60)
         if process.stderr:
             process.stderr.close()

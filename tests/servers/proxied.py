@@ -104,7 +104,7 @@ class Client:
 
     async def answer(self, head=False):
         """(status, fields by lower-case name, body)."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             lines = (await self.reader.readuntil(b"\r\n\r\n")).decode("utf-8").split("\r\n")
             status = int(lines[0].split(" ")[1])
             fields = {name.lower(): value for name, _, value in (line.partition(": ") for line in lines[1:-2])}
@@ -122,7 +122,7 @@ class Client:
 
     async def ended(self):
         """Whatever else comes until the other side closes."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read()
             except ConnectionResetError:

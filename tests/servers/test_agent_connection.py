@@ -49,7 +49,7 @@ def test_who_sends_no_whole_request_is_sent_away(sent):
     async def story():
         go_on = asyncio.Event()
         go_on.set()
-        async with serving(go_on) as where, asyncio.timeout(10):
+        async with serving(go_on) as where, asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(*where)
             writer.write(sent)
             answer = b""
@@ -64,7 +64,7 @@ def test_who_sends_no_whole_request_is_sent_away(sent):
 def test_who_waits_for_an_answer_is_not():
     async def story():
         go_on = asyncio.Event()
-        async with serving(go_on) as where, asyncio.timeout(10):
+        async with serving(go_on) as where, asyncio.timeout(60):
             reader, writer = await asyncio.open_connection(*where)
             writer.write(ASK + b"Content-Length: 0\r\n\r\n")
             asyncio.get_running_loop().call_later(0.5, go_on.set)

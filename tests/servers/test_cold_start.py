@@ -72,7 +72,7 @@ class TlsServer:
     def close(self) -> None:
         self.listening.shutdown(socket.SHUT_RDWR)  # wakes `accept`, as closing alone would not
         self.listening.close()
-        self.thread.join(2)
+        self.thread.join()
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def cold(environ: dict[str, str], token: str = TOKEN, event: dict | None = None)
         text=True,
         check=True,
         env={"PATH": os.environ["PATH"], **environ},
-        timeout=60,
+        timeout=300,
     )
     said = json.loads(done.stdout)
     return said["answer"], set(said["imported"]), done.stderr

@@ -33,7 +33,7 @@ def test_whoever_waits_in_the_queue_is_served_before_it_is_closed(kind, on_loop,
     (listening,) = bound.sockets
     waiting = [socket.socket(listening.family) for _ in range(5)]
     for one in waiting:
-        one.settimeout(5)
+        one.settimeout(60)
         one.connect(listening.getsockname())
 
     async def story():

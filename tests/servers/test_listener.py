@@ -24,8 +24,8 @@ ASK = "GET /decide HTTP/1.1\r\nHost: x\r\nX-Original-Method: GET\r\nX-Original-U
 
 
 async def until(true):
-    """Come back when *true()* is, within five seconds."""
-    async with asyncio.timeout(5):
+    """Come back when *true()* is, within a minute."""
+    async with asyncio.timeout(60):
         while not true():  # noqa: ASYNC110 - what we wait for knows of no event
             await asyncio.sleep(0.001)
 
@@ -120,7 +120,7 @@ class Client:
         self.writer.write(data.encode("latin-1") if isinstance(data, str) else data)
 
     async def answer(self, head=False):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             raw = await self.reader.readuntil(b"\r\n\r\n")
             status = int(raw.split(b" ", 2)[1])
             fields = [tuple(line.split(": ", 1)) for line in raw.decode().split("\r\n")[1:-2]]
@@ -134,7 +134,7 @@ class Client:
 
     async def ended(self):
         """Whatever else comes until the server closes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read()
             except ConnectionResetError:

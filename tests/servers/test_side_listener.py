@@ -59,7 +59,7 @@ async def said(connect, data):
     """All that is answered to *data* until the connection is closed."""
     reader, writer = await connect()
     writer.write(data)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await reader.read()
 
 

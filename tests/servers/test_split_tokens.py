@@ -13,8 +13,8 @@ import pytest
 
 from interop.asking import ask
 from interop.phantomgate_server import phantomgate
-from interop.processes import free_port
 from issuing import ISS, jwk, signed
+from ports import free_port
 
 SECRET = "a-secret-for-the-pusher"
 SETTINGS = """
@@ -33,7 +33,7 @@ listen = "127.0.0.1:{port}"
 
 
 def push(port, method, path, body="", secret=SECRET):
-    connection = HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, {"Authorization": f"Bearer {secret}"})
         return connection.getresponse().status

@@ -124,7 +124,7 @@ class Proxy:
 
     async def frame(self):
         """(type, stream, frame, what it says) of the next frame; an ACK says its variables."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             data = await self.reader.readexactly(int.from_bytes(await self.reader.readexactly(4)))
         kind, stream_id, frame_id, at = spop.read_frame(data)
         payload = data[at:]
@@ -138,7 +138,7 @@ class Proxy:
 
     async def ended(self):
         """What else comes until the agent closes."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             try:
                 return await self.reader.read()
             except ConnectionResetError:

@@ -32,7 +32,7 @@ class Told:
         return [fields for name, fields in self.events if name == event]
 
 
-async def until(true, seconds=20):
+async def until(true, seconds=120):
     """Come back when *true()* is."""
     async with asyncio.timeout(seconds):
         while not true():  # noqa: ASYNC110 - what we wait for are processes
@@ -77,7 +77,7 @@ async def ask(supervisor, line):
     reader, writer = await connect(supervisor)
     try:
         writer.write(line + b"\n")
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             pid, _, said = (await reader.readline()).partition(b" ")
         return int(pid or 0), said.rstrip()
     finally:
@@ -135,8 +135,8 @@ def test_whoever_connects_while_a_worker_is_being_replaced_is_served():
 def test_a_worker_that_fails_again_and_again_is_started_ever_more_slowly():
     async def story():
         async with supervised(1, start={"fails": True}) as supervisor:
-            await until(lambda: len(supervisor.log.of("worker_died")) == 4)
-            died = supervisor.log.of("worker_died")
+            await until(lambda: len(supervisor.log.of("worker_died")) >= 4)
+            died = supervisor.log.of("worker_died")[:4]
             assert [0.0, 0.5, 1.0, 2.0] == [one["restart_in"] for one in died]
             assert {"exit code 1"} == {one["how"] for one in died}
             with pytest.raises(ConnectionRefusedError):  # nobody is to wait in vain
@@ -152,9 +152,9 @@ def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
             hung = supervisor.workers[0].process.pid
             _, writer = await connect(supervisor)
             writer.write(b"hang\n")
-            await until(lambda: supervisor.restarts == 1 and supervisor.ready == 1)
+            await until(lambda: supervisor.restarts and supervisor.ready == 1)
             assert not alive(hung)
-            assert 1 == len(supervisor.log.of("worker_stuck"))
+            assert supervisor.restarts == len(supervisor.log.of("worker_stuck"))  # on a busy machine more than one is
             writer.close()
 
     asyncio.run(story())
@@ -163,8 +163,19 @@ def test_a_worker_that_no_longer_answers_is_killed_and_replaced():
 def test_a_worker_that_does_not_get_ready_is_killed_and_replaced():
     async def story():
         async with supervised(1, ask_every=0.05, start_seconds=0.2, start={"hangs": True}) as supervisor:
+            await until(lambda: supervisor.restarts)
+            stuck = supervisor.log.of("worker_stuck")  # and the next one may be by now
+            assert (True, {0}) == (len(stuck) >= supervisor.restarts, {one["worker"] for one in stuck})
+
+    asyncio.run(story())
+
+
+def test_a_worker_that_is_killed_is_told_of_once_however_long_its_end_takes():
+    async def story():
+        # asked in every turn of the loop: several times before the system has told of the end
+        async with supervised(1, ask_every=0.0, start_seconds=0.5, start={"hangs": True}) as supervisor:
             await until(lambda: supervisor.restarts == 1)
-            assert 1 == len(supervisor.log.of("worker_stuck"))
+            assert [0] == [one["worker"] for one in supervisor.log.of("worker_stuck")]
 
     asyncio.run(story())
 
@@ -172,7 +183,7 @@ def test_a_worker_that_does_not_get_ready_is_killed_and_replaced():
 def test_a_worker_that_can_not_be_started_is_tried_again():
     async def story():
         async with supervised(1, command=("/no/such/interpreter",)) as supervisor:
-            await until(lambda: supervisor.restarts == 2)
+            await until(lambda: supervisor.restarts >= 2)
             told = {died["how"] for died in supervisor.log.of("worker_died")}
             assert {"not started: No such file or directory"} == told
 
@@ -215,7 +226,7 @@ def test_a_drain_answers_what_is_in_flight_and_what_is_in_the_backlog(kind, tmp_
                 await connect(supervisor)
             for worker in supervisor.workers:
                 os.kill(worker.process.pid, signal.SIGCONT)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 for reader, writer in busy:
                     assert (await reader.read()).endswith(b" in flight\n")
                     writer.close()
@@ -238,7 +249,7 @@ def test_a_drain_cuts_off_what_does_not_end():
             _, writer = await connect(supervisor)
             writer.write(b"slow 60 never\n")
             supervisor.drain(0.2)
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await supervisor.running
             # the second on a busy machine
             told = supervisor.log.of("drain_cut_off") + supervisor.log.of("drain_overdue")
@@ -280,7 +291,7 @@ def test_a_drain_while_some_relieve_others_keeps_no_socket_that_nobody_looks_at(
                 await until(lambda: newer.ready)
             supervisor.drain(1.0)
             assert [-1, -1] == [one.fileno() for one in (*before.bound.sockets, *crew.bound.sockets)]
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(60):
                 await supervisor.running
 
     asyncio.run(story())
@@ -293,7 +304,7 @@ def test_workers_end_when_their_supervisor_is_gone():
             (worker,) = supervisor.workers
             process = worker.process
             await worker.channel.close()
-            assert 0 == await asyncio.wait_for(process.wait(), 10)
+            assert 0 == await asyncio.wait_for(process.wait(), 60)
 
     asyncio.run(story())
 

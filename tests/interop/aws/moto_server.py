@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from interop.needs import AWS
-from interop.processes import free_port, listens, process
+from interop.processes import listens, process
+from ports import free_port
 
 PYTHON = AWS / ".venv" / "bin" / "python"
 AS_ANYBODY = {"AWS_REGION": "eu-west-1", "AWS_ACCESS_KEY_ID": "AKIDEXAMPLE", "AWS_SECRET_ACCESS_KEY": "secret/key+1"}
