@@ -71,6 +71,23 @@ def test_an_id_token_has_what_the_specification_requires(claim):
     assert refused(id_token_rules(ISSUER, "spa"), id_claims(**{claim: None})) is Reason.INVALID_TOKEN
 
 
+@pytest.mark.parametrize(
+    ("header", "claims", "reason"),
+    [
+        *(({"typ": typ}, {}, Reason.INVALID_TOKEN) for typ in ("at+jwt", "logout+jwt", "secevent+jwt", "dpop+jwt")),
+        *(({name: "x"}, {}, Reason.INVALID_TOKEN) for name in ("jwk", "jku", "x5u", "x5c")),
+        *(({}, {"sub": sub}, Reason.INVALID_TOKEN) for sub in ("", 7, ["ann"])),
+        ({}, {"iss": f"{ISSUER}/"}, Reason.WRONG_ISSUER),
+        ({}, {"aud": "another"}, Reason.WRONG_AUDIENCE),
+        ({}, {"aud": ["another"], "azp": "spa"}, Reason.WRONG_AUDIENCE),
+        ({}, {"exp": NOW}, Reason.EXPIRED),
+        ({}, {"iat": NOW + 6}, Reason.INVALID_TOKEN),
+    ],
+)
+def test_what_is_no_id_token_of_this_issuer_for_us_and_now_is_refused(header, claims, reason):
+    assert refused(id_token_rules(ISSUER, "spa"), id_claims(**claims), **header) is reason
+
+
 @pytest.mark.parametrize("mark", [{"typ": "ID"}, {"token_use": "id"}, {"purpose": "id"}, {"purpose": "id_token"}])
 def test_an_id_token_may_be_marked_as_one_in_its_claims(mark):
     assert mark.items() <= checked(id_token_rules(ISSUER, "spa"), id_claims(**mark)).items()
