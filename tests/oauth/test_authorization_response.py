@@ -53,6 +53,10 @@ def test_a_pages_own_query_is_no_answer(query):
         "code=%zz&state=s",
         "code=%ff&state=s",
         "code=c&state=s&iss=",
+        "code=c&state=s&iss=%0a",
+        "error=&state=s",
+        "error=%0a&state=s",
+        f"error=e&state={'a' * 4097}",
         f"code={'a' * 4097}&state=s",
         f"code=c&state=s&x={'a' * 16384}",
         "code=c&state=s&" + "&".join("x=1" for _ in range(100)),
@@ -60,6 +64,25 @@ def test_a_pages_own_query_is_no_answer(query):
 )
 def test_what_could_be_read_in_two_ways_is_refused(query):
     assert refusal(query)
+
+
+@pytest.mark.parametrize(
+    "name", ["code", "state", "iss", "error", "error_description", "error_uri", "response", "session_state"]
+)
+def test_a_parameter_of_the_protocol_comes_once_though_it_says_the_same_again(name):
+    rest = "&".join(f"{other}=x" for other in ("code", "state") if other != name)
+
+    assert f"authorization response: {name} came more than once" == refusal(f"{rest}&{name}=x&{name}=x")
+
+
+def test_an_answer_may_be_as_long_as_its_bounds():
+    code = "c" * 4096
+    rest = f"code={code}&state=s&x="
+
+    found = read_authorization_response(rest + "x" * (16384 - len(rest)))
+
+    assert AuthorizationResponse("s", code) == found
+    assert "want at most 16384" in refusal(rest + "x" * (16385 - len(rest)))
 
 
 def test_a_text_of_the_server_is_never_repeated():

@@ -379,3 +379,21 @@ def test_a_set_that_lacks_a_key_of_another_is_told():
     assert not one.has_all_of(both)
     other = read_key_set(key_set_body({**RS.jwk, "n": key("RS256", 1).jwk["n"]}), ALL)
     assert not other.has_all_of(one)  # the same name, and another key
+
+
+def test_a_key_is_told_from_every_other_by_its_name_its_use_and_each_of_its_numbers():
+    def changed(signer, **members):
+        return read_key_set(key_set_body({**signer.jwk, **members}), ALL)
+
+    another = {name: key(name, 1).jwk for name in ("RS256", "EdDSA")}
+    for signer, other in (
+        (RS, changed(RS, kid="another")),
+        (RS, changed(RS, alg="RS384")),
+        (RS, changed(RS, n=another["RS256"]["n"])),
+        (RS, changed(RS, e="Aw")),
+        (ED, changed(ED, x=another["EdDSA"]["x"])),
+    ):
+        one = keys(signer)
+        assert one.fingerprints() == keys(signer).fingerprints()
+        assert one.fingerprints().isdisjoint(other.fingerprints())
+        assert not other.has_all_of(one)

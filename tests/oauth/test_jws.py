@@ -277,6 +277,12 @@ def test_a_kid_is_a_string_that_could_be_a_name(kid):
     assert len(why(bad, keys(RS))) < 200
 
 
+def test_a_kid_of_512_characters_is_a_name():
+    kid = "x" * 512
+
+    verify_jws(token(RS, header={"kid": kid}), keys({**RS.jwk, "kid": kid}))
+
+
 def test_a_kid_of_null_is_not_the_same_as_none():
     bad = signed(RS, b'{"alg":"RS256","kid":null}', {})
 

@@ -39,6 +39,8 @@ def test_the_request_names_the_grant_the_token_and_whom_it_is_for():
 @pytest.mark.parametrize(
     ("rules", "audience", "target"),
     [
+        (ExchangeRules(), "", ()),
+        (ExchangeRules(), "stock", (("audience", "stock"),)),
         (ExchangeRules("orders"), "", (("audience", "orders"),)),
         (ExchangeRules("orders"), "stock", (("audience", "stock"),)),
         (ExchangeRules(resource="https://orders"), "", (("resource", "https://orders"),)),
@@ -114,7 +116,9 @@ def test_what_may_not_go_upstream_is_the_server_s_fault(members):
         ("invalid_grant", (), "", Reason.INVALID_TOKEN),
         ("invalid_request", (), "", Reason.INVALID_TOKEN),
         ("interaction_required", (), "", Reason.INVALID_TOKEN),
+        ("login_required", (), "", Reason.INVALID_TOKEN),
         ("invalid_target", (), "", Reason.CLIENT_REFUSED),
+        ("invalid_target", ("write",), "read", Reason.CLIENT_REFUSED),
         ("unauthorized_client", (), "", Reason.CLIENT_REFUSED),
         ("unsupported_grant_type", (), "", Reason.CLIENT_REFUSED),
         ("whatever_else", (), "", Reason.CLIENT_REFUSED),

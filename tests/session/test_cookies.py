@@ -120,10 +120,12 @@ def test_one_of_ours_that_came_twice_is_malformed():
     assert "came twice" in malformed(lambda: read(f"{AT}=a", f"{AT}=b"))
     assert "came twice" in malformed(lambda: read(f"{AT}.1=a; {AT}.1=b"))
     assert read("a=1; a=2; example-x=1; example-x=2") == {}
+    assert read(f"{AT}.x=1; {AT}.x=2") == {}
 
 
 def test_cookies_are_bounded():
-    assert "bytes of cookies" in malformed(lambda: read("a=" + "x" * MAX_COOKIE_BYTES))
+    assert read("a=" + "x" * (MAX_COOKIE_BYTES - 2)) == {}
+    assert "bytes of cookies" in malformed(lambda: read("a=" + "x" * (MAX_COOKIE_BYTES - 1)))
     assert "bytes of cookies" in malformed(lambda: read(*["a=" + "x" * 998] * 16))
     assert f"{MAX_COOKIES + 1} cookies" in malformed(lambda: read(";".join(["a=b"] * (MAX_COOKIES + 1))))
     assert "181 cookies" in malformed(lambda: read("; ".join(["example=b"] * 180), "a=b"))

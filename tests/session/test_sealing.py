@@ -126,6 +126,7 @@ def test_there_is_always_something_inside():
 
 def test_what_is_too_long_for_cookies_is_not_looked_at():
     assert f"want at most {MAX_SEALED}" in unreadable("A" * (MAX_SEALED + 1))
+    assert "version 0" in unreadable("A" * MAX_SEALED)
 
 
 def test_two_sealings_of_one_value_differ():

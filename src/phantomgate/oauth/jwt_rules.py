@@ -89,7 +89,7 @@ def check_type_of_no_other(header: Header, claims: Mapping[str, Any], rules: Rul
 
 def check_own_keys(header: Header, claims: Mapping[str, Any], rules: Rules, now: float) -> None:
     """The header brings no key and no address of one, unless this issuer's do (RFC 8725 §3.10). None is ever used."""
-    if header.own_keys and not header.own_keys <= rules.tolerated:
+    if not header.own_keys <= rules.tolerated:
         raise _refused(f"the header has {listed(header.own_keys - rules.tolerated)}: a token doesn't bring its key")
 
 
