@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -18,6 +18,7 @@ INTROSPECTION = Introspection("https://as.example/i", "gateway", "env:SECRET", i
 ENVIRON = {"SECRET": "s3cret"}
 RESOURCE = Resource("https://api.example/mcp")
 METADATA = "https://api.example/.well-known/oauth-protected-resource/mcp"
+CORS = (("Access-Control-Allow-Origin", "https://www.example"), ("Vary", "Origin"))
 
 
 def settings(*routes: RouteRule, **more: Any) -> Settings:
@@ -73,6 +74,22 @@ class Behind:
         )
         self.made.append(made)
         return made
+
+
+def deciding(behind: Behind, change: Callable[[Any], Any]) -> Callable[[Settings], Wired]:
+    """A `wire` whose gateway's decisions are changed by *change*."""
+
+    def wired(settings: Settings) -> Wired:
+        made = behind(settings)
+        decide = made.gateway.decide
+
+        class Changed:
+            async def decide(self, request: Any) -> Any:
+                return change(await decide(request))
+
+        return replace(made, gateway=Changed())
+
+    return wired
 
 
 @dataclass

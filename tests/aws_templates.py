@@ -186,3 +186,64 @@ Resources:
         Any: {{Type: HttpApi}}
         Timer: {{Type: Schedule, Properties: {{Schedule: rate(1 day)}}}}
 """
+SAM_SOCKET = f"""\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+{FUNCTION.replace("AWS::Lambda::Function", "AWS::Serverless::Function")}\
+  Api:
+    Type: AWS::Serverless::WebSocketApi
+    Properties:
+      Auth: {{AuthType: CUSTOM, AuthArn: !GetAtt Gate.Arn, IdentitySource: [route.request.header.Authorization]}}
+      Routes: {{$connect: {{FunctionArn: !Ref Chat}}}}
+"""
+OF_APPSYNC = """\
+  Allowed:
+    Type: AWS::Lambda::Permission
+    Properties:
+      FunctionName: !GetAtt Gate.Arn
+      Principal: appsync.amazonaws.com
+      SourceArn: !Sub arn:aws:appsync:${AWS::Region}:${AWS::AccountId}:apis/${Api.ApiId}
+"""
+ASKING = """\
+          AuthorizerUri: !GetAtt Gate.Arn
+          AuthorizerResultTtlInSeconds: 60
+          IdentityValidationExpression: "^([Bb][Ee][Aa][Rr][Ee][Rr] +)?[A-Za-z0-9._~+/=-]{8,2048}$"
+"""
+GRAPHQL = f"""\
+Resources:
+{FUNCTION}{OF_APPSYNC}\
+  Api:
+    Type: AWS::AppSync::GraphQLApi
+    Properties:
+      Name: orders
+      AuthenticationType: AWS_LAMBDA
+      LambdaAuthorizerConfig:
+{ASKING}"""
+GRAPHQL_SAM = f"""\
+Transform: AWS::Serverless-2016-10-31
+Resources:
+{FUNCTION}\
+  Api:
+    Type: AWS::Serverless::GraphQLApi
+    Properties:
+      SchemaInline: "type Query {{ orders: String }}"
+      Auth:
+        Type: AWS_LAMBDA
+        LambdaAuthorizer:
+{ASKING}"""
+EVENT_API = f"""\
+Resources:
+{FUNCTION}{OF_APPSYNC}\
+  Api:
+    Type: AWS::AppSync::Api
+    Properties:
+      Name: orders
+      EventConfig:
+        AuthProviders:
+        - AuthType: AWS_LAMBDA
+          LambdaAuthorizerConfig:
+{ASKING.replace("          ", "            ")}\
+        ConnectionAuthModes: [{{AuthType: AWS_LAMBDA}}]
+        DefaultPublishAuthModes: [{{AuthType: AWS_LAMBDA}}]
+        DefaultSubscribeAuthModes: [{{AuthType: AWS_LAMBDA}}]
+"""

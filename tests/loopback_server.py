@@ -6,9 +6,9 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from tokens import jwt
 
 SECRET = "canary-secret-8d1f27c5"
@@ -63,6 +63,6 @@ def loopback_server() -> Iterator[Server]:
         def log_message(self, *args):
             """Quiet."""
 
-    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+    with in_a_thread(HttpServer(("127.0.0.1", 0), Handler)) as port:
         known = Server(f"http://127.0.0.1:{port}/introspect", lambda form: active() if TOKEN in form else INACTIVE)
         yield known

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import pytest
 
-from apps import METADATA, RESOURCE, Answer, Behind, as_answer, ask, scope_of, sent_by, settings
+from apps import CORS, METADATA, RESOURCE, Answer, Behind, as_answer, ask, deciding, scope_of, sent_by, settings
 from phantomgate.asgi import PhantomGate
 from phantomgate.config.settings import Introspection, Policy, RouteRule, Settings
 from phantomgate.core.errors import Reason, Refused, SettingsError
@@ -508,24 +508,6 @@ def test_one_call_answers_all_who_wait_for_it(clock):
 
 
 # -- browsers ------------------------------------------------------------------------------------------------------
-
-CORS = (("Access-Control-Allow-Origin", "https://www.example"), ("Vary", "Origin"))
-
-
-def deciding(behind, change):
-    """A `wire` whose gateway's decisions are changed by *change*."""
-
-    def wired(settings):
-        made = behind(settings)
-        decide = made.gateway.decide
-
-        class Changed:
-            async def decide(self, request):
-                return change(await decide(request))
-
-        return replace(made, gateway=Changed())
-
-    return wired
 
 
 def test_a_preflight_is_answered_and_the_application_never_hears_of_it(behind):

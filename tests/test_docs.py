@@ -82,12 +82,17 @@ def options(command):
     return found
 
 
+def commands_in(page):
+    """The words behind each `phantomgate` that is written there as a command."""
+    text = text_of(page).replace("\\\n", " ")
+    for line in re.findall(r"(?:^|[`/(]|[;&|] )phantomgate +([a-z]+[^`\n#|]*)", code(text), re.MULTILINE):
+        yield re.split(r"&&|[;)]", line)[0].split()
+
+
 @pytest.mark.parametrize("page", pages())
 def test_commands_and_their_options_exist(page):
     unknown = []
-    text = text_of(page).replace("\\\n", " ")
-    for line in re.findall(r"(?:^|[`/(]|[;&|] )phantomgate +([a-z]+[^`\n#|]*)", code(text), re.MULTILINE):
-        command, *words = re.split(r"&&|[;)]", line)[0].split()
+    for command, *words in commands_in(page):
         if command not in COMMANDS:
             unknown.append(command)
             continue
@@ -98,6 +103,12 @@ def test_commands_and_their_options_exist(page):
         ]
 
     assert [] == unknown
+
+
+def test_explain_is_given_a_whole_request():
+    given = [words for page in PAGES if page.exists() for words in commands_in(page) if words[0] == "explain"]
+
+    assert [] == [words for words in given if {"--method", "--header"} & {*words} and "--path" not in words]
 
 
 def code(text):

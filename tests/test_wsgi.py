@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 
-from apps import METADATA, RESOURCE, Answer, Behind, settings
+from apps import CORS, METADATA, RESOURCE, Answer, Behind, deciding, settings
 from phantomgate.config.settings import RouteRule, Settings
 from phantomgate.core.errors import Refused, SettingsError
 from phantomgate.core.model import Answer as Decided
@@ -182,25 +182,6 @@ def test_threads_share_a_gateway_and_nothing_of_each_others(behind):
 
     assert [f"{name} {name}" for name in names] == answers
     assert 40 == len(behind.http.calls)
-
-
-CORS = (("Access-Control-Allow-Origin", "https://www.example"), ("Vary", "Origin"))
-
-
-def deciding(behind, change):
-    """A `wire` whose gateway's decisions are changed by *change*."""
-
-    def wired(settings):
-        made = behind(settings)
-        decide = made.gateway.decide
-
-        class Changed:
-            async def decide(self, request):
-                return change(await decide(request))
-
-        return replace(made, gateway=Changed())
-
-    return wired
 
 
 def test_a_preflight_is_answered_and_the_application_never_hears_of_it(behind):

@@ -10,6 +10,7 @@ from attacks.harness import CLAIMS, TOKEN
 from interop import echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
+from interop.stubbed import settings_file
 from phantomgate.config.settings import RouteRule
 
 pytestmark = pytest.mark.interop
@@ -21,20 +22,6 @@ ROUTES = [
     RouteRule("/orders/**", methods=("POST",), scopes=("write",)),
     RouteRule("/admin/**", scopes=("admin",)),
 ]
-SETTINGS = """
-[serve]
-listen = "127.0.0.1:{port}"
-source = "original"
-nginx = true
-[introspection]
-endpoint = "http://127.0.0.1:1/introspect"
-client_id = "gateway"
-client_secret = "env:NOT_READ"
-[[routes]]
-path = "/**"
-[forward]
-claims = {{ {claims} }}
-"""
 
 
 @pytest.fixture(params=["direct", "cached"])
@@ -42,9 +29,9 @@ def behind(request, serve, authority, tmp_path):
     """(a gate, the API, nginx's port): nginx asks each time, or remembers."""
     gate = serve(routes=ROUTES, source="original", nginx=True)
     authority.issue(TOKEN, sub="alice", scope="read", exp=UNTIL)
-    settings = tmp_path / "phantomgate.toml"
     claims = ", ".join(f'"{name}" = "{claim}"' for name, claim in CLAIMS.items())
-    settings.write_text(SETTINGS.format(port=gate.port, claims=claims))
+    more = f'[[routes]]\npath = "/**"\n[forward]\nclaims = {{ {claims} }}'
+    settings = settings_file(tmp_path, gate.port, more)
     with echo_api.running() as api, nginx(settings, api.port, variant=request.param) as server:
         yield gate, api, server.port
 

@@ -6,12 +6,12 @@ import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from attacks.cases import attack
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from issuing import ISS, jwk, key_reply, metadata, signed
 from phantomgate.backends.blocking import finish
 from phantomgate.config.settings import Introspection, IssuerRule, Settings
@@ -186,7 +186,7 @@ def ten_megabytes() -> Iterator[tuple[str, list[int]]]:
         def log_message(self, *args):
             """Quiet."""
 
-    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+    with in_a_thread(HttpServer(("127.0.0.1", 0), Handler)) as port:
         yield f"http://127.0.0.1:{port}/keys", taken
 
 

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from aws_templates import ALLOWED, EVENTS, FUNCTION, HTTP, REST, SWAGGER, WEBSOCKET
+from aws_templates import ALLOWED, EVENTS, FUNCTION, HTTP, REST, SAM_SOCKET, SWAGGER, WEBSOCKET
 from phantomgate.cli.main import main
 from sealed import KEY
 
@@ -28,7 +28,7 @@ def found(said: dict) -> list[tuple[str, str, str]]:
     return [(one["kind"], one["check"], one["place"]) for one in said["findings"]]
 
 
-@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS, SWAGGER])
+@pytest.mark.parametrize("text", [REST, HTTP, WEBSOCKET, EVENTS, SWAGGER, SAM_SOCKET])
 def test_a_good_one_has_nothing_to_say(text, tmp_path, capsys):
     code, said = check(tmp_path, capsys, text)
 
@@ -112,6 +112,15 @@ def test_a_weakened_copy_is_told_what_and_where(text, old, new, what, place, tmp
     _, said = check(tmp_path, capsys, text.replace(old, new, 1))
 
     assert (what, place) in [(check, place) for _, check, place in found(said)]
+
+
+@pytest.mark.parametrize("target", ['!Sub "integrations/${Other}"', "!ImportValue leads"])
+def test_an_integration_of_another_template_is_to_be_given_too(target, tmp_path, capsys):
+    _, said = check(tmp_path, capsys, HTTP.replace('!Sub "integrations/${Leads}"', target))
+
+    assert ["give the template that has its integration to --aws too, in one with the API"] * 2 == [
+        one["change"] for one in said["findings"]
+    ]
 
 
 def test_a_route_that_is_open_and_meant_says_so(tmp_path, capsys):

@@ -9,7 +9,7 @@ import json
 
 import pytest
 
-from aws_templates import ALLOWED, EVENTS, HTTP, REST, SWAGGER
+from aws_templates import ALLOWED, EVENTS, HTTP, REST, SAM_SOCKET, SWAGGER, WEBSOCKET
 from phantomgate.cli.main import main
 
 SECURE = "Parameters: {Secure: {Type: String}}\nConditions: {IsSecure: !Equals [!Ref Secure, 'yes']}\n"
@@ -111,6 +111,15 @@ WEAK = [  # (template, old, new, what is found)
      ("advice", "route-not-known", "Api.Properties.Body.paths./admin.get")),
     (SECURE + SWAGGER, "security: [Gate: []]", "security: !If [IsSecure, [Gate: []], []]",
      ("advice", "route-not-known", "Api.Properties.Body.paths./orders.get")),
+    (SECURE + SWAGGER, "security: [Gate: []]", "security: [!If [IsSecure, {Gate: []}, {}]]",
+     ("advice", "route-not-known", "Api.Properties.Body.paths./orders.get")),
+    (SECURE + SAM_SOCKET, "AuthType: CUSTOM", "AuthType: !If [IsSecure, CUSTOM, NONE]",
+     ("advice", "route-not-known", "Api.Properties.Routes.$connect")),
+    (SECURE + SAM_SOCKET, "Auth: {AuthType", "Auth: !If [IsSecure, {}, {}]\n      Other: {AuthType",
+     ("advice", "route-not-known", "Api.Properties.Routes.$connect")),
+    (SECURE + EVENTS, "    Auth:\n", "    Auth: !If\n     - IsSecure\n     - {}\n     -\n",
+     ("advice", "route-not-known", "Orders.Properties.Events.List")),
+    (WEBSOCKET, "RouteKey: $connect,", "RouteKey: $connect, Target: !ImportValue Chat,", None),
     (SWAGGER, "            get:\n",
      ("            post: {x-amazon-apigateway-auth: {type: none}, x-amazon-apigateway-integration: {type: mock}}\n"
       "            get:\n"), ("advice", "route-open", "Api.Properties.Body.paths./orders.post")),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
 from cli.probed import FACTS, INACTIVE, SECRET, TOKEN, Server, in_json, phantom, said, text_of
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from issuing import ISS, key_reply, metadata, signed
 from phantomgate.cli.main import main
 from phantomgate.cli.probing.told import told
@@ -154,7 +154,7 @@ class _Hostile(BaseHTTPRequestHandler):
 
 
 def test_an_endless_answer_is_cut_off(capsys):
-    http = ThreadingHTTPServer(("127.0.0.1", 0), _Hostile)
+    http = HttpServer(("127.0.0.1", 0), _Hostile)
     http.daemon_threads = True
     with in_a_thread(http) as port:
         code = main(["probe", f"http://127.0.0.1:{port}", "--timeout", "5s"], {})

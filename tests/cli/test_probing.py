@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from base64 import b64encode
+from dataclasses import dataclass
 
 import pytest
 
@@ -159,6 +161,40 @@ def test_what_the_server_does_not_name_is_not_tried_unless_it_names_nothing():
     unnamed = Server(plain)
     unnamed.probe(token=TOKEN)
     assert {True, False} == {"Authorization" in dict(call.headers) for call in unnamed.asked()}
+
+
+@dataclass
+class DecodesNothing(Server):
+    """Takes the Authorization of RFC 7617 as it is, and no other way."""
+
+    secret: str = ""
+
+    async def send(self, call):
+        answer = await super().send(call)
+        raw = "Basic " + b64encode(f"gateway:{self.secret}".encode()).decode()
+        asked = call.url.endswith("/introspect")
+        return reply(401) if asked and dict(call.headers).get("Authorization") != raw else answer
+
+
+def test_a_secret_that_encoding_changes_is_tried_without_where_nothing_else_is_taken():
+    secret = f"{SECRET}+$!"
+    finding = DecodesNothing(secret=secret).probe(environ={"CANARY": secret}, token=TOKEN)
+    assert ["basic", "post", "basic_raw"] == [one.method.name for one in finding.showings]
+    assert Way("introspect", "basic_raw", "json", True) == finding.best.way
+    assert "basic_raw" == settings(finding).introspection.client_auth
+
+
+@pytest.mark.parametrize(
+    ("server", "words", "secret"),
+    [
+        (Server(plain), {}, f"{SECRET}+$!"),  # what RFC 6749 says is taken
+        (Server(lambda form, accept: reply(401)), {}, SECRET),  # it would be the same
+        (Server(lambda form, accept: reply(401)), {"client_id": "https://gateway"}, f"{SECRET}+$!"),  # it has a colon
+    ],
+)
+def test_a_secret_is_sent_as_it_is_only_where_that_may_help(server, words, secret):
+    finding = server.probe(environ={"CANARY": secret}, token=TOKEN, **words)
+    assert ["basic", "post"] == [one.method.name for one in finding.showings]
 
 
 def test_one_way_to_show_who_we_are_can_be_asked_for():

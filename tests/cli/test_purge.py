@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from phantomgate.cli.main import main
 from processes import python
 
@@ -55,7 +55,7 @@ class Service:
             def log_message(self, *_):
                 pass
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server = HttpServer(("127.0.0.1", 0), Handler)
 
 
 def answered(purge, status, body, *words):

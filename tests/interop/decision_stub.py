@@ -7,9 +7,9 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 
 
 @dataclass
@@ -48,10 +48,9 @@ class DecisionStub:
         self.awake.set()
 
 
-class Server(ThreadingHTTPServer):
-    """One that does not turn a crowd away."""
+class Server(HttpServer):
+    """One that waits for no connection in the end."""
 
-    request_queue_size = 256
     daemon_threads = True
 
 

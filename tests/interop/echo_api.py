@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 
 WEBSOCKET_GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455 §1.3
 
@@ -30,10 +30,9 @@ class EchoApi:
         return any(secret in value for _, _, fields, _ in self.requests for _, value in fields)
 
 
-class Server(ThreadingHTTPServer):
-    """One that does not turn a crowd away."""
+class Server(HttpServer):
+    """One that waits for no connection in the end."""
 
-    request_queue_size = 256
     daemon_threads = True
 
 

@@ -14,7 +14,7 @@ from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.gateways import BINARIES, gateway
 from interop.needs import SERVERS, needs
-from interop.test_contract_faults import FAULTY
+from interop.stubbed import FAULTY, settings_file
 
 pytestmark = pytest.mark.interop
 
@@ -30,8 +30,7 @@ def world(tmp_path_factory):
         stub.says(401)
         gateways = []
         for binary in HERE:
-            settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-            settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+            settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, FAULTY, source=binary.source)
             gateways.append((binary, stack.enter_context(gateway(binary, settings, api.port)).port))
         api.requests.clear()
         yield stub, decision, api, gateways

@@ -13,6 +13,7 @@ import pytest
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.gateways import BINARIES, gateway
+from interop.stubbed import FAULTY, JWT, settings_file
 from interop.test_contract import arrived, record
 from phantomgate.cli.gateways import kind_of
 
@@ -20,21 +21,8 @@ __all__ = ["record"]
 
 pytestmark = pytest.mark.interop
 
-JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
 SPEAKING_HTTP = [one for one in BINARIES if kind_of(one.gateway).protocol == "http"]
 """Whom the stub can answer; `test_asked_otherwise` sees to the others."""
-FAULTY = """
-[serve]
-listen = "127.0.0.1:{port}"
-{source}
-[introspection]
-endpoint = "http://127.0.0.1:1/introspect"
-client_id = "gateway"
-client_secret = "env:NOT_READ"
-timeout = "10ms"
-[forward]
-claims = {{ "X-User" = "sub", "X-Tenant" = "tenant" }}
-"""
 
 
 @pytest.fixture(scope="module")
@@ -55,8 +43,7 @@ def started(binary, api, tmp_path_factory):
     """The gateway, started once, with a decision service that says what a test wants: (stub, API, port)."""
     with decision_stub.running() as stub:
         stub.says(401)
-        settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-        settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+        settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, FAULTY, source=binary.source)
         with gateway(binary, settings, api.port) as running:
             yield stub, api, running.port
 

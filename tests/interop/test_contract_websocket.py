@@ -8,8 +8,9 @@ import pytest
 
 from interop.asking import ask
 from interop.gateways import gateway
+from interop.stubbed import FAULTY, JWT, settings_file
 from interop.test_contract import record
-from interop.test_contract_faults import FAULTY, JWT, api, arrived, binary, faulty, head, rest, started, websocket
+from interop.test_contract_faults import api, arrived, binary, faulty, head, rest, started, websocket
 
 __all__ = ["api", "binary", "faulty", "record", "started"]
 
@@ -23,8 +24,7 @@ def tunnelling(binary, started, tmp_path_factory):
     if not binary.websocket:
         yield started
         return
-    settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-    settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+    settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, FAULTY, source=binary.source)
     with gateway(binary.with_websocket(), settings, api.port) as running:
         yield stub, api, running.port
 

@@ -9,26 +9,18 @@ import pytest
 
 from interop import decision_stub, echo_api
 from interop.nginx_server import nginx
+from interop.stubbed import JWT, settings_file
 
 pytestmark = pytest.mark.interop
 
-JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
-SETTINGS = """
-[serve]
-listen = "127.0.0.1:{port}"
-source = "original"
-nginx = true
-[introspection]
-endpoint = "http://127.0.0.1:1/introspect"
-client_id = "gateway"
-client_secret = "env:NOT_READ"
+AGENT = """
 [session]
 keys = ["env:NOT_READ"]
 trusted_web_origins = ["https://www.example.com"]
 cookie_prefix = "example"
 cors = true
 [agent]
-listen = "127.0.0.1:{agent}"
+listen = "127.0.0.1:{port}"
 issuer = "https://as.example"
 client_id = "www"
 client_secret = "env:NOT_READ"
@@ -49,8 +41,7 @@ def backs(tmp_path_factory):
     with ExitStack() as stack:
         stub = stack.enter_context(decision_stub.running())
         api, agent = stack.enter_context(echo_api.running()), stack.enter_context(echo_api.running())
-        settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-        settings.write_text(SETTINGS.format(port=stub.port, agent=agent.port))
+        settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, AGENT.format(port=agent.port))
         yield stub, api, agent, stack.enter_context(nginx(settings, api.port)).port
 
 

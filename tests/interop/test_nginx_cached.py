@@ -17,24 +17,12 @@ from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.nginx_server import nginx
 from interop.processes import until
+from interop.stubbed import settings_file
 
 pytestmark = pytest.mark.interop
 
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ."
-SETTINGS = """
-[serve]
-listen = "127.0.0.1:{port}"
-source = "original"
-nginx = true
-[introspection]
-endpoint = "http://127.0.0.1:1/introspect"
-client_id = "gateway"
-client_secret = "env:NOT_READ"
-"""
-ROUTES = """
-[[routes]]
-path = "/**"
-"""
+ROUTES = '[[routes]]\npath = "/**"'
 
 
 @pytest.fixture(scope="module")
@@ -47,32 +35,31 @@ def backs():
 @pytest.fixture(scope="module", params=["cached", "cached-set-misc"])
 def by_token(request, backs, tmp_path_factory):
     """nginx as it is without [[routes]]."""
-    with _nginx(request.param, backs, tmp_path_factory, SETTINGS) as server:
+    with _nginx(request.param, backs, tmp_path_factory, "") as server:
         yield server
 
 
 @pytest.fixture(scope="module", params=["cached", "cached-set-misc"])
 def by_request(request, backs, tmp_path_factory):
     """nginx as it is with [[routes]]."""
-    with _nginx(request.param, backs, tmp_path_factory, SETTINGS + ROUTES) as server:
+    with _nginx(request.param, backs, tmp_path_factory, ROUTES) as server:
         yield server
 
 
 @pytest.fixture(
     scope="module",
-    params=[(variant, text) for text in (SETTINGS, SETTINGS + ROUTES) for variant in ("cached", "cached-set-misc")],
+    params=[(variant, more) for more in ("", ROUTES) for variant in ("cached", "cached-set-misc")],
     ids=["by_token", "by_token-set-misc", "by_request", "by_request-set-misc"],
 )
 def server(request, backs, tmp_path_factory):
     """Each of them in turn."""
-    variant, text = request.param
-    with _nginx(variant, backs, tmp_path_factory, text) as server:
+    variant, more = request.param
+    with _nginx(variant, backs, tmp_path_factory, more) as server:
         yield server
 
 
-def _nginx(variant, backs, tmp_path_factory, text):
-    settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-    settings.write_text(text.format(port=backs[0].port))
+def _nginx(variant, backs, tmp_path_factory, more):
+    settings = settings_file(tmp_path_factory.mktemp("settings"), backs[0].port, more)
     return nginx(settings, backs[1].port, variant=variant)
 
 

@@ -11,23 +11,12 @@ import pytest
 from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.nginx_server import VARIANTS, nginx
+from interop.stubbed import JWT, settings_file
 
 pytestmark = pytest.mark.interop
 
 GUIDE = Path(__file__).parents[2] / "docs" / "how-to" / "nginx.md"
-JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
-SETTINGS = """
-[serve]
-listen = "127.0.0.1:{port}"
-source = "original"
-nginx = true
-[introspection]
-endpoint = "http://127.0.0.1:1/introspect"
-client_id = "gateway"
-client_secret = "env:NOT_READ"
-[forward]
-claims = {{ "X-User" = "sub" }}
-"""
+CLAIMS = '[forward]\nclaims = { "X-User" = "sub" }'
 SPOILED = """
     proxy_cache_path theirs keys_zone=theirs:1m;
     proxy_cache theirs;
@@ -70,8 +59,7 @@ def own(example: str) -> str:
 def gateway(request, tmp_path_factory):
     """(decision stub, echo API, port of nginx)."""
     with decision_stub.running() as stub, echo_api.running() as api:
-        settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-        settings.write_text(SETTINGS.format(port=stub.port))
+        settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, CLAIMS)
         with nginx(settings, api.port, variant=request.param, own=own) as server:
             yield stub, api, server.port
 

@@ -15,14 +15,15 @@ from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.nginx_server import VARIANTS, nginx
 from interop.processes import until
+from interop.stubbed import JWT, settings_file
 from phantomgate.adapters.refusal import write_refusal
 from phantomgate.core.errors import Reason
 from phantomgate.core.model import Refuse
 
 pytestmark = pytest.mark.interop
 
-JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
 BODY = write_refusal(Refuse(Reason.INSUFFICIENT_SCOPE, "f00"), "api").body.decode()
+CLAIMS = '[forward]\nclaims = { "X-User" = "sub", "X-Client-Id" = "client_id" }'
 CHALLENGE = 'Bearer realm="api", error="insufficient_scope", scope="read"'
 
 
@@ -30,24 +31,9 @@ CHALLENGE = 'Bearer realm="api", error="insufficient_scope", scope="read"'
 def gateway(request, tmp_path_factory):
     """(decision stub, echo API, nginx)."""
     with decision_stub.running() as stub, echo_api.running() as api:
-        settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-        settings.write_text(SETTINGS.format(port=stub.port))
+        settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, CLAIMS)
         with nginx(settings, api.port, variant=request.param) as server:
             yield stub, api, server
-
-
-SETTINGS = """
-[serve]
-listen = "127.0.0.1:{port}"
-source = "original"
-nginx = true
-[introspection]
-endpoint = "http://127.0.0.1:1/introspect"
-client_id = "gateway"
-client_secret = "env:NOT_READ"
-[forward]
-claims = {{ "X-User" = "sub", "X-Client-Id" = "client_id" }}
-"""
 
 
 @pytest.fixture

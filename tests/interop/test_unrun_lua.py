@@ -16,8 +16,8 @@ from interop import decision_stub, echo_api
 from interop.asking import ask
 from interop.needs import HERE, MODULES, command, needs
 from interop.processes import listens, process
+from interop.stubbed import FAULTY, JWT, settings_file
 from interop.test_contract import arrived
-from interop.test_contract_faults import FAULTY, JWT
 from phantomgate.cli.gateways.headers import look_alikes
 from phantomgate.cli.main import main
 from ports import free_port
@@ -106,8 +106,7 @@ def started(tmp_path_factory, api):
     """(decision stub, the API, the port) with the function that `init kong` writes."""
     folder = tmp_path_factory.mktemp("kong")
     with decision_stub.running() as stub:
-        settings = folder / "phantomgate.toml"
-        settings.write_text(FAULTY.format(port=stub.port, source='source = "forwarded"'))
+        settings = settings_file(folder, stub.port, FAULTY, source='source = "forwarded"')
         assert 0 == main(["init", "kong", "--config", str(settings), "--output", str(folder)], {})
         (function,) = plugins(yaml.safe_load((folder / "kong.yml").read_text()))["pre-function"]["access"]
         with nginx(folder, api, KONG, access=function) as port:

@@ -8,7 +8,8 @@ import pytest
 
 from interop import decision_stub, echo_api
 from interop.gateways import BY_NAME, gateway
-from interop.test_contract_faults import FAULTY, JWT, head, rest, websocket
+from interop.stubbed import FAULTY, JWT, settings_file
+from interop.test_contract_faults import head, rest, websocket
 
 pytestmark = pytest.mark.interop
 
@@ -28,8 +29,7 @@ def started(request, tmp_path_factory):
 
     with decision_stub.running() as stub, echo_api.running() as api:
         stub.says(200, ("Authorization", JWT), ("X-User", "ann"), ("X-Tenant", ""))
-        settings = tmp_path_factory.mktemp("settings") / "phantomgate.toml"
-        settings.write_text(FAULTY.format(port=stub.port, source=BINARY.source))
+        settings = settings_file(tmp_path_factory.mktemp("settings"), stub.port, FAULTY, source=BINARY.source)
         with gateway(request.param, settings, api.port, own) as running:
             yield stub, api, running.port
 

@@ -8,13 +8,12 @@ from interop import echo_api, grpc_stub
 from interop.asking import ask
 from interop.gateways import BY_NAME, gateway
 from interop.grpc_stub import DATA, GOAWAY, RST_STREAM, fields, frame, message, reply
-from interop.test_contract_faults import FAULTY
+from interop.stubbed import FAULTY, JWT, settings_file
 from phantomgate.adapters import envoy
 from phantomgate.core.model import Allow, HeaderChange, Headers, Route, Token
 
 pytestmark = pytest.mark.interop
 
-JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
 CHANGE = HeaderChange((("Authorization", JWT), ("X-User", "ann")), frozenset(("authorization", "x-user")))
 ALLOWED = Allow(Token("a.b.c", {"sub": "ann"}, frozenset(), 2e9, 1e9, "main"), Route("all"), CHANGE)
 MARK = envoy.write_metadata(ALLOWED)
@@ -52,9 +51,9 @@ SAID = {
 @pytest.fixture(scope="module")
 def world(tmp_path_factory):
     """(stub, API, port of Envoy)."""
-    binary, settings = BY_NAME["Envoy, gRPC"], tmp_path_factory.mktemp("grpc") / "phantomgate.toml"
+    binary = BY_NAME["Envoy, gRPC"]
     with grpc_stub.running() as stub, echo_api.running() as api:
-        settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+        settings = settings_file(tmp_path_factory.mktemp("grpc"), stub.port, FAULTY, source=binary.source)
         with gateway(binary, settings, api.port) as front:
             yield stub, api, front.port
 

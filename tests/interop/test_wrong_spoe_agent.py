@@ -14,12 +14,10 @@ from interop.asking import ask
 from interop.gateways import BY_NAME, gateway
 from interop.processes import until
 from interop.spoe_stub import answer, hello
-from interop.test_contract_faults import FAULTY
+from interop.stubbed import FAULTY, JWT, settings_file
 from phantomgate.adapters import spop
 
 pytestmark = pytest.mark.interop
-
-JWT = "Bearer eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiJhbm4ifQ.c2ln"
 
 
 def allow(stream, frame):
@@ -103,8 +101,9 @@ def started(tmp_path):
 
         def start(name):
             stub = stack.enter_context(spoe_stub.running())
-            binary, settings = BY_NAME["HAProxy, SPOE"], tmp_path / f"{name}.toml"
-            settings.write_text(FAULTY.format(port=stub.port, source=binary.source))
+            binary, folder = BY_NAME["HAProxy, SPOE"], tmp_path / name
+            folder.mkdir()
+            settings = settings_file(folder, stub.port, FAULTY, source=binary.source)
             return stub, stack.enter_context(gateway(binary, settings, api.port)).port
 
         yield api, start

@@ -45,6 +45,7 @@ BAD_DAYS = (
 AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
 SEVERAL = ("tests/agent/test_several_processes.py",)
 STATE = ("tests/backends/test_agent_state.py",)
+MARKED = ("tests/resolvers/test_marks.py",)
 ON_LAMBDA = ("tests/adapters/test_aws_agent.py", "tests/servers/test_agent_function.py")
 
 
@@ -104,7 +105,7 @@ MUTATIONS = [
     Mutation("the form is encoded", "oauth/form.py", 'f"%{byte:02X}" for byte in range(256)', "chr(byte) for byte in range(256)", INT),
     Mutation("plus and space are two", "oauth/form.py", '"+" if byte == 0x20 else', "", INT),
     Mutation("client id and secret are encoded first", "oauth/client_auth.py", "{form_value(client_id)}:{form_value(secret)}", "{client_id}:{secret}", INT),
-    Mutation("the question is POST", READ, '        "POST",', '        "PUT",', INT),
+    Mutation("the question is POST", "oauth/client_auth.py", 'HttpCall("POST"', 'HttpCall("PUT"', INT),
     Mutation("no encoding is asked for", "backends/http_request.py", '"identity"', '"gzip"', INT),
     # -- the answer
     Mutation("the media type", READ, '    else:\n        bad_answer(f"Content-Type', '    elif False:\n        bad_answer(f"Content-Type', INT + props("introspection")),
@@ -474,4 +475,11 @@ MUTATIONS = [
     Mutation("the same files everywhere", "servers/supervisor.py", 'if said.get("print") != wanted:', "if False:", RELOAD),
     Mutation("purges by an older secret", "servers/overseeing.py", 'return {"digests": [one.hex() for one in retired]} if retired else {}', "return {}", ("tests/servers/test_purges.py",)),
     Mutation("what is shared by all it depends on", "config/issuing.py", "context = (*context, tools.prints(one, *times, without=_OURS))", "pass", ("tests/attacks/test_cache_shared.py",)),
+    Mutation("a prefix of an issuer that takes JWTs only", "resolvers/by_issuer.py", "if one.takes_opaque and one.prefix)", "if one.prefix)", ("tests/resolvers/test_by_issuer.py",)),
+    Mutation("the first trouble of several", "resolvers/by_issuer.py", "trouble = trouble or no", "trouble = no", ("tests/resolvers/test_by_issuer.py",)),
+    Mutation("each issuer is asked once", "resolvers/by_issuer.py", " if other is not one", "", ("tests/resolvers/test_by_issuer.py",)),
+    Mutation("the one mark of all ends", "resolvers/marks.py", "        serial, until = self._all\n        if now < until and token", "        serial, until = self._all\n        if token", MARKED),
+    Mutation("marks that are over make room", "resolvers/marks.py", "            self._kinds[kind] = {name: mark", "            _ = {name: mark", MARKED),
+    Mutation("cleared tokens are bounded", "resolvers/marks.py", "if len(cleared) >= CLEARED:", "if False:", MARKED),
+    Mutation("a secret that is known only now", "resolvers/marks.py", ", secret)\n        self._cleared = set()", ", secret)", MARKED),
 ]  # fmt: skip

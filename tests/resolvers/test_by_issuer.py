@@ -92,6 +92,13 @@ def test_a_prefix_says_whose_a_token_is():
     assert {"p"} == asked(parts)
 
 
+def test_one_that_takes_no_opaque_tokens_gets_none_by_a_prefix_either():
+    only_jwts = Knows("only JWTs", "*")
+    by = ByIssuer([Issuer("only JWTs", "https://a.example", only_jwts, False, "p_")])
+    assert Reason.INVALID_TOKEN is refused(by, "p_1")
+    assert [] == only_jwts.asked
+
+
 @pytest.mark.parametrize(("value", "name"), [("t1", "first"), ("t2", "second")])
 def test_without_a_prefix_each_is_asked_in_order_until_one_knows(value, name):
     by, parts = issuers()
@@ -117,6 +124,25 @@ def test_one_in_trouble_does_not_hide_the_other_and_is_not_taken_for_a_no():
     by, _ = issuers(first=Knows("first", no=Unavailable("down")))
     assert "second" == resolve(by, "t2")
     assert Reason.UNAVAILABLE is refused(by, "t3")
+
+
+@pytest.mark.parametrize("no", [Unavailable("the first is down"), Refused(Reason.SERVER_ERROR, "the first is down")])
+def test_of_several_troubles_the_first_is_told(no):
+    by, parts = issuers(first=Knows("first", no=no), second=Knows("second", no=Unavailable("the second is down")))
+    with pytest.raises(Refused, match="the first is down"):
+        resolve(by, "t3")
+    assert {"first", "second"} == asked(parts)
+
+
+def test_each_is_asked_once_about_a_token_that_one_knew_and_knows_no_more():
+    by, parts = issuers()
+    credential = Credential("t2")
+    finish(by.resolve(credential, ROUTE))
+    parts["second"].known = ()
+    with pytest.raises(Refused) as no:
+        finish(by.resolve(credential, ROUTE))
+    assert Reason.INACTIVE is no.value.reason
+    assert (2, 2) == (len(parts["first"].asked), len(parts["second"].asked))
 
 
 def test_what_one_says_about_its_token_is_final():

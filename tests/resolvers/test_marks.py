@@ -8,7 +8,7 @@ from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.purge import ASKED_AGAIN, Purge, digest_of, mark_of, read_mark, write_mark
 from phantomgate.resolvers.cached import ATTEMPTS, Cached
-from phantomgate.resolvers.marks import Marks, still_good
+from phantomgate.resolvers.marks import CLEARED, MOST_SECRETS, Marks, still_good
 from phantomgate.testing import DictCache, FakeClock, each_by_itself
 
 ROUTE = Route("policy")
@@ -181,6 +181,41 @@ def test_too_many_marks_become_one_that_has_everything_asked_again(drive, clock,
     assert 1 == sum(map(len, gate.marks._kinds.values())) + len(gate.marks._cleared) or gate.marks.live
 
 
+def test_what_the_one_mark_says_of_everything_is_over_in_its_time(drive, clock, gate):
+    gate.marks = Marks(ticks=clock.ticks, most=3)
+    gate.restart()
+    for number in range(4):
+        gate.purge("sub", f"somebody {number}")
+    token = Token("", CLAIMS, frozenset(), NOW + 6000, 3000.0, "main")
+    assert not gate.marks.clears(token)
+    clock.advance(299)
+    gate.purge("sub", "somebody else")
+    assert not gate.marks.clears(token)
+    clock.advance(1)
+    assert gate.marks.live
+    assert gate.marks.clears(token)
+
+
+def test_marks_that_are_over_make_room_before_any_is_given_up(clock, gate):
+    gate.marks = Marks(ticks=clock.ticks, most=3)
+    for number in range(2):
+        gate.purge("sub", f"somebody {number}")
+    clock.advance(200)
+    gate.purge("sub", "somebody who stays")
+    clock.advance(100)
+    gate.purge("sub", "alice")
+    assert gate.marks.clears(Token("", {"sub": "ann"}, frozenset(), NOW + 6000, 3000.0, "main"))
+    for sub in ("alice", "somebody who stays"):
+        assert not gate.marks.clears(Token("", {"sub": sub}, frozenset(), NOW + 6000, 3000.0, "main"))
+
+
+def test_the_tokens_that_no_mark_is_about_are_remembered_in_bounds(clock, gate):
+    gate.purge("sub", "somebody")
+    for _ in range(CLEARED + 10):
+        assert gate.marks.clears(Token("", {}, frozenset(), NOW + 600, 300.0, "main"))
+    assert 0 < len(gate.marks._cleared) <= CLEARED
+
+
 def test_what_waits_to_be_forwarded_is_looked_at_once_more(drive, gate):
     token = drive(gate())
 
@@ -239,3 +274,20 @@ def test_a_mark_by_a_secret_that_others_use_still_or_already_is_believed(clock):
         marks.put(mark_of(Purge("token", "opaque", "", NOW), b"old", 600.0))
         token = Token("", CLAIMS, frozenset(), NOW + 600, 300.0, "main", presented="opaque")
         assert (denied, b"new") == (marks.denies(token), marks.secret)
+
+
+def test_a_mark_by_a_secret_that_is_known_only_now_is_about_tokens_that_were_let_in_before(clock):
+    marks = Marks(ticks=clock.ticks, secret=b"new")
+    marks.put(mark_of(Purge("token", "opaque", "", NOW), b"old", 600.0))
+    token = Token("", CLAIMS, frozenset(), NOW + 600, 300.0, "main", presented="opaque")
+    assert marks.clears(token)
+    marks.know(b"old")
+    assert not marks.clears(token)
+
+
+def test_the_digests_of_the_last_so_many_secrets_are_read_and_the_last_makes_new_ones(clock):
+    marks = Marks(ticks=clock.ticks, secret=b"0")
+    for number in range(1, MOST_SECRETS + 1):
+        marks.know(b"%d" % number)
+    marks.know(b"2")
+    assert (b"2", (b"1", b"3", b"4", b"5", b"6", b"7", b"8")) == (marks.secret, marks.others)

@@ -9,10 +9,10 @@ import base64
 import threading
 import time
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from tokens import jwt
 
 
@@ -48,9 +48,8 @@ class _Introspection(BaseHTTPRequestHandler):
         pass
 
 
-class _Server(ThreadingHTTPServer):
+class _Server(HttpServer):
     daemon_threads = True
-    request_queue_size = 128
 
 
 class Endpoint(str):

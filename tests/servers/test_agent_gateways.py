@@ -65,11 +65,6 @@ class Copy:
         return self.kept
 
 
-def end_at_the_server(server):
-    (sid,) = list(server._sessions._logins)
-    asyncio.run(server.log_out(sid))
-
-
 @pytest.mark.parametrize("how", ["the authorization server says so", "the user logs out"])
 def test_a_session_that_ends_is_refused_by_every_worker_whatever_it_remembers(server, agent_at, tmp_path, how):
     with serving(tmp_path, gateway(server, f'listen = "{agent_at}"\n'), also=ENVIRON) as service:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from base64 import b64decode
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 
 import pytest
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from lambdas import ENVIRON, Lambda, answers, rest
 from phantomgate.adapters.aws_answers import Trouble
 from phantomgate.core.ports import HttpCall
@@ -58,7 +58,7 @@ def keeper() -> Iterator[Keeper]:
         def log_message(self, *args):
             """Quiet."""
 
-    with in_a_thread(ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as port:
+    with in_a_thread(HttpServer(("127.0.0.1", 0), Handler)) as port:
         known = Keeper(port)
         yield known
 

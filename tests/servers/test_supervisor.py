@@ -170,6 +170,16 @@ def test_a_worker_that_does_not_get_ready_is_killed_and_replaced():
     asyncio.run(story())
 
 
+def test_a_worker_that_is_killed_is_told_of_once_however_long_its_end_takes():
+    async def story():
+        # asked in every turn of the loop: several times before the system has told of the end
+        async with supervised(1, ask_every=0.0, start_seconds=0.5, start={"hangs": True}) as supervisor:
+            await until(lambda: supervisor.restarts == 1)
+            assert [0] == [one["worker"] for one in supervisor.log.of("worker_stuck")]
+
+    asyncio.run(story())
+
+
 def test_a_worker_that_can_not_be_started_is_tried_again():
     async def story():
         async with supervised(1, command=("/no/such/interpreter",)) as supervisor:

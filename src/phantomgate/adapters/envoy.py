@@ -18,7 +18,7 @@ from phantomgate.core.model import Allow, Answer, HeaderChange, Headers, Refuse,
 
 SERVICE, METHOD = "envoy.service.auth.v3.Authorization", "Check"
 
-_OK, _PERMISSION_DENIED, _UNAUTHENTICATED = 0, 7, 16  # google.rpc.Code
+_PERMISSION_DENIED, _UNAUTHENTICATED = 7, 16  # google.rpc.Code
 _METHOD, _HEADERS, _PATH, _HOST, _SCHEME, _HEADER_MAP = 2, 3, 4, 5, 6, 13  # AttributeContext.HttpRequest
 _OVERWRITE = number_field(3, 2)  # HeaderValueOption.append_action: OVERWRITE_IF_EXISTS_OR_ADD
 _KEEP_EMPTY = number_field(4, 1)

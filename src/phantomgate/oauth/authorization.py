@@ -13,8 +13,8 @@ from phantomgate.core.base64url import base64url_text
 from phantomgate.core.errors import PhantomgateError
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.ports import HttpCall, HttpReply
-from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.form import form_body, form_value
+from phantomgate.oauth.client_auth import ClientAuth, form_call
+from phantomgate.oauth.form import form_value
 from phantomgate.oauth.replies import bad_answer, check_up, json_object, media_type, refuse_client
 
 ERRORS = frozenset(
@@ -94,17 +94,7 @@ def pushed_request(endpoint: str, client: ClientAuth, params: Sequence[tuple[str
     """RFC 9126 §2.1: *params* sent by us instead of the browser; *timeout* in seconds."""
     names = {name for name, _ in client.params}
     own = tuple(pair for pair in params if pair[0] not in names)  # client_id may come with the authentication
-    return HttpCall(
-        "POST",
-        endpoint,
-        headers=(
-            ("Accept", "application/json"),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            *client.headers,
-        ),
-        body=form_body((*own, *client.params)),
-        timeout=timeout,
-    )
+    return form_call(endpoint, client, own, timeout)
 
 
 def read_pushed(reply: HttpReply) -> str:

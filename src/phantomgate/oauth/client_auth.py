@@ -1,4 +1,4 @@
-"""RFC 6749 §2.3: how we show the authorization server who asks.
+"""RFC 6749 §2.3: how we show the authorization server who asks, and the form that every such question is.
 
 Rule: pure. What is the same for every call is a `ClientAuth`; an assertion (RFC 7523) is made anew for each, so there
 is a pair for it: the claims to be signed, and the `ClientAuth` that carries what was signed.
@@ -7,10 +7,12 @@ is a pair for it: the claims to be signed, and the `ClientAuth` that carries wha
 from __future__ import annotations
 
 from binascii import b2a_base64
+from collections.abc import Sequence
 from typing import Any
 
 from phantomgate.core.nouns import dataclass, field
-from phantomgate.oauth.form import form_value
+from phantomgate.core.ports import HttpCall
+from phantomgate.oauth.form import form_body, form_value
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,22 @@ class ClientAuth:
     client_id: str
     headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     params: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+def form_call(
+    endpoint: str,
+    client: ClientAuth,
+    params: Sequence[tuple[str, str]],
+    timeout: float,
+    *,
+    accept: str = "application/json",
+    repeat: bool = True,
+    retry: bool = False,
+) -> HttpCall:
+    """*params* sent by *client* as a form, nothing in the URL. *timeout* in seconds; the rest as in `HttpCall`."""
+    headers = (("Accept", accept), ("Content-Type", "application/x-www-form-urlencoded"), *client.headers)
+    body = form_body((*params, *client.params))
+    return HttpCall("POST", endpoint, headers=headers, body=body, timeout=timeout, repeat=repeat, retry=retry)
 
 
 def client_secret_basic(client_id: str, secret: str) -> ClientAuth:

@@ -15,8 +15,7 @@ from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import HttpCall, HttpReply
 from phantomgate.core.typed import NamedTuple, hiding
 from phantomgate.oauth.claims import check_unbound, read_time
-from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.form import form_body
+from phantomgate.oauth.client_auth import ClientAuth, form_call
 from phantomgate.oauth.freshness import read_freshness
 from phantomgate.oauth.replies import (
     bad_answer,
@@ -52,18 +51,9 @@ class Introspected(NamedTuple):
 
 def introspection_request(endpoint: str, client: ClientAuth, token: str, answer: Answer, timeout: float) -> HttpCall:
     """The question about *token* (RFC 7662 §2.1): always POST, always form-encoded, the token never in a URL."""
-    return HttpCall(
-        "POST",
-        endpoint,
-        headers=(
-            ("Accept", _ACCEPT[answer]),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            *client.headers,
-        ),
-        body=form_body((("token", token), ("token_type_hint", "access_token"), *client.params)),
-        timeout=timeout,
-        retry=all(name != "client_assertion" for name, _ in client.params),  # RFC 7523 §3: its `jti` is used once
-    )
+    params = (("token", token), ("token_type_hint", "access_token"))
+    again = all(name != "client_assertion" for name, _ in client.params)  # RFC 7523 §3: its `jti` is used once
+    return form_call(endpoint, client, params, timeout, accept=_ACCEPT[answer], retry=again)
 
 
 def read_introspection(

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Literal
 
 from phantomgate.core.ports import HttpCall, HttpReply
-from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.form import form_body
+from phantomgate.oauth.client_auth import ClientAuth, form_call
 from phantomgate.oauth.replies import bad_answer, check_up, refuse_client
 
 
@@ -14,17 +13,7 @@ def revocation_request(
     endpoint: str, client: ClientAuth, token: str, hint: Literal["refresh_token", "access_token"], timeout: float
 ) -> HttpCall:
     """The request to revoke *token* (§2.1); *timeout* in seconds."""
-    return HttpCall(
-        "POST",
-        endpoint,
-        headers=(
-            ("Accept", "application/json"),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            *client.headers,
-        ),
-        body=form_body((("token", token), ("token_type_hint", hint), *client.params)),
-        timeout=timeout,
-    )
+    return form_call(endpoint, client, (("token", token), ("token_type_hint", hint)), timeout)
 
 
 def read_revocation(reply: HttpReply) -> None:

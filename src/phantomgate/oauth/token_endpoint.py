@@ -14,8 +14,7 @@ from phantomgate.core.errors import PhantomgateError, Refused, Unavailable
 from phantomgate.core.nouns import dataclass, field
 from phantomgate.core.pattern import pattern
 from phantomgate.core.ports import HttpCall, HttpReply
-from phantomgate.oauth.client_auth import ClientAuth
-from phantomgate.oauth.form import form_body
+from phantomgate.oauth.client_auth import ClientAuth, form_call
 from phantomgate.oauth.replies import bad_answer, check_up, json_object, media_type, refuse_client, shown_media_type
 
 MAX_EXPIRES_IN = 10**10
@@ -62,22 +61,10 @@ def token_request(
     have arrived isn't sent again. Raises ValueError for a repeated parameter (RFC 6749 §3.2), unless it is one of
     RFC 8693 §2.1 that may be.
     """
-    pairs = (*params, *client.params)
-    names = [name for name, _ in pairs if name not in ("audience", "resource")]
+    names = [name for name, _ in (*params, *client.params) if name not in ("audience", "resource")]
     if len(names) != len(set(names)):
         raise ValueError("a parameter of the token request is there twice")
-    return HttpCall(
-        "POST",
-        endpoint,
-        headers=(
-            ("Accept", "application/json"),
-            ("Content-Type", "application/x-www-form-urlencoded"),
-            *client.headers,
-        ),
-        body=form_body(pairs),
-        timeout=timeout,
-        repeat=repeat,
-    )
+    return form_call(endpoint, client, params, timeout, repeat=repeat)
 
 
 def read_token_reply(reply: HttpReply, *, types: Collection[str] = ("bearer",)) -> TokenAnswer:

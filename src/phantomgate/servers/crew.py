@@ -60,6 +60,8 @@ class Worker:
     counts: Snapshot = field(default_factory=dict)
     asked: dict[int, asyncio.Future[Message]] = field(default_factory=dict)
     silent: int = 0
+    killed: bool = False
+    """Whether its process has been told to end now, which takes a moment."""
     failures: int = 0
     leaving: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when it is to end and not to be started again."""
@@ -107,6 +109,7 @@ class Worker:
     def kill(self) -> None:
         """End now."""
         if self.process is not None and self.process.returncode is None:
+            self.killed = True
             with suppress(ProcessLookupError):
                 self.process.kill()
 

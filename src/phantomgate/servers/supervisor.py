@@ -240,7 +240,7 @@ class Supervisor:
             await channel.close()
             self._past = merge([self._past, left_by(worker.counts)])
             worker.process = worker.channel = None
-            worker.ready, worker.counts, worker.silent = False, {}, 0
+            worker.ready, worker.counts, worker.silent, worker.killed = False, {}, 0, False
             for open_question in worker.asked.values():
                 open_question.cancel()
             worker.asked.clear()
@@ -290,6 +290,8 @@ class Supervisor:
         while True:
             await asyncio.sleep(self._ask_every)
             for worker in list(self.workers):
+                if worker.killed:
+                    continue
                 if self._is_stuck(worker) and not worker.leaving.is_set():
                     age = round(self._ticks() - worker.born, 1)
                     self._log.say(Level.ERROR, "worker_stuck", worker=worker.number, ready=worker.ready, age=age)

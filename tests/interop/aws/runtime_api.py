@@ -8,11 +8,11 @@ import queue
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from in_a_thread import in_a_thread
+from in_a_thread import HttpServer, in_a_thread
 from interop.aws.moto_server import PYTHON
 from interop.processes import process
 
@@ -75,7 +75,7 @@ def runtime_api() -> Iterator[RuntimeApi]:
         def log_message(self, *args):
             """Quiet."""
 
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    http = HttpServer(("127.0.0.1", 0), Handler)
     http.daemon_threads = True
     with in_a_thread(http) as port:
         api = RuntimeApi(port)

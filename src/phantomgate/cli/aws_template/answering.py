@@ -5,9 +5,20 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from phantomgate.cli.aws_template.apis import Api, ApiKind, Authorizer, Deployed, Function, Permission, Permit
+from phantomgate.cli.aws_template.apis import (
+    Api,
+    ApiKind,
+    Authorizer,
+    Deployed,
+    Function,
+    Permission,
+    Permit,
+    named,
+)
+from phantomgate.cli.aws_template.appsync import PRINCIPAL
 from phantomgate.cli.aws_template.finding import Finding, Kind
 from phantomgate.cli.aws_template.functions import Later
+from phantomgate.cli.aws_template.permitted import permitted
 from phantomgate.cli.aws_template.told import Told, variables
 from phantomgate.config.function import literal_secrets
 from phantomgate.config.rules import match_of
@@ -18,6 +29,7 @@ from phantomgate.servers.invocation import KEPT_SECONDS
 _USUAL_TIMEOUT, _USUAL_MEMORY = 3, 128
 _HTTP_WAITS = 10
 _ENOUGH_MEMORY = 256
+_ANY_API = re.compile(r":(?:execute-api|appsync):[^:]*:[^:]*:(?:apis/)?\*")
 _PYTHON = re.compile(r"python3\.(\d+)")
 
 
@@ -68,13 +80,8 @@ would be 500'
 
 
 def _permit(deployed: Deployed, authorizer: Authorizer) -> Iterator[Finding]:
-    if authorizer.permit is Permit.GIVEN or authorizer.function not in deployed.functions:
+    if authorizer.permit is Permit.GIVEN or permitted(deployed, authorizer.function, "apigateway.amazonaws.com"):
         return
-    function = deployed.functions[authorizer.function]
-    for one in deployed.permissions:
-        principal = one.principal in ("apigateway.amazonaws.com", "*") or "${" in one.principal
-        if principal and _is_for(deployed, one, function):
-            return
     what = "nobody allows API Gateway to invoke the function, so every request would be 500"
     change = "add an AWS::Lambda::Permission for apigateway.amazonaws.com, with the authorizer as SourceArn"
     if authorizer.permit_at.path.endswith("EnableFunctionDefaultPermissions"):
@@ -82,11 +89,6 @@ def _permit(deployed: Deployed, authorizer: Authorizer) -> Iterator[Finding]:
     elif authorizer.permit_at.path.endswith("DisableFunctionDefaultPermissions"):
         change = f"leave it out, or {change}"
     yield Finding(Kind.BROKEN, "permission-missing", what, authorizer.permit_at.path, change)
-
-
-def _is_for(deployed: Deployed, one: Permission, function: Function) -> bool:
-    target = deployed.functions.get(one.function)
-    return not one.function or (target is not None and target.name == function.name)
 
 
 def running(deployed: Deployed, function: Function, told: Told) -> Iterator[Finding]:
@@ -115,6 +117,7 @@ are cut short {KEPT_SECONDS:g} s before that"
         return
     if not settings.aws.shared_secret and told.knows("aws.shared_secret"):
         yield from _urls(function)
+        yield from _balancers(deployed, function)
     for one in deployed.permissions:
         target = deployed.functions.get(one.function)
         if target is not None and target.name == function.name:
@@ -135,6 +138,16 @@ def _urls(function: Function) -> Iterator[Finding]:
             yield Finding(Kind.UNSAFE, "url-open", what, url.path, change)
 
 
+def _balancers(deployed: Deployed, function: Function) -> Iterator[Finding]:
+    for _, _, said in deployed.template.resources("AWS::ElasticLoadBalancingV2::TargetGroup"):
+        for target in said.at("Targets").each():
+            asked = deployed.functions.get(named(target.at("Id").whole()))
+            if asked is not None and asked.name == function.name:
+                what = "whoever reaches this load balancer can try tokens, and gets the JWT for one that is good"
+                change = "set aws.shared_secret, and keep the load balancer internal"
+                yield Finding(Kind.ADVICE, "balancer-open", what, target.path, change)
+
+
 def _runtime(function: Function) -> Iterator[Finding]:
     node = function.properties.at("Runtime")
     runtime = node.text()
@@ -151,6 +164,8 @@ def _permission(one: Permission) -> Iterator[Finding]:
         return
     source, place = one.source.whole(), one.source.path
     change = "write the authorizer's ARN: arn:aws:execute-api:${AWS::Region}:${AWS::AccountId}:${Api}/authorizers/*"
+    if one.principal == PRINCIPAL:
+        change = "write the API's ARN: arn:aws:appsync:${AWS::Region}:${AWS::AccountId}:apis/${Api.ApiId}"
     if one.principal == "*":
         what = "everybody may invoke the function, and so try tokens"
         yield Finding(
@@ -159,6 +174,6 @@ def _permission(one: Permission) -> Iterator[Finding]:
     elif one.principal.endswith(".amazonaws.com") and not source:
         what = "any API of any account may invoke the function, and so try tokens: the permission has no SourceArn"
         yield Finding(Kind.UNSAFE, "permission-wide", what, place, change)
-    elif source == "*" or re.search(r":execute-api:[^:]*:[^:]*:\*", re.sub(r"\$\{[^}]*\}", "x", source)):
+    elif source == "*" or _ANY_API.search(re.sub(r"\$\{[^}]*\}", "x", source)):
         what = f"any API may invoke the function, and so try tokens: SourceArn is {source[:80]}"
         yield Finding(Kind.UNSAFE, "permission-wide", what, place, change)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from phantomgate.cli.aws_template.answering import answering, running
 from phantomgate.cli.aws_template.apis import Api, Authorizer, Deployed, Function, Guard
+from phantomgate.cli.aws_template.appsync import besides, between, read_appsync
 from phantomgate.cli.aws_template.finding import Finding, Kind
 from phantomgate.cli.aws_template.passing import passing, unguarded
 from phantomgate.cli.aws_template.plain import read_plain
@@ -112,7 +113,7 @@ class _Looking:
         for api in one.apis.values():
             judged: dict[str, Told] = {}
             for authorizer in _asking_us(one, api, functions):
-                asking = judged[authorizer.name] = self._asking(one, authorizer)
+                asking = judged[authorizer.name] = self._asking(one, authorizer.function)
                 yield from remembering(api, authorizer, asking)
                 yield from answering(one, api, authorizer, asking)
             guarded[api.name] = bool(judged)
@@ -123,12 +124,22 @@ class _Looking:
         for api in one.apis.values() if functions else ():
             if not guarded[api.name]:
                 yield from unguarded(api, meant=not any(guarded.values()))
+        yield from self._of_appsync(one, functions)
         yield from _odd(one.template)
         yield from unseen(one)
 
-    def _asking(self, one: Deployed, authorizer: Authorizer) -> Told:
-        """What the function is told that *authorizer* asks."""
-        function = one.functions.get(authorizer.function, self._only)
+    def _of_appsync(self, one: Deployed, functions: Sequence[Function]) -> Iterator[Finding]:
+        for api in read_appsync(one):
+            ways = [way for way in api.ways if _is_ours(one, way.function, functions)]
+            for way in ways:
+                yield from between(one, api, way, self._asking(one, way.function))
+            if ways:
+                self.parts.append(api.title)
+                yield from besides(api)
+
+    def _asking(self, one: Deployed, name: str) -> Told:
+        """What the function of that *name* is told, or the only one that it can be."""
+        function = one.functions.get(name, self._only)
         self.asked.add("" if function is None else function.name)
         return self._told(function)
 
@@ -172,11 +183,13 @@ def _problem(text: str, file: Path) -> SettingsError:
 
 def _asking_us(deployed: Deployed, api: Api, functions: Sequence[Function]) -> Iterator[Authorizer]:
     """The authorizers of *api*, but for those that ask a function of this template that isn't ours."""
-    names = {one.name for one in functions}
-    for authorizer in api.authorizers.values():
-        function = deployed.functions.get(authorizer.function)
-        if function is None or function.name in names:
-            yield authorizer
+    return (one for one in api.authorizers.values() if _is_ours(deployed, one.function, functions))
+
+
+def _is_ours(deployed: Deployed, name: str, functions: Sequence[Function]) -> bool:
+    """Whether what is asked by that *name* is one of *functions*, or is none of this template."""
+    function = deployed.functions.get(name)
+    return function is None or function.name in {one.name for one in functions}
 
 
 def _title(api: Api, judged: dict[str, Told]) -> str:

@@ -70,6 +70,8 @@ def _guard(said: Node, default: str | Guard, api: Api) -> str | Guard:
         return Guard.OPEN
     if not security:
         return default
+    if any(isinstance(one.value, Later) for one in security.each()):
+        return Guard.LATER
     ways = [one.keys() for one in security.each()]
     if not ways or not all(ways) or ["NONE"] in ways:  # any one of them will do, so an empty one is none
         return Guard.OPEN

@@ -95,9 +95,6 @@ def _mapping(api: Api, route: Route, told: Told) -> Iterator[Finding]:
     integration = route.integration
     if integration is None:
         return  # a function of this template, which reads the context
-    if isinstance(integration.parameters.value, Later):
-        yield _not_known(route, integration.parameters)
-        return
     if not integration.kind and api.kind is not ApiKind.WEBSOCKET:
         what = f"where {route.title} leads, and whether the JWT gets there, can't be known from here"
         change = "give the template that has its integration to --aws too, in one with the API"
@@ -110,6 +107,9 @@ def _mapping(api: Api, route: Route, told: Told) -> Iterator[Finding]:
         change = 'leave it out; the function behind reads event["requestContext"]["authorizer"]'
         yield Finding(Kind.BROKEN, "mapping-illegal", what, authorization.at.path, change)
     if integration.kind not in _TO_HTTP:
+        return
+    if isinstance(integration.parameters.value, Later):
+        yield _not_known(route, integration.parameters)
         return
     if api.kind is ApiKind.REST:
         yield from _rest(route, told, integration, place)

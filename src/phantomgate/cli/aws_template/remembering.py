@@ -6,8 +6,6 @@ template has it. Where they differ, the function is wrong about the API, and tha
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator
 
 from phantomgate.adapters.aws_cache import check_identities, check_route_key
@@ -16,6 +14,7 @@ from phantomgate.cli.aws_template.apis import Api, ApiKind, Authorizer, Identity
 from phantomgate.cli.aws_template.finding import Finding, Kind
 from phantomgate.cli.aws_template.functions import Later
 from phantomgate.cli.aws_template.told import Told
+from phantomgate.cli.aws_template.validating import CREDENTIAL, of_token
 from phantomgate.config.aws_checks import problems_on_aws
 from phantomgate.config.table import rules_of
 from phantomgate.core.errors import Refused
@@ -26,8 +25,6 @@ from phantomgate.gateway.iam import Table
 USUAL_TTL = 300.0
 """Seconds for which API Gateway remembers when nothing is said."""
 _LONG = 300
-_CREDENTIAL = "Bearer _0XBPWQQ_453276e9-6b2f-4a53-9a3b-5f1d6f8f0c11"
-_ALSO_GOOD = "bearer abcDEF.123-456~789+abc/def=="
 
 
 def remembering(api: Api, authorizer: Authorizer, told: Told) -> Iterator[Finding]:
@@ -42,7 +39,7 @@ def remembering(api: Api, authorizer: Authorizer, told: Told) -> Iterator[Findin
     elif authorizer.form == "REQUEST":
         yield from _of_request(authorizer, seconds)
     elif authorizer.form == "TOKEN":
-        yield from _of_token(authorizer, told)
+        yield from of_token(authorizer.at, authorizer.validation, told)
 
 
 def ttl_of(api: Api, authorizer: Authorizer) -> float | Later:
@@ -136,36 +133,6 @@ one token's answer is given to another"
     return Finding(Kind.ADVICE, "identity-not-known", what, authorizer.identity_at.path, change)
 
 
-def _of_token(authorizer: Authorizer, told: Told) -> Iterator[Finding]:
-    if told.settings.session.keys and told.knows("session"):
-        what = "a TOKEN authorizer sees one header and no cookie, so no session is let in"
-        yield Finding(Kind.BROKEN, "session-by-token", what, authorizer.at.path, "make it a REQUEST authorizer, TTL 0")
-    expression = authorizer.validation.text()
-    place = authorizer.validation.path
-    good = "^[Bb][Ee][Aa][Rr][Ee][Rr] +[A-Za-z0-9._~+/=-]{8,4096}$"
-    if expression is None:
-        what = "whatever is sent as Authorization invokes the function"
-        yield Finding(Kind.ADVICE, "validation-missing", what, place, f"write {good}")
-        return
-    if isinstance(expression, Later):
-        return
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            pattern = re.compile(expression)
-    except (re.error, RecursionError, OverflowError):
-        what = f"the validation expression can't be read here: {expression[:60]}"
-        yield Finding(Kind.ADVICE, "validation-unread", what, place, f"write {good}")
-        return
-    bare = _CREDENTIAL.partition(" ")[2]
-    if not pattern.search(_CREDENTIAL) and not (told.settings.aws.bare_token and pattern.search(bare)):
-        what = f"API Gateway answers 401 to a good token before the function is asked: {expression[:60]}"
-        yield Finding(Kind.BROKEN, "validation-refuses", what, place, f"write {good}")
-    elif not pattern.search(_ALSO_GOOD):
-        what = "some good credentials are answered 401: the scheme may be in any case, and tokens have ._~+/=- too"
-        yield Finding(Kind.ADVICE, "validation-narrow", what, place, f"write {good}")
-
-
 def _of_websocket(authorizer: Authorizer) -> Iterator[Finding]:
     place = authorizer.identity_at.path
     for one in authorizer.identities or ():
@@ -235,8 +202,8 @@ def route_keys(api: Api, authorizer: Authorizer) -> list[str]:
 
 def _problem(authorizer: Authorizer, key: str, ttl: float | None, table: Table | None = None) -> Refused | None:
     """What the function would find wrong with a request to the route *key*, if answers were remembered for *ttl*."""
-    headers = Headers.of([("authorization", _CREDENTIAL)])
-    values = [_CREDENTIAL if _is_it(one) else key if _is_route_key(one) else "x" for one in authorizer.identities or ()]
+    headers = Headers.of([("authorization", CREDENTIAL)])
+    values = [CREDENTIAL if _is_it(one) else key if _is_route_key(one) else "x" for one in authorizer.identities or ()]
     first = authorizer.payload.word() == "1.0"
     identities = (",".join(values),) if first else tuple(values)
     surface = Surface.HTTP_1 if first else Surface.HTTP_2

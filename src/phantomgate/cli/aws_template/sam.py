@@ -85,7 +85,7 @@ def _default(api: Api, auth: Node) -> str | Guard:
 def _named(api: Api, auth: Node, said: Node) -> str | Guard:
     """What stands before a route that has the authorizer that is *said*."""
     name = said.text()
-    if isinstance(name, Later) or isinstance(auth.at("Authorizers").value, Later):
+    if isinstance(name, Later) or _later(auth) or _later(auth.at("Authorizers")):
         return Guard.LATER
     return Guard.NONE if name is None else guard_named(api, [name])
 
@@ -145,11 +145,13 @@ def _sources(identity: Node) -> tuple[Identity, ...] | None:
 
 
 def _of_websocket(api: Api, auth: Node, said: Node) -> None:
-    guard: str | Guard = Guard.NONE if not auth.at("AuthType") else Guard.OTHER
-    if auth.at("AuthType").word().upper() == "NONE":
-        guard = Guard.OPEN
-    if auth.at("AuthType").word().upper() == "CUSTOM":
-        guard = "Auth"
+    kind = auth.at("AuthType")
+    guard: str | Guard = Guard.OTHER if kind else Guard.NONE
+    if kind.word().upper() in ("NONE", "CUSTOM"):
+        guard = Guard.OPEN if kind.word().upper() == "NONE" else "Auth"
+    if _later(auth) or _later(kind):
+        guard = Guard.LATER
+    if kind.word().upper() == "CUSTOM" or _later(kind):
         sources = auth.at("IdentitySource")
         api.authorizers["Auth"] = Authorizer(
             "Auth",

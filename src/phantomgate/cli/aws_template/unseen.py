@@ -11,7 +11,7 @@ from typing import Any
 from phantomgate.cli.aws_template.apis import Deployed
 from phantomgate.cli.aws_template.finding import Finding, Kind
 
-_LOOKED_AT = ("AWS::ApiGateway", "AWS::Lambda::", "AWS::Serverless::")
+_LOOKED_AT = ("AWS::ApiGateway", "AWS::AppSync::", "AWS::Lambda::", "AWS::Serverless::")
 _KNOWN = ("AWS::Serverless-", "AWS::LanguageExtensions", "AWS::CodeDeployBlueGreen", "AWS::SecretsManager-")
 """Macros of AWS's own that change nothing that is looked at, or what is looked at as it is written."""
 _MADE = "what this deploys is in another template, or made by a macro, and was not looked at"

@@ -19,6 +19,7 @@ from phantomgate.cli.probing.given import MINT_KEY, Given
 from phantomgate.cli.probing.trials import Connect, Tell, Trials, Tried, Watched
 from phantomgate.cli.probing.ways import (
     MOST_REFUSED,
+    RAW,
     Method,
     Shape,
     Way,
@@ -37,6 +38,7 @@ from phantomgate.core.errors import Reason, Refused
 from phantomgate.core.ports import Clock
 from phantomgate.oauth.algorithms import ALGORITHMS
 from phantomgate.oauth.claims import read_scopes
+from phantomgate.oauth.form import form_value
 
 SHORTEST = 8
 """Characters: what is shorter can't be told from a word that happens to be the same."""
@@ -129,7 +131,9 @@ def _survey(finding: Finding, http: Watched) -> None:
 def _show(finding: Finding, trials: Trials) -> None:
     """Each way to show who we are, with a made-up token; no more refusals than a server may bear."""
     stopped = ""
-    for method in methods(finding.given, finding.metadata.said.methods):
+    for method in methods(finding.given, finding.metadata.said.methods, raw=_differs_raw(finding)):
+        if method.name == RAW and (method.why_not or any(one.tried and one.tried.works for one in finding.showings)):
+            continue  # only what nothing else was good for
         if method.why_not or stopped:
             finding.showings.append(Showing(Method(method.name, method.why_not or stopped.format(method.name))))
             continue
@@ -140,6 +144,14 @@ def _show(finding: Finding, trials: Trials) -> None:
             stopped = "the server can't be asked"
         elif trials.refused >= MOST_REFUSED:
             stopped = f"{MOST_REFUSED} refusals are enough; --client-auth {{}} tries it alone"
+
+
+def _differs_raw(finding: Finding) -> bool:
+    """Whether a Basic credential is another one where nothing in it is encoded first, and can be sent so."""
+    given = finding.given
+    if not given.client_secret or ":" in given.client_id:  # all behind the colon would be the secret (RFC 7617 §2)
+        return False
+    return any(form_value(part) != part for part in (given.client_id, finding.secrets[0]))
 
 
 def chosen(finding: Finding) -> str:

@@ -19,12 +19,16 @@ from phantomgate.oauth.unverified import UnverifiedJwt, read_unverified
 MOST_REFUSED = 3
 """After so many refusals we stop showing who we are: some servers lock a client out after a few more."""
 
+RAW = "basic_raw"
+"""How servers want a secret that don't decode what RFC 6749 §2.3.1 has encoded; tried last, where that may help."""
+
 WIRE_NAMES: Mapping[str, tuple[str, ...]] = {
     "tls_client_auth": ("tls_client_auth", "self_signed_tls_client_auth"),
     "private_key_jwt": ("private_key_jwt",),
     "client_secret_jwt": ("client_secret_jwt",),
     "basic": ("client_secret_basic",),
     "post": ("client_secret_post",),
+    RAW: ("client_secret_basic",),
 }
 """`client_auth`, best first, and what servers call it (RFC 8414 §2, RFC 8705 §2). `bearer` is tried when named only."""
 
@@ -36,12 +40,17 @@ class Method(NamedTuple):
     why_not: str = ""
 
 
-def methods(given: Given, advertised: Collection[str]) -> Iterator[Method]:
-    """How we might show who we are to a server that takes what is *advertised*; nothing there means it doesn't say."""
+def methods(given: Given, advertised: Collection[str], *, raw: bool = False) -> Iterator[Method]:
+    """How we might show who we are to a server that takes what is *advertised*; nothing there means it doesn't say.
+
+    *raw*: whether `basic_raw` is another way than `basic`.
+    """
     if given.client_auth:
         yield Method(given.client_auth)
         return
     for name, wire_names in WIRE_NAMES.items():
+        if name == RAW and not raw:
+            continue
         lacking, named = _lacking(name, given), set(wire_names) & set(advertised)
         if name == "client_secret_jwt" and not named:
             continue  # few servers take it, and it would be a refusal for nothing

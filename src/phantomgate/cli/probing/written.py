@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from phantomgate.cli.probing.given import MINT_KEY, TIMEOUT, Given
-from phantomgate.cli.probing.ways import Way
+from phantomgate.cli.probing.ways import RAW, Way
 from phantomgate.oauth.urls import insecure
 
 Value: TypeAlias = str | bool | Sequence[str]
@@ -99,6 +99,8 @@ def _introspection(way: Way, given: Given, seen: Seen) -> list[Line]:
         lines.append(("client_key", given.client_key))
     elif way.client_auth != "tls_client_auth":
         lines.append(("client_secret", given.client_secret))
+    if way.client_auth == RAW:
+        lines.append("It calls the secret wrong where it is encoded as RFC 6749 section 2.3.1 has it.")
     lines.append(("client_auth", way.client_auth))
     if given.assertion_audience and way.client_auth.endswith("_jwt"):
         lines.append(("assertion_audience", given.assertion_audience))
