@@ -392,7 +392,7 @@ def test_a_note_has_more_time_than_a_look_up(make):
         await store.put(KEY, b"v", 60.0)
         server.freeze()
         loop = asyncio.get_running_loop()
-        loop.call_later(0.3, server.thaw)
+        loop.call_later(0.05, server.thaw)  # fifty times as much as a look-up has
         name = await store.tell(b"note")
         await store.close()
         return name
