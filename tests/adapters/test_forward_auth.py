@@ -92,6 +92,7 @@ def test_an_untrusted_peers_fields_are_ignored_and_noted():
     assert "ignored" in request.note
     assert read(target="/own", trusted=False).note == ""
     assert read(*ORIGINAL).note == ""
+    assert read(*ORIGINAL, target="/own", source="path").note == ""
 
 
 @pytest.mark.parametrize(
@@ -138,6 +139,10 @@ def test_an_exchange_is_routed_only_when_it_names_a_request():
     assert read(*ORIGINAL, reader=read_exchange).path == "/orders/1"
     assert read(*ORIGINAL, reader=read_exchange).routed is True
     assert read(ORIGINAL[0], reader=read_exchange).problem is not None
+
+
+def test_an_exchange_is_judged_by_fields_where_decide_reads_its_path():
+    assert read(*ORIGINAL, source="path", target="/other", reader=read_exchange).path == "/orders/1"
     assert read(*ORIGINAL, reader=read_exchange, trusted=False).routed is False
 
 

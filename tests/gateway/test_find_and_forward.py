@@ -97,6 +97,18 @@ def test_what_a_client_sends_under_our_names_or_a_look_alike_is_dropped(drive):
         assert not made.drops(name), name
 
 
+@pytest.mark.parametrize(
+    "name",
+    ["Authorization", "Proxy-Authorization", "X-Authorization", "X-Forwarded-Authorization", "X-Original-Authorization",
+     "X-HTTP-Method", "X-HTTP-Method-Override", "X-Method-Override", "X-Original-Method", "X-Original-URI",
+     "X-Original-URL", "X-Rewrite-URL", "X-Envoy-Original-Path"],
+)  # fmt: skip
+def test_what_could_be_taken_for_a_credential_or_for_another_request_is_dropped(drive, name):
+    made = change(drive, {})
+
+    assert all(made.drops(spelled) for spelled in (name, name.lower(), name.upper(), name.replace("-", "_")))
+
+
 def test_the_rendering_is_remembered_by_token(drive):
     forward = forward_jwt({})
     token = Token(jwt(), {}, frozenset(), NOW + 60.0, 60.0)
@@ -125,6 +137,7 @@ def test_the_rendering_is_remembered_by_token(drive):
         ([" a", None, 1], "%20a,,1"),
         ([], ""),
         ("a,b", "a,b"),
+        ("~ å", "~ %C3%A5"),
     ],
     ids=repr,
 )

@@ -193,6 +193,13 @@ def test_a_session_that_can_not_be_read_is_refused_as_a_bad_token_is(at, method)
     assert 401 == Reason.UNREADABLE_SESSION.status
 
 
+def test_the_log_is_told_which_cookie_can_not_be_read():
+    with pytest.raises(Refused, match="unreadable_session: session cookie: "):
+        find(asked("GET", cookie(at="x")))
+    with pytest.raises(Refused, match="forged_request: CSRF cookie: "):
+        find(asked("POST", cookie(csrf="x")))
+
+
 def test_an_empty_session_cookie_is_one_that_can_not_be_read():
     assert Reason.UNREADABLE_SESSION is refused(asked(cookies=f"{NAMES.at}="))
 

@@ -97,6 +97,7 @@ def test_a_missing_audience_is_refused_where_one_is_wanted():
         ("wildcard", "orders.+", "orders.+", True),
         ("wildcard", "orders.+", "orders..", False),
         ("wildcard", "a.b", "a:b", False),
+        ("wildcard", "openid orders.*", "openid orders.read", True),
     ],
 )
 def test_scope_strategies(strategy, granted, wanted, allowed):

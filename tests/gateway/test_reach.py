@@ -67,9 +67,16 @@ def test_one_rule_that_lacks_a_scope_outweighs_one_that_takes_other_tokens(drive
     assert frozenset() == drive(reach(gateway(answers), REQUEST, [READ, WRITE])).places
 
 
-def test_trouble_with_any_rule_is_trouble(drive):
-    with pytest.raises(Unavailable):
-        drive(reach(gateway(Answers(read=["read"], write=Unavailable("x"))), REQUEST, [READ, WRITE]))
+@pytest.mark.parametrize("trouble", [Unavailable("x"), Refused(Reason.BAD_ANSWER), Refused(Reason.SERVER_ERROR)])
+def test_trouble_with_any_rule_is_trouble(drive, trouble):
+    with pytest.raises(Refused) as no:
+        drive(reach(gateway(Answers(read=["read"], write=trouble)), REQUEST, [READ, WRITE]))
+
+    assert no.value.reason is trouble.reason
+
+
+def test_of_a_table_without_rules_nothing_is_granted(drive):
+    assert frozenset() == drive(reach(gateway(Answers()), REQUEST, ())).places
 
 
 def test_what_goes_upstream_must_be_the_same_everywhere(drive):

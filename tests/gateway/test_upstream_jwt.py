@@ -45,6 +45,20 @@ def test_it_is_made_anew_when_it_is_due_and_counted_when_it_is_not(drive, clock)
     assert (makes.made, len(reused)) == (2, 2)
 
 
+def test_it_is_made_anew_when_it_is_over_whenever_it_was_to_be_renewed(drive, clock):
+    made = []
+
+    async def make(token, audience):
+        made.append(1)
+        return UpstreamJwt("a.b.c", clock.now() + 10, clock.now() + 3600, "for tests")
+
+    forward, source = forward_made(make, forward_jwt({}), now=clock.now), token()
+    for seconds in (0, 9, 1):
+        clock.advance(seconds)
+        assert clock.now() < drive(forward(Route("r"), source)).expires_at
+    assert 2 == len(made)
+
+
 def test_a_token_that_ended_meanwhile_is_refused(drive, clock):
     with pytest.raises(Refused) as no:
         drive(forward_made(Makes(clock, takes=60), forward_jwt({}), now=clock.now)(Route("r"), token()))

@@ -45,6 +45,7 @@ BAD_DAYS = (
 AGENT_SERVED = ("tests/agent/test_end_to_end.py",)
 SEVERAL = ("tests/agent/test_several_processes.py",)
 STATE = ("tests/backends/test_agent_state.py",)
+HOP = ("tests/adapters/test_hops.py",)
 MARKED = ("tests/resolvers/test_marks.py",)
 ON_LAMBDA = ("tests/adapters/test_aws_agent.py", "tests/servers/test_agent_function.py")
 
@@ -482,4 +483,33 @@ MUTATIONS = [
     Mutation("marks that are over make room", "resolvers/marks.py", "            self._kinds[kind] = {name: mark", "            _ = {name: mark", MARKED),
     Mutation("cleared tokens are bounded", "resolvers/marks.py", "if len(cleared) >= CLEARED:", "if False:", MARKED),
     Mutation("a secret that is known only now", "resolvers/marks.py", ", secret)\n        self._cleared = set()", ", secret)", MARKED),
+    Mutation("a signature without a date, after a purge", CACHED, 'return token.source is Source.SIGNATURE and type(token.claims.get("iat")) not in (int, float)', "return False", MARKED),
+    Mutation("who is purged where nobody is asked", CACHED, "token.source is Source.SIGNATURE or marks", "marks", MARKED),
+    Mutation("when another machine asked", CACHED, "token.source is not Source.REDIS and ", "", MARKED),
+    Mutation("what is asked for ahead when a key is gone", CACHED, "if generation == self._generation and self.ticks() < newer", "if self.ticks() < newer", BAD_DAYS),
+    Mutation("what was kept by a setting that is gone", CACHED, "if self.stale_seconds <= 0 or not", "if not", BAD_DAYS),
+    Mutation("a refusal ahead counts, stale or not", CACHED, "(self.later is not None or self.stale_seconds > 0)", "(self.stale_seconds > 0)", BAD_DAYS),
+    Mutation("one token is asked for ahead once", CACHED, " or key in self._ahead", "", BAD_DAYS),
+    Mutation("a mark's own time, a token's", "resolvers/marks.py", "if now < until and (kind in", "if (kind in", MARKED),
+    Mutation("marks are bounded", "resolvers/marks.py", "            for kept in self._kinds.values():\n                kept.clear()\n            self.heard", "            self.heard", MARKED),
+    Mutation("fields that make another request of it", FORWARD, '    "x-rewrite-url",\n', "", ("tests/gateway/test_find_and_forward.py",)),
+    Mutation("our own fault is trouble with every rule", "gateway/reach.py", "status >= 500:", "status > 500:", ("tests/gateway/test_reach.py",)),
+    Mutation("a made JWT is renewed before it is over", "gateway/upstream_jwt.py", "min(renew_at, expires_at)", "renew_at", ("tests/gateway/test_upstream_jwt.py",)),
+    Mutation("exp of what a wrapper stands for", "resolvers/verify.py", "expires_at=min(token.expires_at, wrapper.expires_at)", "expires_at=wrapper.expires_at", ("tests/resolvers/test_verify.py",)),
+    Mutation("freshness of what a wrapper stands for", "resolvers/verify.py", "fresh_until=min(token.fresh_until, wrapper.fresh_until)", "fresh_until=wrapper.fresh_until", ("tests/resolvers/test_verify.py",)),
+    Mutation("429 counts for the breaker", "resolvers/guarded.py", "if reply.status == 429 or reply.status >= 500:", "if reply.status >= 500:", BAD_DAYS),
+    Mutation("5xx counts for the breaker", "resolvers/guarded.py", "if reply.status == 429 or reply.status >= 500:", "if reply.status == 429:", BAD_DAYS),
+    Mutation("nonsense shows that a server is back", "resolvers/guarded.py", "breaker.succeeded(admitted)  # nonsense", "pass  # nonsense", BAD_DAYS),
+    Mutation("keys are fetched whatever questions meet", "resolvers/guarded.py", "if call.held:", "if False:", BAD_DAYS),
+    Mutation("tries again are saved up in bounds", "resolvers/guarded.py", "min(self._budget + BUDGET, SAVED)", "self._budget + BUDGET", BAD_DAYS),
+    Mutation("an ID token as a session's access token", "resolvers/sealed.py", '("nonce", "at_hash")', '("nonce",)', ("tests/resolvers/test_sealed.py",)),
+    Mutation("a session's JWT without exp", "resolvers/sealed.py", 'if "exp" not in claims:', "if False:", ("tests/resolvers/test_sealed.py",)),
+    Mutation("nbf of a session's JWT", "resolvers/sealed.py", '("exp", "nbf")', '("exp",)', ("tests/resolvers/test_sealed.py",)),
+    Mutation("another part of a split token", "resolvers/split.py", "if known is not None and known[0] == half:", "if known is not None:", ("tests/resolvers/test_split.py",)),
+    Mutation("a record that is cut off", "resolvers/records.py", "if len(record) <= _HEAD.size + _LENGTHS.size:", "if False:", ("tests/resolvers/test_records.py",)),
+    Mutation("a second Connection field", HOPS, ' or b"connection" in headers.repeated', "", HOP),
+    Mutation("h2c without Connection, by fields", ADAPTER, '        if b"connection" in fields or b"upgrade" in fields:', '        if b"connection" in fields:', HOP),
+    Mutation("h2c without Connection, by the path", ADAPTER, 'request.headers.fields\n    if b"connection" in fields or b"upgrade" in fields:', 'request.headers.fields\n    if b"connection" in fields:', HOP),
+    Mutation("fields of one hop", HOPS, '        b"te",\n', "", HOP),
+    Mutation("what an exchange is judged by", ADAPTER, 'read_decide("auto" if source == "path" else source)', "read_decide(source)", ("tests/adapters/test_forward_auth.py",)),
 ]  # fmt: skip

@@ -158,6 +158,20 @@ def test_inactive_is_remembered_for_five_seconds_at_the_most(clock, drive):
     assert drive(asking()).claims["sub"] == "ann"
 
 
+def test_every_inactive_token_is_remembered_as_such(clock, drive):
+    asking = Asking(clock, reply(204))
+    for token in ("one", "two", "one", "two"):
+        with pytest.raises(Refused):
+            drive(asking(token))
+    assert asking.calls == 2
+
+
+def test_a_shorter_negative_memory_can_be_had(clock):
+    cached = Cached(None, None, None, secret=b"s", context=(), now=clock.now, ticks=clock.ticks, negative_seconds=1.0)
+
+    assert cached.negative_seconds == 1.0
+
+
 def test_nobody_can_ask_for_a_longer_negative_memory(clock):
     cached = Cached(
         None, None, None, secret=b"s", context=(), now=clock.now, ticks=clock.ticks, negative_seconds=3600.0

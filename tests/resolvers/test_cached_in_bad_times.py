@@ -99,6 +99,15 @@ def test_without_the_setting_no_route_gets_it(clock, drive):
     assert Reason.UNAVAILABLE is refused(drive, asking)
 
 
+def test_with_the_setting_gone_nobody_gets_what_was_kept_by_it(clock, drive):
+    asking = Asking(clock, [active(), DOWN])
+    drive(asking())
+    clock.advance(100.0)
+    assert Source.STALE is drive(asking()).source
+    asking.cached.stale_seconds = 0.0
+    assert Reason.UNAVAILABLE is refused(drive, asking)
+
+
 def test_a_minute_is_the_most_whatever_is_asked_for(clock):
     assert 60.0 == Asking(clock, active(), stale=3600.0).cached.stale_seconds
 
@@ -180,8 +189,9 @@ def test_what_ends_by_exp_anyway_is_not_asked_for_ahead(clock, drive):
     assert [] == asking.behind
 
 
-def test_a_revocation_that_is_heard_of_ahead_counts_at_once(clock, drive):
-    asking = Asking(clock, [active(), reply(204)], ahead=True)
+@pytest.mark.parametrize("stale", [60.0, 0.0])
+def test_a_revocation_that_is_heard_of_ahead_counts_at_once(clock, drive, stale):
+    asking = Asking(clock, [active(), reply(204)], stale=stale, ahead=True)
     drive(asking())
     clock.advance(80.0)
     drive(asking())
@@ -190,6 +200,32 @@ def test_a_revocation_that_is_heard_of_ahead_counts_at_once(clock, drive):
     clock.advance(6.0)  # the refusal is forgotten, and so must be what was remembered before it
     asking.http.answer = DOWN
     assert Reason.UNAVAILABLE is refused(drive, asking)
+
+
+def test_what_was_asked_for_ahead_when_all_was_forgotten_is_not_remembered(clock, drive):
+    asking = Asking(clock, active(), ahead=True)
+    drive(asking())
+    clock.advance(80.0)
+    drive(asking())
+
+    def taken_back(call):
+        asking.cached.forget()
+        return active()
+
+    asking.http.answer = taken_back
+    drive(run(asking))
+    asking.http.answer = DOWN
+    assert Reason.UNAVAILABLE is refused(drive, asking)
+
+
+def test_a_token_is_asked_for_behind_once_however_many_bring_it(clock, drive):
+    asking = Asking(clock, active(), ahead=True)
+    credentials = [Credential("opaque"), Credential("opaque")]
+    for seconds in (0.0, 80.0):
+        clock.advance(seconds)
+        for credential in credentials:
+            drive(asking(credential=credential))
+    assert 1 == len(asking.behind)
 
 
 def test_trouble_that_is_met_ahead_is_nobody_s_and_is_met_once(clock, drive):

@@ -124,6 +124,48 @@ def test_of_all_calls_one_in_ten_is_tried_again_at_most(clock, drive):
     assert 9 <= guarding.calls.retries
 
 
+def test_tries_again_are_saved_up_to_ten(clock, drive):
+    guarding = Guarding(clock, GOOD, breaker=False)
+    for _ in range(500):
+        guarding(drive)
+    guarding.http.answer = reply(503)
+    for _ in range(50):
+        guarding(drive)
+    assert 10 + 50 * BUDGET - 1 <= guarding.calls.retries <= 10 + 50 * BUDGET + 1
+
+
+@pytest.mark.parametrize("status", [429, 500, 503, 599])
+def test_a_server_that_answers_with_its_trouble_only_is_left_alone_too(clock, drive, status):
+    guarding = Guarding(clock, reply(status), retries=False)
+    for _ in range(20):
+        assert status == guarding(drive).status
+    with pytest.raises(Unavailable, match=f"it answered {status}"):
+        guarding(drive)
+    assert (20, State.OPEN) == (len(guarding.http.calls), guarding.guarded.breaker.state)
+
+
+@pytest.mark.parametrize("answer", [reply(200), reply(204), reply(401), reply(499), Refused(Reason.BAD_ANSWER)])
+def test_any_other_answer_shows_that_the_server_is_back(clock, drive, answer):
+    guarding = Guarding(clock, [*[DOWN] * 5, answer], retries=False)
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            guarding(drive)
+    clock.advance(1.0)
+    with suppress(Refused):
+        guarding(drive)
+    assert State.CLOSED is guarding.guarded.breaker.state
+
+
+def test_what_is_held_is_fetched_whatever_questions_meet(clock, drive):
+    guarding = Guarding(clock, [*[DOWN] * 5, GOOD], retries=False, turns=Free())
+    for _ in range(5):
+        with pytest.raises(Unavailable):
+            guarding(drive)
+    guarding.turns.full = True
+    assert State.OPEN is guarding.guarded.breaker.state
+    assert GOOD is guarding(drive, KEYS)
+
+
 def test_five_failures_open_the_breaker_and_the_server_is_left_alone(clock, drive):
     guarding = Guarding(clock, DOWN, retries=False)
     for _ in range(20):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from phantomgate.core.errors import Reason, Refused
+from phantomgate.core.errors import Reason, Refused, Unavailable
 from phantomgate.core.model import Credential, Route, Source, Token
 from phantomgate.core.purge import ASKED_AGAIN, Purge, digest_of, mark_of, read_mark, write_mark
 from phantomgate.resolvers.cached import ATTEMPTS, Cached
@@ -22,12 +22,13 @@ class Server:
 
     def __init__(self, clock):
         self.clock, self.claims, self.asked, self.meanwhile = clock, dict(CLAIMS), 0, lambda: None
+        self.source = Source.NETWORK
 
     async def resolve(self, credential, route):
         self.asked += 1
         claims = dict(self.claims)
         self.meanwhile()
-        return Token("", claims, frozenset(), self.clock.now() + 600, self.clock.ticks() + 300, "main")
+        return Token("", claims, frozenset(), self.clock.now() + 600, self.clock.ticks() + 300, "main", self.source)
 
 
 class Gate:
@@ -79,6 +80,38 @@ def test_what_may_be_a_new_login_is_asked_about_again_and_then_remembered(drive,
     gate.restart()
     assert Source.MEMORY is drive(gate()).source
     assert 2 == gate.server.asked
+
+
+@pytest.mark.parametrize("kind", ["sub", "client_id", "issuer"])
+@pytest.mark.parametrize("iat", [None, "then", True, NOW - 100])
+@pytest.mark.parametrize("known", [True, False])
+def test_a_signature_that_is_old_or_has_no_date_says_nothing_of_after_the_purge(drive, gate, kind, iat, known):
+    gate.server.source = Source.SIGNATURE  # verified here: nobody is asked, so nobody can know better
+    gate.server.claims = {name: value for name, value in CLAIMS.items() if name != "iat"}
+    gate.server.claims |= {} if iat is None else {"iat": iat}
+    if known:
+        drive(gate())
+    gate.purge(kind)
+    for _ in range(2):
+        with pytest.raises(Refused) as refused:
+            drive(gate())
+        assert Reason.INACTIVE is refused.value.reason
+
+
+@pytest.mark.parametrize("iat", [NOW + 1, NOW - 4.5])
+def test_a_signature_of_about_the_purge_or_after_it_is_a_new_login_s(drive, gate, iat):
+    gate.server.source, gate.server.claims["iat"] = Source.SIGNATURE, iat
+    gate.purge("sub")
+    drive(gate())
+    assert Source.MEMORY is drive(gate()).source
+
+
+def test_what_another_machine_was_told_may_be_from_before_the_purge(drive, gate):
+    gate.server.source, gate.server.claims["iat"] = Source.REDIS, NOW + 1
+    gate.purge("sub")
+    with pytest.raises(Unavailable):
+        drive(gate())
+    assert ATTEMPTS == gate.server.asked
 
 
 @pytest.mark.parametrize("kind", ["token", "sid"])
@@ -179,6 +212,24 @@ def test_too_many_marks_become_one_that_has_everything_asked_again(drive, clock,
         clock.advance(300)
         gate.purge("sub", f"another {number}")
     assert 1 == sum(map(len, gate.marks._kinds.values())) + len(gate.marks._cleared) or gate.marks.live
+
+
+@pytest.mark.parametrize("kind", ["token", "sid"])
+def test_a_mark_is_over_in_its_own_time_whatever_others_last(drive, clock, gate, kind):
+    gate.purge(kind, seconds=100)
+    gate.purge("sub", "somebody", seconds=300)
+    with pytest.raises(Refused):
+        drive(gate())
+    clock.advance(100)
+    assert gate.marks.live
+    drive(gate())
+
+
+def test_marks_are_bounded(clock, gate):
+    gate.marks = Marks(ticks=clock.ticks, most=3)
+    for number in range(10):
+        gate.purge("sub", f"somebody {number}")
+    assert 3 >= sum(map(len, gate.marks._kinds.values()))
 
 
 def test_what_the_one_mark_says_of_everything_is_over_in_its_time(drive, clock, gate):

@@ -85,3 +85,15 @@ def test_claims_without_a_jwt_come_back_as_they_were(claims, scope):
 def test_what_pack_did_not_write_is_refused(record):
     with pytest.raises(ValueError, match=r".+"):
         unpack(record, fresh_until=7.0, issuer="as", source=Source.MEMORY)
+
+
+@pytest.mark.parametrize(
+    "text", [f"{jwt().rpartition('.')[0]}.{segment(bytes(64))}", jwt(), ""], ids=["segments", "text", "claims"]
+)
+def test_a_record_that_is_cut_off_or_of_another_version_is_none(text):
+    made = Token(text, {"sub": "ann"}, frozenset(), NOW + 60.0, 60.0)
+    record = pack(made)
+    cut = [record[:length] for length in range(1 + 8 + 8 + 4 + 1)]
+    for broken in (*cut, *(bytes((version,)) + record[1:] for version in (0, 4, 255))):
+        with pytest.raises(ValueError):
+            unpack(broken, fresh_until=7.0, issuer="as", source=Source.MEMORY)

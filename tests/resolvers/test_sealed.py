@@ -23,6 +23,20 @@ def test_nothing_that_it_claims_is_told_but_its_times(drive):
     assert 0 == token.lifetime(NOW, 0.0)
 
 
+def test_both_of_its_times_are_told(drive):
+    token = drive(AsSealed(None).resolve(Credential(jwt(nbf=NOW + 60), sealed=True), ROUTE))
+
+    assert {"exp": NOW + 3600, "nbf": NOW + 60} == token.claims
+    assert NOW + 3600 == token.expires_at
+
+
+@pytest.mark.parametrize("said", [jwt(nonce="n"), jwt(at_hash="h"), jwt(exp=None)], ids=["nonce", "at_hash", "no exp"])
+def test_an_id_token_or_a_jwt_that_never_ends_goes_nowhere(drive, said):
+    with pytest.raises(Refused) as no:
+        drive(AsSealed(None).resolve(Credential(said, sealed=True), ROUTE))
+    assert Reason.INVALID_TOKEN is no.value.reason
+
+
 def test_what_was_not_sealed_needs_somebody_to_ask(drive):
     with pytest.raises(Refused) as no:
         drive(AsSealed(None).resolve(Credential(jwt()), ROUTE))

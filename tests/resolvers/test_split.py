@@ -122,6 +122,20 @@ def test_a_deletion_counts_at_once_however_much_was_remembered(drive, made, halv
     assert no.value.reason is Reason.INACTIVE
 
 
+def test_the_same_credential_is_joined_once_and_anew_when_another_part_is_held(drive, halves):
+    class Verified:
+        async def resolve(self, credential, route):
+            return credential
+
+    made, token = Split(Verified(), halves, Counts()), signed()
+    presented = Credential(push(drive, halves, token))
+    first, second = (drive(made.resolve(presented, ROUTE)) for _ in range(2))
+    push(drive, halves, other := signed(sub="bob"), presented.value)
+
+    assert (token, True) == (first.value, first is second)
+    assert f"{other.rpartition('.')[0]}.{presented.value}" == drive(made.resolve(presented, ROUTE)).value
+
+
 def test_a_part_that_is_over_or_was_pushed_out_is_a_refusal(drive, made, halves, clock):
     signature = push(drive, halves, signed(), seconds=10)
     clock.advance(10)

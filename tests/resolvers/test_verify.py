@@ -217,6 +217,12 @@ def test_a_wrapper_that_the_server_has_revoked_is_refused(clock):
     assert Reason.INACTIVE is refused(resolver, signed())
 
 
+def test_the_answer_about_a_wrapper_lasts_as_long_as_it_says(clock):
+    answer = reply(200, jwt(exp=NOW + 30), content_type="application/jwt", cache_control="max-age=10")
+    token = resolve(wrapped(clock, answer)[0], signed(exp=NOW + 60))
+    assert (NOW + 30, clock.ticks() + 10) == (token.expires_at, token.fresh_until)
+
+
 def test_a_wrapper_is_remembered_no_longer_than_its_keys(clock):
     keys = held(clock, FakeHttp(key_reply("k1", max_age=60)))
     verify = Verify(keys, wrapper_rules(RULES), now=clock.now, ticks=clock.ticks, name="main")

@@ -93,7 +93,7 @@ class ByIssuer:
                 if no.reason is not Reason.INACTIVE:
                     trouble = trouble or no
             else:
-                if not route.issuer and one is not chosen[0]:  # next time ask this one first
+                if one is not chosen[0]:  # next time ask this one first
                     self._chosen[credential] = (one, *(other for other in chosen if other is not one))
                 return token
         raise trouble or Refused(Reason.INACTIVE, f"none of {len(chosen)} issuers calls the token active")
