@@ -512,4 +512,6 @@ MUTATIONS = [
     Mutation("h2c without Connection, by the path", ADAPTER, 'request.headers.fields\n    if b"connection" in fields or b"upgrade" in fields:', 'request.headers.fields\n    if b"connection" in fields:', HOP),
     Mutation("fields of one hop", HOPS, '        b"te",\n', "", HOP),
     Mutation("what an exchange is judged by", ADAPTER, 'read_decide("auto" if source == "path" else source)', "read_decide(source)", ("tests/adapters/test_forward_auth.py",)),
+    Mutation("what failed long ago", "resolvers/breaker.py", " if one[0] > now - WINDOW]", "]", BAD_DAYS),
+    Mutation("what opened a breaker is forgotten", "resolvers/breaker.py", "self._unanswered = 0\n        self._seconds = [(-1, 0, 0)] * WINDOW\n        self.changed", "self._unanswered = 0\n        self.changed", BAD_DAYS),
 ]  # fmt: skip
