@@ -14,15 +14,13 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
-from check import watched_by
-from measure import Broken, Load, Missing, interleave, median, ratio, wrk
-from nginx_throughput import BROWSER, deployed, front_nginx
+from measure import Broken, Load, Missing, interleave, median, ratio
+from nginx_throughput import BROWSER, TOKENS, deployed, front_nginx, rotating
 from ours import CLIENT_SECRET, phantomgate, stub
 from report import Floor, Report, Run
 from servers import PEERS, ROOT, Server, answers, ask, environment, free_port, program, python, serving
 from tokens import jwt_for, subject, token, write_table, write_tokens
 
-TOKENS = 1000
 NO_HAPROXY, TABLE, SPOE = "HAProxy, no decision", "HAProxy, Lua table", "HAProxy, SPOE"
 PARSER, DIRECT = "nginx, Lua that parses the JWT", "nginx, direct by unix socket"
 NO_ENVOY, BY_HTTP, BY_GRPC = "Envoy, no decision", "Envoy, HTTP", "Envoy, gRPC on grpcio"
@@ -66,7 +64,7 @@ def gateways(run: Run) -> Report:
         runs = {}
         for name, (server, decision) in fronts.items():
             check = None if "no decision" in name else _check(name, server.port, run.expires_at)
-            runs[name] = _load(server, decision, str(tokens), run, check)
+            runs[name] = rotating(server, decision, str(tokens), run, check)
         interleave(runs, 1, run.say)  # not counted: caches fill and connections open
         loads = interleave(runs, run.rounds, run.say)
     return _report(list(fronts), loads)
@@ -169,16 +167,3 @@ def _check(name: str, port: int, expires_at: int) -> Callable[[int], None]:
             raise Broken(f"{name}: token {number} got {answer.status} {answer.body[:80]!r}")
 
     return check
-
-
-def _load(
-    server: Server, decision: Server | None, tokens: str, run: Run, check: Callable[[int], None] | None
-) -> Callable[[], Load]:
-    pids = {"gateway": server.pid} | ({"decision": decision.pid} if decision else {})
-    words = ["rotate", tokens, "/orders/17?page=2", *(f"{field}: {value}" for field, value in BROWSER.items())]
-
-    def load() -> Load:
-        with watched_by(check, TOKENS):
-            return wrk(f"http://127.0.0.1:{server.port}", pids, words, seconds=run.seconds)
-
-    return load

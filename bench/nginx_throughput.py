@@ -63,7 +63,7 @@ def nginx_throughput(run: Run) -> Report:
         runs = {}
         for name, (server, decision) in fronts.items():
             check = None if name == NONE else _check(name, server.port, run.expires_at)
-            runs[name] = _load(server, decision, str(tokens), run, check)
+            runs[name] = rotating(server, decision, str(tokens), run, check)
         interleave(runs, 1, run.say)  # not counted: caches fill and connections open
         loads = interleave(runs, run.rounds, run.say)
     rows = [
@@ -72,7 +72,7 @@ def nginx_throughput(run: Run) -> Report:
             f"{median(loads[name], lambda load: load.per_second):,.0f}",
             f"{ratio(loads[name], loads[ALIKE], lambda load: load.per_second):.2f}",
             f"{ratio(loads[name], loads[LUA], lambda load: load.per_second):.2f}",
-            f"{median(loads[name], lambda load: load.cpu_us['nginx']):.1f}",
+            f"{median(loads[name], lambda load: load.cpu_us['gateway']):.1f}",
             f"{median(loads[name], lambda load: load.cpu_us.get('decision', 0)):.1f}",
             f"{ratio(loads[name], loads[ALIKE], lambda load: load.total_us):.2f}",
             f"{median(loads[name], lambda load: load.p50_us) / 1000:.2f}",
@@ -149,10 +149,11 @@ def _asked(port: int, opaque: str) -> Answer:
     return ask(port, "/orders/echo", {**BROWSER, "Authorization": f"Bearer {opaque}"})
 
 
-def _load(
+def rotating(
     server: Server, decision: Server | None, tokens: str, run: Run, check: Callable[[int], None] | None
 ) -> Callable[[], Load]:
-    pids = {"nginx": server.pid} | ({"decision": decision.pid} if decision else {})
+    """Loads the gateway *server* with the tokens in the file *tokens*, and counts its CPU and that of *decision*."""
+    pids = {"gateway": server.pid} | ({"decision": decision.pid} if decision else {})
     words = ["rotate", tokens, "/orders/17?page=2", *(f"{field}: {value}" for field, value in BROWSER.items())]
 
     def load() -> Load:

@@ -24,7 +24,13 @@ const OVER = {
   logout: ["calm", "You are logged out", "In this tab and in every other one."],
 };
 
+// An answer may come after that to a later question, or in somebody else's session. Then it is not drawn.
+let loads = 0;
+let lists = 0;
+
 session.addEventListener("change", ({ detail: { why } }) => {
+  loads += 1;
+  lists += 1;
   view.show(session.isLoggedIn);
   if (session.isLoggedIn) {
     view.quiet();
@@ -35,7 +41,9 @@ session.addEventListener("change", ({ detail: { why } }) => {
 });
 
 async function load() {
+  const mine = ++loads;
   const [user, claims] = await Promise.all([session.userInfo(), session.claims(), listOrders()]);
+  if (mine !== loads) return;
   $("who-name").textContent = user.name ?? user.preferred_username ?? user.sub;
   view.facts("user", Object.entries(user));
   view.facts("claims", Object.entries(claims));
@@ -43,7 +51,9 @@ async function load() {
 }
 
 async function listOrders() {
+  const mine = ++lists;
   const said = await ask("/api/orders");
+  if (mine !== lists) return;
   view.orders(said.orders);
   view.upstream(said.received);
 }

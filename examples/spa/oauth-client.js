@@ -47,6 +47,7 @@ export class Session extends EventTarget {
   #isLoggedIn = null;
   #refreshes = 0;
   #refreshing = null;
+  #learning = Promise.resolve();
   #name;
   #tabs = null;
 
@@ -188,7 +189,14 @@ export class Session extends EventTarget {
   }
 
   // What the agent says about this browser; without an answer to a login in it, `page` is no more than where we are.
-  async #learn(page, why) {
+  // One question at a time: of two answers that are under way, the last to come need not be the one that is true.
+  #learn(page, why) {
+    const learned = this.#learning.then(() => this.#askWhoIsIn(page, why));
+    this.#learning = learned.catch(() => {});
+    return learned;
+  }
+
+  async #askWhoIsIn(page, why) {
     const said = await this.#ask("/login/end", { pageUrl: page }).catch((problem) => {
       if (problem.code !== "session_expired") throw problem;
       return { isLoggedIn: false, ended: true }; // there are cookies, but their session was ended elsewhere

@@ -14,7 +14,7 @@ from base64 import b64decode
 import pytest
 
 from agent_state import assert_remembers
-from phantomgate.backends import redis
+from phantomgate.backends import redis_client
 from phantomgate.backends.aws_api import place_of
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.dynamodb import DynamoDbState
@@ -41,8 +41,8 @@ class Family:
         return finish(coroutine) if self.blocks else self.runner.run(coroutine)
 
     def store(self, port, whose=b"", **more):
-        place = redis.Place(nodes=(("127.0.0.1", port),), **more)
-        act, close = redis.blocking(place, 8, 0.5) if self.blocks else redis.nonblocking(place, 8)
+        place = redis_client.Place(nodes=(("127.0.0.1", port),), **more)
+        act, close = redis_client.blocking(place, 8, 0.5) if self.blocks else redis_client.nonblocking(place, 8)
         self.stores.append(RedisState(act, close, prefix="t", random=os.urandom, whose=whose))
         return self.stores[-1]
 

@@ -9,7 +9,7 @@ from hashlib import sha256
 import pytest
 
 from certificates import Authority
-from phantomgate.backends import redis
+from phantomgate.backends import redis, redis_client
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.redis_cluster import Cluster
 from phantomgate.resolvers.shared import SharedCounts
@@ -35,7 +35,9 @@ class Family:
         return await coroutine
 
     def store(self, place, *, timeout=0.5, most=8, ticks=time.monotonic, prefix="t"):
-        act, close = redis.blocking(place, most, timeout) if self.blocks else redis.nonblocking(place, most)
+        act, close = (
+            redis_client.blocking(place, most, timeout) if self.blocks else redis_client.nonblocking(place, most)
+        )
         counts, said = SharedCounts(), []
         store = redis.RedisStore(
             act,
@@ -77,11 +79,11 @@ def single(make):
 
 
 def at(server, **more):
-    return redis.Place(nodes=(("127.0.0.1", server.port),), password="canary-pass", **more)
+    return redis_client.Place(nodes=(("127.0.0.1", server.port),), password="canary-pass", **more)
 
 
 def plain(port, **more):
-    return redis.Place(nodes=(("127.0.0.1", port),), **more)
+    return redis_client.Place(nodes=(("127.0.0.1", port),), **more)
 
 
 def assert_works(family, store):
@@ -118,7 +120,7 @@ def test_a_database_and_a_prefix_keep_things_apart(family, single):
 
 def test_a_unix_socket(family, make, tmp_path):
     make("--unixsocket", str(tmp_path / "r.sock"))
-    assert_works(family, family.store(redis.Place(unix=str(tmp_path / "r.sock"))))
+    assert_works(family, family.store(redis_client.Place(unix=str(tmp_path / "r.sock"))))
 
 
 def test_an_acl_user_may_do_no_more_than_it_must(family, make):
@@ -126,7 +128,7 @@ def test_an_acl_user_may_do_no_more_than_it_must(family, make):
     rules = ["on", ">canary-word", "~t:*", "-@all"]
     rules += ["+get", "+set", "+del", "+pttl", "+strlen", "+eval", "+ping", "+xadd", "+xrange"]
     server.client().execute_command("ACL", "SETUSER", "gate", *rules)
-    place = redis.Place(nodes=(("127.0.0.1", server.port),), username="gate", password="canary-word")
+    place = redis_client.Place(nodes=(("127.0.0.1", server.port),), username="gate", password="canary-word")
     assert_works(family, family.store(place))
     elsewhere = family.store(place, prefix="other")
     assert family.run(elsewhere.get(KEY)) is None
@@ -137,7 +139,7 @@ def test_a_wrong_password_is_a_miss_and_never_told(family, single):
     store = family.store(plain(single.port, password="canary-wrong"))
     assert family.run(store.get(KEY)) is None
     assert "AuthenticationError" in family.run(store.ask())
-    assert "canary" not in repr((store.said, family.run(store.ask()), redis.Place(password="canary-wrong")))
+    assert "canary" not in repr((store.said, family.run(store.ask()), redis_client.Place(password="canary-wrong")))
 
 
 def test_tls_with_the_name_verified(family, make, tmp_path):
@@ -148,10 +150,10 @@ def test_tls_with_the_name_verified(family, make, tmp_path):
              "--tls-auth-clients", "no", "--tls-ca-cert-file", authority.ca_file)  # fmt: skip
         ports.append(port)
     secure = {"tls": True, "ca_file": authority.ca_file}
-    assert_works(family, family.store(redis.Place(nodes=(("localhost", ports[0]),), **secure)))
+    assert_works(family, family.store(redis_client.Place(nodes=(("localhost", ports[0]),), **secure)))
     for place in (
-        redis.Place(nodes=(("localhost", ports[1]),), **secure),
-        redis.Place(nodes=(("localhost", ports[0]),), tls=True),
+        redis_client.Place(nodes=(("localhost", ports[1]),), **secure),
+        redis_client.Place(nodes=(("localhost", ports[0]),), tls=True),
     ):
         store = family.store(place)
         assert family.run(store.get(KEY)) is None
@@ -159,7 +161,7 @@ def test_tls_with_the_name_verified(family, make, tmp_path):
 
 
 def test_a_cluster(family, cluster):
-    store = family.store(redis.Place("cluster", (("127.0.0.1", cluster[0].port),)), timeout=2.0)
+    store = family.store(redis_client.Place("cluster", (("127.0.0.1", cluster[0].port),)), timeout=2.0)
     assert_works(family, store)
     names = [sha256(bytes([number])).digest() for number in range(40)]
     for name in names:
@@ -177,7 +179,7 @@ def cluster(make):
 
 def test_a_cluster_that_answers_while_we_are_busy_is_not_late(cluster):
     async def busy():
-        act, close = redis.nonblocking(redis.Place("cluster", (("127.0.0.1", cluster[0].port),)), 8)
+        act, close = redis_client.nonblocking(redis_client.Place("cluster", (("127.0.0.1", cluster[0].port),)), 8)
         await act(("SET", "mine", b"mine"), 5.0)
         for node in cluster:
             node.freeze()
@@ -233,7 +235,7 @@ def test_sentinels_and_a_server_that_dies(make):
     until_watched([one.port for one in watchers], second.port)
     nodes = tuple(("127.0.0.1", one.port) for one in watchers)
     families = Family(True), Family(False)
-    stores = [family.store(redis.Place("sentinel", nodes, master="m")) for family in families]
+    stores = [family.store(redis_client.Place("sentinel", nodes, master="m")) for family in families]
     for family, store in zip(families, stores, strict=True):
         assert_works(family, store)
 
@@ -385,7 +387,7 @@ def test_a_note_has_more_time_than_a_look_up(make):
     server = make()
 
     async def told():
-        act, close = redis.nonblocking(plain(server.port), 2)
+        act, close = redis_client.nonblocking(plain(server.port), 2)
         store = redis.RedisStore(
             act, close, prefix="t", timeout=0.001, ticks=time.monotonic, counts=SharedCounts(), said=print
         )
@@ -404,7 +406,7 @@ def test_while_it_is_tried_again_nobody_else_waits(make):
     server = make()
 
     async def at_once():
-        act, close = redis.nonblocking(plain(server.port), 64)
+        act, close = redis_client.nonblocking(plain(server.port), 64)
         counts = SharedCounts()
         store = redis.RedisStore(act, close, prefix="t", timeout=0.05, ticks=time.monotonic, counts=counts, said=print)
         await asyncio.gather(*(store.get(KEY) for _ in range(20)))
@@ -420,7 +422,7 @@ def test_whoever_was_asked_how_it_is_before_the_first_requests_leaves_none_of_th
     server = make()
 
     async def at_once():
-        act, close = redis.nonblocking(plain(server.port), 64)
+        act, close = redis_client.nonblocking(plain(server.port), 64)
         counts = SharedCounts()
         store = redis.RedisStore(act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=counts, said=print)
         assert "" == await store.ask()
@@ -435,7 +437,7 @@ def test_no_more_than_so_many_ask_at_a_time(make):
     server = make()
 
     async def at_once():
-        act, close = redis.nonblocking(plain(server.port), 5)
+        act, close = redis_client.nonblocking(plain(server.port), 5)
         counts = SharedCounts()
         store = redis.RedisStore(
             act, close, prefix="t", timeout=1.0, ticks=time.monotonic, counts=counts, said=print, most=5
@@ -452,7 +454,7 @@ def test_who_gives_up_waiting_leaves_no_answer_for_the_next(make):
     server = make()
 
     async def cancelled():
-        act, close = redis.nonblocking(plain(server.port), 1)
+        act, close = redis_client.nonblocking(plain(server.port), 1)
         store = redis.RedisStore(
             act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=SharedCounts(), said=print
         )
@@ -476,7 +478,7 @@ def test_a_command_makes_no_task_that_could_swallow_a_cancellation(make):
     server, made = make(), []
 
     async def counted():
-        act, close = redis.nonblocking(plain(server.port), 1)
+        act, close = redis_client.nonblocking(plain(server.port), 1)
         store = redis.RedisStore(
             act, close, prefix="t", timeout=5.0, ticks=time.monotonic, counts=SharedCounts(), said=print
         )

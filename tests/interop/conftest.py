@@ -78,10 +78,11 @@ def browser():
     """Chromium."""
     from playwright.sync_api import expect, sync_playwright
 
+    from demo.visiting import PATIENCE
     from interop.spa_visitor import FLAGS
 
     needs("Chromium")
-    expect.set_options(timeout=20_000)
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=command("chromium"), args=FLAGS)
         yield browser
@@ -99,10 +100,13 @@ def visit(browser, world):
         visitors.append(Visitor(browser, world, **how))
         return visitors[-1]
 
-    yield visit
-    for visitor in visitors:
-        visitor.went_well()
-        visitor.context.close()
+    try:
+        yield visit
+        for visitor in visitors:
+            visitor.went_well()
+    finally:
+        for visitor in visitors:
+            visitor.close()
 
 
 @pytest.fixture(scope="session")

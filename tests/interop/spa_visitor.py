@@ -7,12 +7,13 @@ nothing may break the content security policy or be said on the console beyond t
 from __future__ import annotations
 
 import re
+import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
 from playwright.sync_api import expect
 
-from demo.visiting import AT_REST, CONTRAST, WATCH
+from demo.visiting import AT_REST, CONTRAST, PATIENCE, WATCH, WIDE
 
 FLAGS = [
     "--no-sandbox",
@@ -25,12 +26,18 @@ FLAGS = [
 ]
 LISTEN = """
 const asked = window.fetch;
-window.fetch = async (...request) => {
-  const reply = await asked(...request);
-  reply.clone().text().then((text) => window.sawAnswer(reply.url, text));
+window.underWay = new Set();
+window.fetch = (...request) => {
+  const reply = asked(...request);
+  const told = reply.then((got) => got.clone().text().then((text) => window.sawAnswer(got.url, text))).catch(() => {});
+  window.underWay.add(told);
+  told.then(() => window.underWay.delete(told));
   return reply;
 };
 """
+PATIENT = "AbortSignal.timeout = () => new AbortController().signal;"
+"""A request that a test holds back, or a machine that is slow, is no server that hangs."""
+AT_AN_END = "async () => { while (window.underWay.size) await Promise.all(window.underWay); }"
 FOUND = """() => ({
   cookies: document.cookie,
   local: JSON.stringify({ ...localStorage }),
@@ -51,10 +58,10 @@ class Visitor:
         self.context = browser.new_context(
             viewport={"width": width, "height": height}, color_scheme=scheme, has_touch=width < 500
         )
-        self.context.set_default_timeout(20_000)
+        self.context.set_default_timeout(PATIENCE)
         self.answers, self.complaints, self.hosts = [], [], set()
         self.context.expose_function("sawAnswer", lambda url, text: self.answers.append((url, text)))
-        self.context.add_init_script(WATCH + LISTEN + script)
+        self.context.add_init_script(WATCH + LISTEN + PATIENT + script)
         self.page = self.tab()
 
     def tab(self, path="/"):
@@ -112,6 +119,7 @@ class Visitor:
     def inside(self, page=None):
         """The app shows what only somebody who is logged in can see."""
         page = page or self.page
+        expect(page.locator("#inside")).to_be_visible()
         expect(page.locator("#who-name")).to_have_text(re.compile("Ann Example|Person ann"))
         expect(page.locator("#orders li").first).to_contain_text("A lantern")
 
@@ -129,8 +137,12 @@ class Visitor:
 
     def calls(self, page=None):
         """What the page asked for, as it says: the newest first."""
-        rows = (page or self.page).locator("#log li").all()
-        return [(row.locator(".status").inner_text(), row.locator(".ask").inner_text()) for row in rows]
+        read = "(rows) => rows.map((row) => ['.status', '.ask'].map((part) => row.querySelector(part).innerText))"
+        return [(status, ask) for status, ask in (page or self.page).locator("#log li").evaluate_all(read)]
+
+    def rests(self, page=None):
+        """Waits until whatever the page asked for is answered, and we were told; not while requests are held."""
+        (page or self.page).evaluate(AT_AN_END)
 
     def forget_calls(self, page):
         """Nothing was asked for so far."""
@@ -143,10 +155,12 @@ class Visitor:
     def loads_again(self, page=None):
         """Load the orders, and what the page asked for to get them, the oldest first."""
         page = page or self.page
+        self.rests(page)
         self.forget_calls(page)
         self.press("Load again", page)
         expect(page.locator("#log li").first).to_contain_text("/api/orders")
         expect(page.locator("#log li .status").first).to_have_text("200")
+        self.rests(page)
         return self.calls(page)[::-1]
 
     @contextmanager
@@ -154,17 +168,19 @@ class Visitor:
         """Requests to *url* wait until the block is over, and until there are so many of them."""
         held, open_ = [], []
         self.context.route(url, lambda route: route.continue_() if open_ else held.append(route))
-        yield held
-        for _ in range(400):
-            if len(held) >= until:
-                break
-            self.page.wait_for_timeout(25)
-        open_.append(True)
-        for route in held:
-            route.continue_()
+        try:
+            yield held
+            deadline = time.monotonic() + PATIENCE / 1000
+            while len(held) < until and time.monotonic() < deadline:
+                self.page.wait_for_timeout(25)
+        finally:
+            open_.append(True)
+            for route in held:
+                route.continue_()
 
     def looks_right(self, page=None):
         page = page or self.page
+        page.evaluate(WIDE, page.viewport_size["width"])
         page.evaluate(AT_REST)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
         assert page.evaluate(CONTRAST) == []
@@ -172,6 +188,8 @@ class Visitor:
     def finds_no_token(self, page=None):
         """What a script could find in the page, and in every answer that it ever got."""
         page = page or self.page
+        for tab in self.context.pages:
+            self.rests(tab)
         found = page.evaluate(FOUND)
         assert (found["cookies"], found["local"], found["session"], found["name"]) == ("", "{}", "{}", "")
         assert found["history"] == "null"
@@ -194,6 +212,12 @@ class Visitor:
             self.complaints += page.evaluate("window.violations ?? []")
         assert self.complaints == []
         assert self.hosts <= {urlsplit(self.world.origin).netloc, urlsplit(self.world.back).netloc}
+
+    def close(self):
+        """Closes every tab; answers that a test makes up are given first, or they would fail whatever comes next."""
+        for page in self.context.pages:
+            page.unroute_all(behavior="wait")
+        self.context.close()
 
     def _asked(self, request):
         if request.is_navigation_request() or not request.frame.url.startswith(self.world.origin):

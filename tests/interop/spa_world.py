@@ -35,8 +35,8 @@ SPA = Path(__file__).parents[2] / "examples" / "spa"
 SERVERS = ("development", "oidc-provider")
 CLIENT, SECRET = "order-desk", "order-desk-secret"
 SCOPES = ("openid", "profile", "email", "read", "orders:write")
-ACCESS_TOKEN_SECONDS = 4
-"""Of the server that can't be told to end one."""
+ACCESS_TOKEN_SECONDS = 10
+"""Of the server that can't be told to end one: waited for, and more than a slow page needs to use a new one."""
 GATEWAY_ISSUER = "https://gateway.example"
 SETTINGS = """
 [introspection]

@@ -27,7 +27,7 @@ def test_a_person_logs_in_calls_the_api_and_no_token_is_ever_in_the_page(visit):
     ann = visit()
     ann.outside()
     ann.log_in()
-    assert ann.page.url == ann.world.origin + "/"
+    expect(ann.page).to_have_url(ann.world.origin + "/")
     expect(ann.page.locator("#user")).to_contain_text("ann@example")
     ann.page.get_by_text("Claims of the ID token").click()
     expect(ann.page.locator("#claims")).to_contain_text(ann.world.server.issuer)
@@ -104,7 +104,7 @@ def four_tabs(ann):
     tabs = [ann.page, *(ann.tab() for _ in range(3))]
     for tab in tabs:
         ann.inside(tab)
-        expect(tab.locator("#log li")).not_to_have_count(0)
+        ann.rests(tab)
         ann.forget_calls(tab)
     ann.world.server.expire()
     return tabs

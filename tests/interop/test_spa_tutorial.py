@@ -15,6 +15,7 @@ import pytest
 from playwright.sync_api import expect
 
 import phantomgate as package
+from demo.visiting import PATIENCE
 from interop.needs import needs
 from interop.nginx_server import running
 from interop.processes import listens, process
@@ -90,6 +91,7 @@ def test_the_tutorial_ends_in_an_app_that_works(tmp_path, browser):
     needs("nginx")
     with followed(tmp_path) as origin:
         page = browser.new_context().new_page()
+        page.set_default_timeout(PATIENCE)
         errors = []
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.goto(origin)
@@ -104,7 +106,8 @@ def test_the_tutorial_ends_in_an_app_that_works(tmp_path, browser):
         expect(page.locator("#orders li").last).to_have_text("A bell")
         assert 403 == page.evaluate('fetch("/api/orders", { method: "POST" }).then((reply) => reply.status)')
         assert ["", 0, 0] == page.evaluate("[document.cookie, localStorage.length, sessionStorage.length]")
-        page.get_by_role("button", name="Log out").click()
+        with page.expect_navigation(url=f"{origin}/"):  # by way of the authorization server
+            page.get_by_role("button", name="Log out").click()
         expect(status).to_have_text("You are logged out.")
         assert [] == errors
         page.context.close()

@@ -444,19 +444,24 @@ def test_listening_ends_although_a_library_swallows_a_cancellation(clock, log):
     assert asyncio.run(play())
 
 
+def verifying(folder, redis):
+    """Settings of a machine that verifies JWTs by itself, and hears of purges by *redis*; `[revocation]` comes last."""
+    (folder / "keys.json").write_bytes(key_set("k1"))
+    text = settings().partition("[introspection]")[0] + '[policy]\nscopes = ["read"]\n'
+    text += f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\naudiences = ["api"]\nalgorithms = ["ES256"]\n'
+    text += f'keys = "file:{folder}/keys.json"\n'
+    text += f'[redis]\nnodes = ["127.0.0.1:{redis.port}"]\nsecret = "env:SHARED"\ntimeout = "1s"\n'
+    return f'{text}[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\n'
+
+
 def test_a_machine_that_starts_lets_nobody_in_who_was_purged_before(tmp_path):
     """Nobody is asked about a JWT, so nobody else would say that it is over."""
     environ = {"SHARED": "x" * 40, "PURGE": SECRET}
     now = int(time.time())
     token = signed(iat=now, exp=now + 600)
-    (tmp_path / "keys.json").write_bytes(key_set("k1"))
     with servers() as make:
         redis = make()
-        text = settings().partition("[introspection]")[0] + '[policy]\nscopes = ["read"]\n'
-        text += f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\naudiences = ["api"]\nalgorithms = ["ES256"]\n'
-        text += f'keys = "file:{tmp_path}/keys.json"\n'
-        text += f'[redis]\nnodes = ["127.0.0.1:{redis.port}"]\nsecret = "env:SHARED"\ntimeout = "1s"\n'
-        text += f'[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\n'
+        text = verifying(tmp_path, redis)
         (tmp_path / "one").mkdir()
         with serving(tmp_path / "one", text, also=environ) as service:
             service.until(lambda: service.lines("worker_ready"))
@@ -480,14 +485,9 @@ def test_a_machine_that_starts_without_the_store_lets_nobody_in_where_that_was_a
     environ = {"SHARED": "x" * 40, "PURGE": SECRET}
     now = int(time.time())
     purged, good = (signed(iat=now, exp=now + 600, sub=sub) for sub in ("alice", "bob"))
-    (tmp_path / "keys.json").write_bytes(key_set("k1"))
     with servers() as make:
         redis = make()
-        text = settings().partition("[introspection]")[0] + '[policy]\nscopes = ["read"]\n'
-        text += f'[[issuers]]\nname = "main"\nissuer = "{ISS}"\naudiences = ["api"]\nalgorithms = ["ES256"]\n'
-        text += f'keys = "file:{tmp_path}/keys.json"\n'
-        text += f'[redis]\nnodes = ["127.0.0.1:{redis.port}"]\nsecret = "env:SHARED"\ntimeout = "1s"\n'
-        text += f'[revocation]\nsecret = "env:PURGE"\nlisten = "127.0.0.1:{free_port()}"\nunheard = "refuse"\n'
+        text = verifying(tmp_path, redis) + 'unheard = "refuse"\n'
         (tmp_path / "one").mkdir()
         with serving(tmp_path / "one", text, also=environ) as service:
             service.until_ready()

@@ -1,4 +1,4 @@
-"""Redis or Valkey as the store that machines share: one server, one behind sentinels, or a cluster. By redis-py.
+"""Redis or Valkey as the store that machines share.
 
 Rule: nothing that the store does is an error of ours, nor anybody's answer. It fails, is slow, says nonsense: a miss,
 and counted. After a failure it is left alone for a while, and then one caller at a time tries it again; what can't be
@@ -10,18 +10,13 @@ cluster +cluster|slots, +cluster|shards, +readonly and +command.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import redis
-import redis.asyncio
-from redis.backoff import NoBackoff
 
-from phantomgate.backends.redis_cluster import Cluster
-from phantomgate.backends.redis_line import Lines
-from phantomgate.core.nouns import dataclass, field
+from phantomgate.backends.redis_client import TRIAL_SECONDS, Act
 from phantomgate.core.ports import Clock
 from phantomgate.core.typed import Protocol
 
@@ -29,8 +24,6 @@ MOST_BYTES = 65536
 """A longer value isn't fetched: whoever may write into the store can't fill our memory."""
 MOST_NOTES = 100_000
 """How many purges are kept for machines that were away, about."""
-TRIAL_SECONDS = 0.25
-"""How long the first command may take, or the first after a failure: it may have to connect and find the server."""
 FIRST_PAUSE, LONGEST_PAUSE = 0.05, 10.0
 """Seconds for which the store is left alone after a failure: doubled each time until it is counted on again."""
 PROVEN, UNPROVEN_PAUSE = 10, 0.5
@@ -43,26 +36,6 @@ _GET = "local v=redis.call('STRLEN',KEYS[1])<=tonumber(ARGV[1]) and redis.call('
 return v and redis.call('PTTL',KEYS[1])..':'..v"
 """One string, since redis-py reads that with less effort than a list of two."""
 _DIGITS = 16
-
-Act: TypeAlias = Callable[[Sequence[Any], float], Awaitable[Any]]
-"""Runs one command within so many seconds; raises whatever goes wrong."""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the store is, and who we are there. *unix* is the path of a socket, else *nodes* are (host, port)."""
-
-    mode: Literal["single", "sentinel", "cluster"] = "single"
-    nodes: tuple[tuple[str, int], ...] = ()
-    unix: str = ""
-    master: str = ""
-    """What the sentinels call it."""
-    username: str = ""
-    password: str = field(default="", repr=False)
-    sentinel_password: str = field(default="", repr=False)
-    database: int = 0
-    tls: bool = False
-    ca_file: str = ""
 
 
 class Told(Protocol):
@@ -236,79 +209,3 @@ def _why(no: Exception) -> str:
     """What went wrong, in words that hold nothing of ours: the library's own may quote a command."""
     kinds = [kind.__name__ for kind in type(no).__mro__[:-3]]
     return " ".join(kinds[:2]) or type(no).__name__
-
-
-def nonblocking(place: Place, connections: int) -> tuple[Act, Callable[[], Awaitable[None]]]:
-    """What runs commands on an event loop, and what ends it. One connection carries all; to a cluster, *connections* to
-    each node at the most, with one command at a time."""
-    # *seconds* are all; its own cost a task each, and on Python 3.11 swallow a cancellation now and then
-    make = functools.partial(_client, place, connections, redis.asyncio, {"socket_timeout": None})
-    if place.mode == "cluster":
-        cluster = Cluster(make)
-        return cluster.act, cluster.close
-    made: list[Any] = []
-    lines: list[Lines] = []
-
-    async def act(command: Sequence[Any], seconds: float) -> Any:
-        if not made:
-            made.append(make())
-            lines.append(Lines(made[0].connection_pool))
-        return await lines[0].act(command, seconds)
-
-    async def close() -> None:
-        for line in lines:
-            await line.close()
-        lines.clear()
-        for one in _clients(made):
-            await one.aclose()
-
-    return act, close
-
-
-def blocking(place: Place, connections: int, timeout: float) -> tuple[Act, Callable[[], Awaitable[None]]]:
-    """What runs commands and blocks, and what ends it. *timeout* is for each step that may wait."""
-    made: list[Any] = []
-    waits: dict[str, float | None] = {"socket_timeout": timeout, "socket_connect_timeout": max(TRIAL_SECONDS, timeout)}
-
-    async def act(command: Sequence[Any], seconds: float) -> Any:  # noqa: ARG001 - sockets have theirs
-        if not made:
-            made.append(_client(place, connections, redis, waits))
-        return made[0].execute_command(*command)
-
-    async def close() -> None:
-        for one in _clients(made):
-            one.close()
-
-    return act, close
-
-
-def _clients(made: list[Any]) -> list[Any]:
-    """All that has connections: the client, if one was *made*, and those of the sentinels that it asks."""
-    found = made[:1]
-    for client in made:
-        found += getattr(getattr(getattr(client, "connection_pool", None), "sentinel_manager", None), "sentinels", [])
-    made.clear()
-    return found
-
-
-def _client(place: Place, connections: int, library: Any, waits: dict[str, float | None]) -> Any:
-    """The client of redis-py, or of its asyncio twin, for *place*."""
-    retry = (redis.asyncio if library is redis.asyncio else redis).retry.Retry(NoBackoff(), 0)
-    options: dict[str, Any] = {"protocol": 2, "retry": retry, **waits}
-    options |= {"username": place.username or None, "password": place.password or None}
-    secure: dict[str, Any] = {}
-    if place.tls:
-        secure = {"ssl": True, "ssl_cert_reqs": "required", "ssl_check_hostname": True}
-        secure |= {"ssl_ca_certs": place.ca_file} if place.ca_file else {}
-    if place.mode == "cluster":
-        nodes = [library.cluster.ClusterNode(host, port) for host, port in place.nodes]
-        return library.cluster.RedisCluster(startup_nodes=nodes, max_connections=connections, **options, **secure)
-    options |= {"db": place.database, "max_connections": connections}
-    if place.mode == "sentinel":
-        ours = {"retry": retry, **waits, **secure, "password": place.sentinel_password or None, "protocol": 2}
-        found = library.sentinel.Sentinel(list(place.nodes), sentinel_kwargs=ours, **options, **secure)
-        return found.master_for(place.master)
-    if place.unix:
-        return library.Redis(unix_socket_path=place.unix, **options)
-    ((host, port),) = place.nodes
-    return library.Redis(host=host, port=port, **options, **secure)

@@ -84,16 +84,16 @@ def state_of(
 def _in_redis(
     settings: Settings, ends: BackEnds, family: Family, environ: Mapping[str, str], random: Callable[[int], bytes]
 ) -> SharedStore:
-    from phantomgate.backends import redis
+    from phantomgate.backends import redis_client
     from phantomgate.backends.redis_state import STEP_SECONDS, RedisState
     from phantomgate.config.sharing import place_of, shared_secrets
 
     rule = settings.redis
     place = place_of(settings, shared_secrets(settings, environ)[0])
     if family == "nonblocking":
-        act, close = redis.nonblocking(place, rule.connections)
+        act, close = redis_client.nonblocking(place, rule.connections)
     else:
-        act, close = redis.blocking(place, rule.connections, STEP_SECONDS)
+        act, close = redis_client.blocking(place, rule.connections, STEP_SECONDS)
     store = RedisState(act, close, prefix=rule.prefix, random=random, whose=_whose(settings))
     ends.closing.append(store)
     return store

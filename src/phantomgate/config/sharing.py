@@ -20,7 +20,7 @@ from phantomgate.resolvers.marks import Marks
 from phantomgate.resolvers.shared import Shared, SharedCounts
 
 if TYPE_CHECKING:
-    from phantomgate.backends.redis import Place
+    from phantomgate.backends.redis_client import Place
 
 LEAST_SECRET = 32
 """Characters: whoever has a token and guesses it can write what we believe of it."""
@@ -120,11 +120,11 @@ def shared_secrets(settings: Settings, environ: Mapping[str, str]) -> tuple[Secr
 
 def place_of(settings: Settings, secrets: Secrets) -> Place:
     """Where the store of [redis] is, and who we are there. Raises ModuleNotFoundError without the library."""
-    from phantomgate.backends import redis
+    from phantomgate.backends.redis_client import Place
 
     rule = settings.redis
     addresses = [read_address(node) for node in rule.nodes]
-    return redis.Place(
+    return Place(
         cast("Literal['single', 'sentinel', 'cluster']", rule.mode),
         tuple((address.host, address.port) for address in addresses),
         addresses[0].unix,
@@ -154,16 +154,17 @@ def sharing(
 
     Raises ModuleNotFoundError without the library.
     """
-    from phantomgate.backends import redis
+    from phantomgate.backends import redis_client
+    from phantomgate.backends.redis import RedisStore
     from phantomgate.backends.sealed import Sealed
 
     rule, place = settings.redis, place_of(settings, secrets)
     if family == "nonblocking":
-        act, close = redis.nonblocking(place, rule.connections)
+        act, close = redis_client.nonblocking(place, rule.connections)
     else:
-        act, close = redis.blocking(place, rule.connections, rule.timeout)
+        act, close = redis_client.blocking(place, rule.connections, rule.timeout)
     counts = SharedCounts() if counts is None else counts
-    store = redis.RedisStore(
+    store = RedisStore(
         act,
         close,
         prefix=rule.prefix,

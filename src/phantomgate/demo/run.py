@@ -129,10 +129,12 @@ async def running(
     write: Callable[[LogLine], None] | None = None,
     now: Clock = time.time,
     ticks: Clock = time.monotonic,
+    max_age: int = MAX_AGE,
 ) -> AsyncIterator[Demo]:
     """The whole demo while the block runs, on *port* or, if that is taken, another.
 
-    *write* gets the lines of the gateway's log, standard error if it is not given.
+    *write* gets the lines of the gateway's log, standard error if it is not given; *max_age* is how many seconds the
+    first story's gateway remembers.
     """
     door, app_door = _door(port), _door(port + 1 if port else 0)
     async with AsyncExitStack() as stack:
@@ -144,7 +146,7 @@ async def running(
         credentials = dict(client_secret_basic(SERVICE, service_secret).headers)
         server = DevelopmentServer(
             _clients(here, app_url, environ, service_secret),
-            cache_control=f"max-age={MAX_AGE}",
+            cache_control=f"max-age={max_age}",
             allowed_origins=[here],
             now=now,
         )
@@ -152,8 +154,8 @@ async def running(
         api = SampleApi(issuer, issuer + "/jwks", prefix="/api", now=now)
         upstream = await stack.enter_async_context(api.serving())
         values = {**SECRETS, "issuer": issuer, "api": upstream, "app": app_url}
-        text = CONFIGURATION.format(**values, max_age=MAX_AGE)
-        demo = Demo(here, server, api, credentials, upstream, MAX_AGE, text, app_url)
+        text = CONFIGURATION.format(**values, max_age=max_age)
+        demo = Demo(here, server, api, credentials, upstream, max_age, text, app_url)
         how: dict[str, Any] = {"environ": environ, "write": write, "now": now, "ticks": ticks}
         await stack.enter_async_context(_first_story(demo, door, how))
         text = (APP_CONFIGURATION + CONFIGURATION).format(**values, max_age=APP_MAX_AGE)
