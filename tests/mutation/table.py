@@ -514,4 +514,5 @@ MUTATIONS = [
     Mutation("what an exchange is judged by", ADAPTER, 'read_decide("auto" if source == "path" else source)', "read_decide(source)", ("tests/adapters/test_forward_auth.py",)),
     Mutation("what failed long ago", "resolvers/breaker.py", " if one[0] > now - WINDOW]", "]", BAD_DAYS),
     Mutation("what opened a breaker is forgotten", "resolvers/breaker.py", "self._unanswered = 0\n        self._seconds = [(-1, 0, 0)] * WINDOW\n        self.changed", "self._unanswered = 0\n        self.changed", BAD_DAYS),
+    Mutation("Envoy: where a request says it came from", "adapters/envoy.py", '("client-cert", "host",', '("host",', ("tests/adapters/test_envoy.py",)),
 ]  # fmt: skip
