@@ -117,6 +117,20 @@ def test_a_field_that_comes_twice_is_two_fields():
     assert [b"a", b"b"] == request.headers.all(b"authorization")
 
 
+WHENCE = (
+    "forwarded", "x-real-ip", "x-original-host", "x-original-proto", "x-forwarded-client-cert", "x-forwarded-host",
+    "x-forwarded-method", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-scheme", "x-forwarded-server",
+    "x-forwarded-ssl", "x-forwarded-uri", "x-forwarded-user",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*WHENCE, "x_forwarded_for", "x_forwarded_proto", "x.forwarded.proto"])
+def test_what_a_client_says_of_where_a_request_came_from_goes_no_further(name):
+    headers = Headers.of([(name, "1"), ("x-forwarded-for", "2"), ("x-forwarded-proto", "https"), ("accept", "*/*")])
+    said = envoy.write_allow(Allow(TOKEN, Route("r"), CHANGE), headers, b"", b"")
+    assert [name.encode()] == [value for number, value in read_fields(read_one(said, 3)) if number == 5]
+
+
 @given(st.binary(max_size=200))
 def test_whatever_is_sent_is_a_request_or_its_refusal(data):
     request = envoy.read_check(http(data), "x")

@@ -606,4 +606,7 @@ MUTATIONS = [
     Mutation("a bound on what is pushed", "oauth/split_token.py", "if len(half) > MAX_BYTES or not", "if not", ("tests/oauth/test_split_token.py",)),
     Mutation("the hash of a signature", "oauth/split_token.py", "    if not _HASH.fullmatch(text):", "    if False:", ("tests/oauth/test_split_token.py",)),
     Mutation("what can be a signature", "oauth/split_token.py", " if _SIGNATURE.fullmatch(signature) else None", "", ("tests/oauth/test_split_token.py",)),
+    Mutation("what failed long ago", "resolvers/breaker.py", " if one[0] > now - WINDOW]", "]", BAD_DAYS),
+    Mutation("what opened a breaker is forgotten", "resolvers/breaker.py", "self._unanswered = 0\n        self._seconds = [(-1, 0, 0)] * WINDOW\n        self.changed", "self._unanswered = 0\n        self.changed", BAD_DAYS),
+    Mutation("Envoy: where a request says it came from", "adapters/envoy.py", '("client-cert", "host",', '("host",', ("tests/adapters/test_envoy.py",)),
 ]  # fmt: skip

@@ -58,6 +58,21 @@ def test_only_the_last_ten_seconds_count(breaker, clock):
     assert State.CLOSED is breaker.state
 
 
+def test_what_failed_long_ago_does_not_count_however_little_came_since(breaker, clock):
+    fail(breaker, answered=True, times=LEAST_CALLS - 1)
+    clock.advance(WINDOW + 1)
+    fail(breaker, answered=True)
+    assert State.CLOSED is breaker.state
+
+
+def test_once_it_is_closed_again_what_opened_it_is_forgotten(breaker, clock):
+    fail(breaker, answered=True, times=LEAST_CALLS)
+    clock.advance(1.0)
+    succeed(breaker)
+    fail(breaker, answered=True)
+    assert State.CLOSED is breaker.state
+
+
 def test_while_it_is_open_nothing_is_let_through_and_the_refusal_says_when_and_why(breaker, clock):
     fail(breaker, times=UNANSWERED)
     with pytest.raises(Unavailable, match=r"not asked.*no connection") as no:
