@@ -33,10 +33,7 @@ CONTRAST = """() => {
 CUT_OFF = """() => [...document.querySelectorAll(".scroller")]
   .filter((each) => innerWidth >= 390 && each.scrollWidth > each.clientWidth).map((each) => each.innerText)"""
 AT_REST = "() => Promise.all(document.getAnimations().map((each) => each.finished.catch(() => {})))"
-WIDE = """(width) => new Promise((done) => {
-  const look = () => (innerWidth === width ? done() : requestAnimationFrame(look));
-  look();
-})"""
+WIDE = "(width) => innerWidth === width"
 """What a new size of the window comes to is drawn a moment later."""
 PATIENCE = 60_000
 """Milliseconds for whatever a test waits for: a slow machine is not a failure."""
@@ -80,7 +77,7 @@ class Visitor:
 
     def looks_right(self):
         page = self.page
-        page.evaluate(WIDE, page.viewport_size["width"])
+        page.wait_for_function(WIDE, arg=page.viewport_size["width"])
         page.evaluate(AT_REST)
         assert page.evaluate("document.documentElement.scrollWidth") <= page.viewport_size["width"]
         assert page.evaluate(CUT_OFF) == []

@@ -37,7 +37,7 @@ window.fetch = (...request) => {
 """
 PATIENT = "AbortSignal.timeout = () => new AbortController().signal;"
 """A request that a test holds back, or a machine that is slow, is no server that hangs."""
-AT_AN_END = "async () => { while (window.underWay.size) await Promise.all(window.underWay); }"
+AT_AN_END = "async () => { await Promise.all(window.underWay); return !window.underWay.size; }"
 FOUND = """() => ({
   cookies: document.cookie,
   local: JSON.stringify({ ...localStorage }),
@@ -142,7 +142,7 @@ class Visitor:
 
     def rests(self, page=None):
         """Waits until whatever the page asked for is answered, and we were told; not while requests are held."""
-        (page or self.page).evaluate(AT_AN_END)
+        (page or self.page).wait_for_function(AT_AN_END)
 
     def forget_calls(self, page):
         """Nothing was asked for so far."""
