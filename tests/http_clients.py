@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import uvloop
 
+from leaks import leaks_told
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.blocking_http import BlockingHttp
 from phantomgate.backends.nonblocking import AiohttpHttp
@@ -30,14 +30,14 @@ def family(name: str) -> Iterator[tuple[Callable[..., Any], Callable[..., Http]]
         made.append(BlockingHttp(**options) if name == "blocking" else AiohttpHttp(**options))
         return made[-1]
 
-    if name == "blocking":
-        yield finish, make
-        for http in made:
-            finish(http.close())
-    else:
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop if name == "uvloop" else None) as runner:
-            yield runner.run, make
+    with leaks_told():
+        if name == "blocking":
+            yield finish, make
             for http in made:
-                runner.run(http.close())
-    made.clear()
-    gc.collect()  # whatever was leaked says so now, and pytest makes an error of it
+                finish(http.close())
+        else:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop if name == "uvloop" else None) as runner:
+                yield runner.run, make
+                for http in made:
+                    runner.run(http.close())
+        made.clear()

@@ -14,9 +14,10 @@ OF_ONE_HOP = (
     "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "TE", "Trailer",
     "Transfer-Encoding", "Upgrade", "HTTP2-Settings",
 )  # fmt: skip
-JUDGED_BY = ("Authorization", "Proxy-Authorization", "Cookie", "Host") + tuple(
-    f"X-{family}-{part}" for family in ("Original", "Forwarded") for part in ("Method", "Uri", "Host", "Proto")
-)
+JUDGED_BY = (
+    "Authorization", "Proxy-Authorization", "Cookie", "Host",
+    *(f"X-{family}-{part}" for family in ("Original", "Forwarded") for part in ("Method", "Uri", "Host", "Proto")),
+)  # fmt: skip
 
 
 def checked(*fields, we_drop=False):

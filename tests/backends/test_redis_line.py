@@ -104,12 +104,12 @@ def test_who_was_cancelled_ends_no_line_that_has_answered_him(server):
     async def cancelled(lines):
         await lines.act(("SET", "his", "his"), 5.0)
         line = lines._line
-        his = asyncio.create_task(lines.act(("GET", "his"), 0.05))
+        his = asyncio.create_task(lines.act(("GET", "his"), 0.5))
         await asyncio.sleep(0)
         his.cancel()
         await asyncio.wait([his])
         await lines.act(("GET", "his"), 5.0)
-        await asyncio.sleep(0.1)  # his time is over
+        await asyncio.sleep(0.6)  # his time is over
         return line is lines._line
 
     assert run(cancelled, server.port)
@@ -150,10 +150,10 @@ def test_an_answer_that_waits_for_us_is_not_late(server):
     async def busy(lines):
         await lines.act(("SET", "mine", "mine"), 5.0)
         line = lines._line
-        asked = [asyncio.create_task(lines.act(("GET", "mine"), 0.05)) for _ in range(20)]
+        asked = [asyncio.create_task(lines.act(("GET", "mine"), 0.5)) for _ in range(20)]
         while line.something.is_set() or len(line.asked) < len(asked):  # noqa: ASYNC110 - until all are sent
             await asyncio.sleep(0)
-        time.sleep(0.2)  # noqa: ASYNC251 - that's what it is about
+        time.sleep(1.0)  # noqa: ASYNC251 - that's what it is about
         return await asyncio.gather(*asked), line is lines._line
 
     assert ([b"mine"] * 20, True) == run(busy, server.port)

@@ -1,7 +1,6 @@
 """Concurrent fills of one key are one, and nobody's end is anybody else's: on loops here, among threads below."""
 
 import asyncio
-import gc
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 from threading import Event, Semaphore
@@ -9,6 +8,7 @@ from threading import Event, Semaphore
 import pytest
 import uvloop
 
+from leaks import leaks_told
 from phantomgate.backends import blocking
 from phantomgate.backends.blocking import finish
 from phantomgate.backends.nonblocking import SingleFlight
@@ -23,9 +23,8 @@ def run(request):
     def runs(coroutine):
         with asyncio.Runner(loop_factory=request.param) as runner:
             runner.get_loop().set_exception_handler(lambda loop, context: complaints.append(context))
-            result = runner.run(asyncio.wait_for(coroutine, 60.0))  # who waits for ever should fail
-            gc.collect()
-            return result
+            with leaks_told():
+                return runner.run(asyncio.wait_for(coroutine, 60.0))  # who waits for ever should fail
 
     yield runs
     assert complaints == []
