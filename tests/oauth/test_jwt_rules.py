@@ -144,7 +144,11 @@ def test_what_looks_like_another_kind_of_token_is_refused_whatever_its_type(name
 @pytest.mark.parametrize(
     ("name", "own", "others"),
     [
-        ("typ", ["Bearer", "at+jwt", "JWT"], ["ID", "id", "Refresh", "Offline", "Logout", "Serialized-ID", 1, {}, []]),
+        (
+            "typ",
+            ["Bearer", "at+jwt", "JWT"],
+            ["ID", "id", "Refresh", "Offline", "Logout", "Serialized-ID", "Setup", 1, {}, []],
+        ),
         ("token_use", ["access"], ["id", "ID", "refresh", 1, True]),
         ("purpose", ["access_token", "billing"], ["id", "id_token", "refresh_token", "refresh", {}]),
     ],
