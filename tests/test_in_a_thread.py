@@ -15,6 +15,12 @@ RESET = struct.pack("ii", 1, 0)
 """Of SO_LINGER: the end is a reset, at once."""
 
 
+class Waiting(HttpServer):
+    """Ends when its threads have, so that all has been said."""
+
+    daemon_threads = False
+
+
 @pytest.mark.parametrize(("method", "told"), [("GET", False), ("PUT", True)])
 def test_of_all_that_goes_wrong_only_a_client_that_gave_up_is_not_told(capsys, method, told):
     asked, gave_up = threading.Event(), threading.Event()
@@ -33,11 +39,11 @@ def test_of_all_that_goes_wrong_only_a_client_that_gave_up_is_not_told(capsys, m
         def log_message(self, *ignored):
             """Quiet."""
 
-    with in_a_thread(HttpServer(("127.0.0.1", 0), Handler)) as port:
+    with in_a_thread(Waiting(("127.0.0.1", 0), Handler)) as port:
         with socket.create_connection(("127.0.0.1", port), timeout=30) as client:
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
             client.sendall(f"{method} / HTTP/1.0\r\n\r\n".encode())
             assert asked.wait(30)
         gave_up.set()
-    said = capsys.readouterr().err  # the server has waited for the thread
+    said = capsys.readouterr().err
     assert told == ("a mistake in a test" in said) == bool(said)
