@@ -24,6 +24,7 @@ from chaos.population import Population
 from chaos.revoking import Revoking
 from chaos.scene import Fault, Scene, in_order
 from chaos.stores import Kind
+from phantomgate.backends.redis import LONGEST_PAUSE
 
 WARM_SECONDS = 3.0
 CLEAN_SECONDS = 1.2
@@ -94,6 +95,7 @@ async def run(plan: Plan, say: Callable[[str], None]) -> Result:
 
 async def _staged(plan: Plan, kind: Kind, folder: Path, result: Result, say: Callable[[str], None]) -> None:
     seed = random.Random(f"{plan.seed} {kind}")
+    course = random.Random(f"{plan.seed} {kind} faults")  # of its own: who comes meanwhile is a matter of time, too
     oracle, began = Oracle(), time.monotonic()
     async with fleet(folder, kind, oracle, BROKEN.get(plan.broken)) as made:
         say(f"{kind}: {len(made.parts)} programs are up after {time.monotonic() - began:.1f} s")
@@ -101,11 +103,11 @@ async def _staged(plan: Plan, kind: Kind, folder: Path, result: Result, say: Cal
         judge = Judge(oracle, population)
         load = Load(made, population, judge, seed, plan.rate)
         revoking = Revoking(made, population, seed)
-        scene = Scene(made, population, judge, seed)
+        scene = Scene(made, population, judge, course)
         tasks = [asyncio.create_task(load.run()), asyncio.create_task(revoking.run())]
         try:
             await asyncio.sleep(WARM_SECONDS)
-            for fault in in_order(plan.faults[kind], seed):
+            for fault in in_order(plan.faults[kind], course):
                 row = await _suffered(plan, kind, fault, scene, load)
                 result.rows.append(row)
                 say(told(row))
@@ -132,12 +134,14 @@ async def _suffered(plan: Plan, kind: Kind, fault: Fault, scene: Scene, load: Lo
     scene.population.calm = False
     scene.judge.strict = not fault.clock
     spell = scene.judge.spell = Spell(fault.name)
+    began = time.monotonic()
     async with fault.how(scene):
         await asyncio.sleep(plan.seconds)
         mended = time.monotonic()
     recovery = await _recovered(spell, load, mended)
     if fault.rests:
-        await asyncio.sleep(max(0.0, mended + plan.seconds + 3.0 - time.monotonic()))
+        away = min(mended - began, LONGEST_PAUSE)  # a fault may take a while to come about
+        await asyncio.sleep(max(0.0, mended + away + 3.0 - time.monotonic()))
     return Row(kind, fault, spell, recovery)
 
 
