@@ -38,7 +38,7 @@ def trees(count: int) -> Iterator[SimpleQueue[Path]]:
             tree = Path(folder) / str(number)
             for name in ("src", "tests", "deploy", "docs"):
                 if (ROOT / name).is_dir():
-                    skipped = shutil.ignore_patterns("__pycache__", "node_modules")
+                    skipped = shutil.ignore_patterns("__pycache__", "node_modules", ".venv")
                     shutil.copytree(ROOT / name, tree / name, ignore=skipped)
             shutil.copy(ROOT / "pyproject.toml", tree)
             free.put(tree)

@@ -24,21 +24,6 @@ from servers.process import SECRET, serving, settings
 
 
 @pytest.fixture(scope="module")
-def endpoint():
-    with authorization_server() as url:
-        yield url
-
-
-@pytest.fixture
-def go_on(endpoint):
-    """Lets the authorization server answer about those whom it holds up."""
-    endpoint.go_on.clear()
-    endpoint.held.clear()
-    yield endpoint.go_on
-    endpoint.go_on.set()
-
-
-@pytest.fixture(scope="module")
 def service(endpoint, tmp_path_factory):
     with serving(tmp_path_factory.mktemp("serve"), settings(endpoint, workers=2)) as service:
         service.until_ready()

@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from phantomgate.adapters.envoy import METHOD, SERVICE
-from servers.authorization import authorization_server
 from servers.process import serving, settings
 from servers.test_grpc import asked, status
 
@@ -19,21 +18,6 @@ grpc = pytest.importorskip("grpc")
 CHANNELS = 16
 """With so many connections, that all fall to one of two workers happens once in 30 000 times, and is tried again."""
 PATIENT = 60.0
-
-
-@pytest.fixture(scope="module")
-def endpoint():
-    with authorization_server() as url:
-        yield url
-
-
-@pytest.fixture
-def go_on(endpoint):
-    """Lets the authorization server answer about those whom it holds up."""
-    endpoint.go_on.clear()
-    endpoint.held.clear()
-    yield endpoint.go_on
-    endpoint.go_on.set()
 
 
 @contextmanager

@@ -40,7 +40,6 @@ class AppSync:
 
     name: str
     kind: str
-    at: Node
     path: str
     """What is judged under [[routes]]."""
     ways: tuple[Way, ...]
@@ -57,23 +56,23 @@ class AppSync:
 def read_appsync(deployed: Deployed) -> Iterator[AppSync]:
     """The APIs of AppSync that *deployed* has."""
     template = deployed.template
-    for name, at, said in template.resources("AWS::AppSync::GraphQLApi"):
+    for name, _, said in template.resources("AWS::AppSync::GraphQLApi"):
         kind, more = said.at("AuthenticationType"), _each(said.at("AdditionalAuthenticationProviders"))
         kinds = [(kind, said), *((one.at("AuthenticationType"), one) for one in more)]
         ways = tuple(_ways(kinds, "LambdaAuthorizerConfig"))
-        yield AppSync(name, "GraphQL API", at, "/graphql", ways, (kind,), permits=False)
-    for name, at, said in template.resources("AWS::Serverless::GraphQLApi"):
+        yield AppSync(name, "GraphQL API", "/graphql", ways, (kind,), permits=False)
+    for name, _, said in template.resources("AWS::Serverless::GraphQLApi"):
         auth = said.at("Auth")
         kinds = [(one.at("Type"), one) for one in (auth, *_each(auth.at("Additional")))]
         ways = tuple(_ways(kinds, "LambdaAuthorizer"))
-        yield AppSync(name, "GraphQL API", at, "/graphql", ways, (auth.at("Type"),), permits=True)
-    for name, at, said in template.resources("AWS::AppSync::Api"):
+        yield AppSync(name, "GraphQL API", "/graphql", ways, (auth.at("Type"),), permits=True)
+    for name, _, said in template.resources("AWS::AppSync::Api"):
         events = said.at("EventConfig")
         kinds = [(one.at("AuthType"), one) for one in _each(events.at("AuthProviders"))]
         modes = ("ConnectionAuthModes", "DefaultPublishAuthModes", "DefaultSubscribeAuthModes")
         usual = tuple(one.at("AuthType") for mode in modes for one in _each(events.at(mode)))
         ways = tuple(_ways(kinds, "LambdaAuthorizerConfig"))
-        yield AppSync(name, "Event API", at, "/event", ways, usual, permits=False)
+        yield AppSync(name, "Event API", "/event", ways, usual, permits=False)
 
 
 def _each(several: Node) -> list[Node]:

@@ -56,6 +56,6 @@ def of_token(at: Node, expression: Node, told: Told, *, bare: bool = False, most
         what = f"{who} answers 401 to a good token before the function is asked: {said[:60]}"
         yield Finding(Kind.BROKEN, "validation-refuses", what, place, f"write {good}")
     elif not all(map(pattern.search, [_ALSO_GOOD, *(without if bare else [])])):
-        what = "some good credentials are answered 401: the scheme may be in any case, and tokens have ._~+/=- too"
-        more = what + (", or no scheme at all" if bare else "")
+        what = "some good credentials are answered 401: tokens have ._~+/=- too, and the scheme may be in any case"
+        more = f"{what}; and it may be left out" if bare else what
         yield Finding(Kind.ADVICE, "validation-narrow", more, place, f"write {good}")
